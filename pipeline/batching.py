@@ -1,0 +1,71 @@
+"""Batches of token ids: rows of like length together, cut by a token budget.
+
+Padding a short text to the length of a long one costs as much as the long one, so rows are sorted by length first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Callable
+
+import numpy as np
+
+PAD_ID = 0
+TOKEN_BUDGET = 1024
+"""Tokens, padding included, that one run of the model takes at most, unless a single row is longer."""
+
+
+def plan_batches(lengths: np.ndarray, token_budget: int = TOKEN_BUDGET) -> list[np.ndarray]:
+    """Row numbers of each batch, shortest rows first.
+
+    Args:
+        lengths: int [rows].
+        token_budget: a batch's rows times its longest row stay within it; a batch has at least one row.
+    """
+    order = np.argsort(lengths, kind="stable")
+    batches, start = [], 0
+    for end in range(1, len(order) + 1):
+        if end == len(order) or (end - start + 1) * lengths[order[end]] > token_budget:
+            batches.append(order[start:end])
+            start = end
+    return batches
+
+
+def pad(rows: Sequence[np.ndarray]) -> np.ndarray:
+    """int64 [len(rows), longest row], filled up with the padding id."""
+    padded = np.full((len(rows), max(len(row) for row in rows)), PAD_ID, np.int64)
+    for target, row in zip(padded, rows):
+        target[: len(row)] = row
+    return padded
+
+
+def unpad(input_ids: np.ndarray) -> list[np.ndarray]:
+    """The rows of int64 [batch, length] without the padding at their ends; each keeps at least one id."""
+    used = input_ids != PAD_ID
+    lengths = input_ids.shape[1] - np.argmax(used[:, ::-1], axis=1)
+    lengths[~used.any(axis=1)] = 1
+    return [row[:length] for row, length in zip(input_ids, lengths)]
+
+
+def run_in_batches(
+    rows: Sequence[np.ndarray],
+    run: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    token_budget: int = TOKEN_BUDGET,
+) -> np.ndarray:
+    """Run a model over rows of any lengths; the results stand in the rows' order.
+
+    Args:
+        rows: token ids, int64 [length] each.
+        run: takes input_ids and token_type_ids, int64 [batch, length], and gives float32 [batch, labels].
+
+    Returns:
+        float32 [len(rows), labels]; [0, 0] for no rows.
+    """
+    results: np.ndarray | None = None
+    for batch in plan_batches(np.array([len(row) for row in rows], np.int64), token_budget):
+        input_ids = pad([rows[row] for row in batch])
+        logits = run(input_ids, np.zeros_like(input_ids))
+        if results is None:
+            results = np.empty((len(rows), logits.shape[1]), np.float32)
+        results[batch] = logits
+    return results if results is not None else np.empty((0, 0), np.float32)

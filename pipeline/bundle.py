@@ -1,0 +1,216 @@
+"""The bundle: an immutable, self-describing folder with everything that serving a model needs.
+
+    bundle.json     what it is: labels, thresholds, decoding policy, tokeniser, normalisation, metrics, golden texts
+    vocab.txt       the tokeniser's vocabulary
+    model.onnx      the graph for onnxruntime
+    float32.pdmodel, float32.pdiparams    the same graph for OpenVINO and Paddle
+    SHA256SUMS      a checksum of each file above, in the format of `sha256sum --check`
+
+A part of a bundle (only the files that one server process needs) is laid out and loaded in the same way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.decoding import Decoder, DecodingPolicy, check_thresholds
+from pipeline.encoding import TextEncoder
+from pipeline.errors import BundleError, InputError
+from pipeline.hierarchy import LabelHierarchy
+from pipeline.normalisation import NORMALISATIONS
+from pipeline.tokenisation import Tokeniser, TokeniserSettings
+
+FORMAT_VERSION = 1
+MANIFEST_FILE = "bundle.json"
+CHECKSUM_FILE = "SHA256SUMS"
+VOCABULARY_FILE = "vocab.txt"
+ONNX_FILE = "model.onnx"
+PADDLE_GRAPH_FILE = "float32.pdmodel"
+PADDLE_PARAMETERS_FILE = "float32.pdiparams"
+
+
+@dataclass(frozen=True)
+class Golden:
+    """A text and the label set that the released model gives it, to check a server with."""
+
+    text: str
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What bundle.json holds.
+
+    Attributes:
+        labels: the label paths, in the order of the logits' columns.
+        thresholds: one per label, in (0, 1).
+        decoding: how scores become label sets.
+        max_seq_length: tokens that the model reads, [CLS] and [SEP] included.
+        normalisation: a name of `pipeline.normalisation.NORMALISATIONS`.
+        tokeniser: the tokeniser's settings; its vocabulary is vocab.txt.
+        model_name: what was trained, for people to read.
+        metrics: scores by dataset file, e.g. {"dev": {"micro_f1": ...}}.
+        goldens: texts with the answers that a server must give.
+    """
+
+    labels: tuple[str, ...]
+    thresholds: tuple[float, ...]
+    decoding: DecodingPolicy
+    max_seq_length: int
+    normalisation: str
+    tokeniser: TokeniserSettings
+    model_name: str = ""
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    goldens: tuple[Golden, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_thresholds(np.asarray(self.thresholds), len(self.labels))
+        if self.normalisation not in NORMALISATIONS:
+            known = ", ".join(NORMALISATIONS)
+            raise InputError(f"unknown normalisation {self.normalisation!r}; this version knows {known}")
+
+    def to_json(self) -> dict[str, Any]:
+        fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        fields["decoding"] = self.decoding.to_json()
+        fields["tokeniser"] = self.tokeniser.to_json()
+        fields["goldens"] = [asdict(golden) for golden in self.goldens]
+        return {"format_version": FORMAT_VERSION, **fields}
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Manifest:
+        known = {name: value for name, value in fields.items() if name != "format_version"}
+        known["labels"] = tuple(fields["labels"])
+        known["thresholds"] = tuple(fields["thresholds"])
+        known["decoding"] = DecodingPolicy.from_json(fields["decoding"])
+        known["tokeniser"] = TokeniserSettings.from_json(fields["tokeniser"])
+        known["goldens"] = tuple(Golden(golden["text"], tuple(golden["labels"])) for golden in fields["goldens"])
+        return cls(**known)
+
+
+class Bundle:
+    """A bundle, or a part of one, whose files were checked.
+
+    Args:
+        path: the folder.
+
+    Attributes:
+        path: the folder.
+        manifest: what bundle.json says.
+        hierarchy: its labels.
+        identity: 12 hexadecimal digits that change with any byte of any file.
+
+    Raises:
+        BundleError: the folder or a file of it is missing, a checksum differs, or the format is a newer one.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        sums = _read_checksums(self.path)
+        _verify(self.path, MANIFEST_FILE, sums)
+        fields = json.loads((self.path / MANIFEST_FILE).read_bytes())
+        _check_version(self.path, fields)
+        for name in sums:
+            _verify(self.path, name, sums)
+        try:
+            self.manifest = Manifest.from_json(fields)
+            self.hierarchy = LabelHierarchy(self.manifest.labels)
+        except (KeyError, TypeError, InputError) as error:
+            raise BundleError(f"{self.path / MANIFEST_FILE}: {error}; export the bundle again") from error
+        self.files = tuple(sums)
+        self.identity = hashlib.sha256((self.path / CHECKSUM_FILE).read_bytes()).hexdigest()[:12]
+
+    def file(self, name: str) -> Path:
+        """Path of one of the bundle's files.
+
+        Raises:
+            BundleError: this bundle, or part of one, does not hold it.
+        """
+        if name not in self.files:
+            raise BundleError(f"{self.path} holds no {name}; it holds {', '.join(self.files)}")
+        return self.path / name
+
+    def decoder(self) -> Decoder:
+        """A decoder with the bundle's thresholds and policy."""
+        return Decoder(self.hierarchy, self.manifest.thresholds, self.manifest.decoding)
+
+    def encoder(self) -> TextEncoder:
+        """What turns texts into token ids as the model was trained to read them."""
+        settings = self.manifest.tokeniser
+        tokeniser = Tokeniser(self.file(VOCABULARY_FILE), settings, self.manifest.max_seq_length)
+        return TextEncoder(self.manifest.normalisation, tokeniser)
+
+
+def seal(folder: Path, manifest: Manifest) -> Bundle:
+    """Make a folder that holds the vocabulary and the graphs a bundle: add the manifest and the checksums."""
+    text = json.dumps(manifest.to_json(), ensure_ascii=False, indent=1)
+    (folder / MANIFEST_FILE).write_text(text + "\n", encoding="utf-8")
+    _write_checksums(folder, sorted(file.name for file in folder.iterdir() if file.name != CHECKSUM_FILE))
+    return Bundle(folder)
+
+
+def stage(bundle: Bundle, names: Iterable[str], destination: Path) -> None:
+    """Copy the manifest and the named files into the existing folder `destination`, as a part of a bundle."""
+    staged = [MANIFEST_FILE, *names]
+    for name in staged:
+        shutil.copyfile(bundle.file(name), destination / name)
+    _write_checksums(destination, staged)
+
+
+def _write_checksums(folder: Path, names: Iterable[str]) -> None:
+    lines = [f"{_sha256(folder / name)}  {name}\n" for name in names]
+    (folder / CHECKSUM_FILE).write_text("".join(lines), encoding="utf-8")
+
+
+def _read_checksums(folder: Path) -> dict[str, str]:
+    if not folder.is_dir():
+        raise BundleError(f"there is no bundle at {folder}; make one with training/export_model.py")
+    try:
+        lines = (folder / CHECKSUM_FILE).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        raise BundleError(f"{folder} is no bundle: it has no {CHECKSUM_FILE}") from None
+    except UnicodeDecodeError as error:
+        raise BundleError(f"{folder / CHECKSUM_FILE} is damaged ({error}); copy the bundle again") from error
+    sums = {}
+    for number, line in enumerate(lines, start=1):
+        digest, separator, name = line.partition("  ")
+        if not separator or len(digest) != 64 or not name or "/" in name or name in (".", ".."):
+            raise BundleError(f"{folder / CHECKSUM_FILE}:{number}: the line is damaged; copy the bundle again")
+        sums[name] = digest
+    return sums
+
+
+def _verify(folder: Path, name: str, sums: Mapping[str, str]) -> None:
+    path = folder / name
+    if name not in sums:
+        raise BundleError(f"{folder / CHECKSUM_FILE} lists no {name}; copy the bundle again")
+    if not path.is_file():
+        raise BundleError(f"{path} is missing; copy the bundle again")
+    if _sha256(path) != sums[name]:
+        raise BundleError(f"{path} is damaged: its checksum differs from {CHECKSUM_FILE}; copy the bundle again")
+
+
+def _check_version(folder: Path, fields: Any) -> None:
+    version = fields.get("format_version") if isinstance(fields, dict) else None
+    if not isinstance(version, int):
+        raise BundleError(f"{folder / MANIFEST_FILE} states no format_version; export the bundle again")
+    if version > FORMAT_VERSION:
+        raise BundleError(
+            f"{folder} has bundle format {version}, and this version reads formats up to {FORMAT_VERSION}; "
+            "update this software, or export the bundle with this version"
+        )
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        for block in iter(lambda: stream.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()

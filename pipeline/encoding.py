@@ -1,0 +1,36 @@
+"""From raw texts to token ids: check, normalise, tokenise. Training and every server use this one way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pipeline.normalisation import check_text, normalise
+from pipeline.tokenisation import Tokeniser
+
+
+class TextEncoder:
+    """Encodes texts for one model.
+
+    Args:
+        normalisation: a name of `pipeline.normalisation.NORMALISATIONS`.
+        tokeniser: the model's tokeniser.
+    """
+
+    def __init__(self, normalisation: str, tokeniser: Tokeniser) -> None:
+        self.normalisation, self.tokeniser = normalisation, tokeniser
+
+    def encode(self, texts: Sequence[str], first_row: int = 0) -> list[np.ndarray]:
+        """Token ids of each text, int64 [length], [CLS] and [SEP] included, truncated to the maximum length.
+
+        Args:
+            texts: the texts as they came.
+            first_row: the number that an error gives to the first text.
+
+        Raises:
+            InputError: a text is empty or too long; the message names its row.
+        """
+        for row, text in enumerate(texts, start=first_row):
+            check_text(text, row)
+        return self.tokeniser.encode([normalise(text, self.normalisation) for text in texts])

@@ -1,0 +1,154 @@
+"""The label hierarchy: an ordered list of label paths and who is whose parent.
+
+A label path is a node together with the way down to it, its segments joined by `##`. Every path but a root's has
+exactly one parent path, so a list of paths always forms a forest. A hierarchy that is a directed acyclic graph
+fits in as it is: a node with several parents stands in the list once per way down to it, each a label of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+
+from pipeline.errors import InputError
+
+SEPARATOR = "##"
+
+
+def parent_path(path: str) -> str | None:
+    """The path one level up, or None for a root: `人生##死亡` -> `人生`."""
+    head, separator, _ = path.rpartition(SEPARATOR)
+    return head if separator else None
+
+
+def ancestor_paths(path: str) -> Iterator[str]:
+    """The path's ancestors, nearest first, itself left out."""
+    parent = parent_path(path)
+    while parent is not None:
+        yield parent
+        parent = parent_path(parent)
+
+
+def path_fault(path: str) -> str | None:
+    """What makes `path` unusable as a label path, or None if nothing does."""
+    if not path:
+        return "the label is empty"
+    for character, name in (("\t", "a tab"), (",", "a comma"), ("\n", "a line break")):
+        if character in path:
+            return f"label {path!r} contains {name}, which separates labels in dataset files"
+    if any(not segment.strip() for segment in path.split(SEPARATOR)):
+        return f"label {path!r} has an empty segment beside {SEPARATOR!r}"
+    return None
+
+
+class LabelHierarchy:
+    """An ordered, closed set of label paths.
+
+    Attributes:
+        labels: tuple of str, [labels]; the position of a path in it is its column in logits and thresholds.
+        index: dict from path to position.
+        parents: int32 [labels], the position of each label's parent, -1 for roots.
+        levels: int32 [labels], 1 for roots.
+        depth: the deepest level.
+
+    Raises:
+        InputError: no labels, a malformed or repeated path, or a path whose parent is not in the list.
+    """
+
+    def __init__(self, labels: Iterable[str]) -> None:
+        self.labels: tuple[str, ...] = tuple(labels)
+        self.index = {path: position for position, path in enumerate(self.labels)}
+        self._check()
+        parents = [parent_path(path) for path in self.labels]
+        self.parents = np.array([-1 if p is None else self.index[p] for p in parents], np.int32)
+        self.levels = np.array([path.count(SEPARATOR) + 1 for path in self.labels], np.int32)
+        self.depth = int(self.levels.max())
+        # Per level below the first: its labels sorted by parent, those parents once, and where each one's run starts.
+        self._by_level: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        for level in range(2, self.depth + 1):
+            children = np.flatnonzero(self.levels == level)
+            children = children[np.argsort(self.parents[children], kind="stable")]
+            above, starts = np.unique(self.parents[children], return_index=True)
+            self._by_level.append((children, above, starts))
+
+    def _check(self) -> None:
+        if not self.labels:
+            raise InputError("there are no labels; a hierarchy needs at least one label path")
+        for path in self.labels:
+            fault = path_fault(path)
+            if fault:
+                raise InputError(fault)
+            parent = parent_path(path)
+            if parent is not None and parent not in self.index:
+                raise InputError(f"label {path!r} has no parent: add {parent!r} to the labels")
+        if len(self.index) != len(self.labels):
+            repeated = next(path for i, path in enumerate(self.labels) if self.index[path] != i)
+            raise InputError(f"label {repeated!r} is listed twice")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def is_tree(self) -> bool:
+        """True unless some node is reached by several paths, that is, has several parents."""
+        nodes = [path.rpartition(SEPARATOR)[2] for path in self.labels]
+        return len(set(nodes)) == len(nodes)
+
+    def with_ancestors(self, paths: Iterable[str]) -> set[int]:
+        """Positions of the given label paths and of all their ancestors.
+
+        Raises:
+            InputError: a path is not in the hierarchy.
+        """
+        positions: set[int] = set()
+        for path in paths:
+            if path not in self.index:
+                raise InputError(f"unknown label {path!r}")
+            position = self.index[path]
+            while position >= 0 and position not in positions:
+                positions.add(position)
+                position = int(self.parents[position])
+        return positions
+
+    def raise_ancestors(self, values: np.ndarray) -> np.ndarray:
+        """Copy of `values` [batch, labels] in which no ancestor lies below a descendant (bool or float)."""
+        raised = values.copy()
+        for children, above, starts in reversed(self._by_level):
+            highest = np.maximum.reduceat(raised[:, children], starts, axis=1)
+            raised[:, above] = np.maximum(raised[:, above], highest)
+        return raised
+
+    def cap_descendants(self, values: np.ndarray) -> np.ndarray:
+        """Copy of `values` [batch, labels] in which no descendant lies above an ancestor (bool or float)."""
+        capped = values.copy()
+        for children, _, _ in self._by_level:
+            capped[:, children] = np.minimum(capped[:, children], capped[:, self.parents[children]])
+        return capped
+
+    def path_sums(self, values: np.ndarray) -> np.ndarray:
+        """For each label the sum of `values` [batch, labels] over itself and its ancestors."""
+        sums = values.copy()
+        for children, _, _ in self._by_level:
+            sums[:, children] += sums[:, self.parents[children]]
+        return sums
+
+    def has_child_in(self, selected: np.ndarray) -> np.ndarray:
+        """bool [batch, labels]: whether a direct child of the label is in `selected` [batch, labels]."""
+        found = np.zeros_like(selected)
+        for children, above, starts in self._by_level:
+            found[:, above] = np.logical_or.reduceat(selected[:, children], starts, axis=1)
+        return found
+
+    def consistent_rows(self, selected: np.ndarray) -> np.ndarray:
+        """bool [batch]: rows of `selected` [batch, labels] in which every label's ancestors are selected too."""
+        children = np.flatnonzero(self.parents >= 0)
+        orphans = selected[:, children] & ~selected[:, self.parents[children]]
+        return ~orphans.any(axis=1)
+
+    def matrix(self, rows: Sequence[Iterable[int]]) -> np.ndarray:
+        """bool [len(rows), labels] from the label positions of each row."""
+        selected = np.zeros((len(rows), len(self)), bool)
+        for row, positions in enumerate(rows):
+            selected[row, list(positions)] = True
+        return selected

@@ -1,0 +1,86 @@
+"""What is done to a text before it is tokenised: the same in training and in every server.
+
+A model's normalisation is named in its bundle, so that its texts are always treated as in training.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from typing import Callable
+
+from pipeline.errors import InputError
+
+MAX_TEXT_CHARACTERS = 200_000
+DEFAULT_NORMALISATION = "half_width"
+
+_HALF_WIDTH = {chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
+_HALF_WIDTH["\u3000"] = " "
+_FULL_WIDTH_FORM = re.compile("[\uff01-\uff5e\u3000]")
+
+
+def _unchanged(text: str) -> str:
+    return text
+
+
+def _half_width(text: str) -> str:
+    """Full-width forms become ASCII, every run of white space one space; none is left at the ends."""
+    return " ".join(_FULL_WIDTH_FORM.sub(lambda form: _HALF_WIDTH[form[0]], text).split())
+
+
+NORMALISATIONS: Mapping[str, Callable[[str], str]] = {"none": _unchanged, "half_width": _half_width}
+
+
+def normalise(text: str, name: str = DEFAULT_NORMALISATION) -> str:
+    """`text` in the normalisation `name`, a key of `NORMALISATIONS`.
+
+    Raises:
+        InputError: there is no normalisation of that name.
+    """
+    if name not in NORMALISATIONS:
+        raise InputError(f"unknown normalisation {name!r}; this version knows {', '.join(NORMALISATIONS)}")
+    return NORMALISATIONS[name](text)
+
+
+def check_text(text: str, row: int) -> None:
+    """Accept a text that can be classified, normalised or not.
+
+    Control characters are allowed beside others: the tokeniser drops them.
+
+    Args:
+        text: what a caller sent as a text.
+        row: the number that a message gives to the text.
+
+    Raises:
+        InputError: `text` is no string, has no visible character, or is longer than MAX_TEXT_CHARACTERS.
+    """
+    if not isinstance(text, str):
+        raise InputError(f"row {row}: a text is needed, not {type(text).__name__} {text!r:.40}")
+    if len(text) > MAX_TEXT_CHARACTERS:
+        raise InputError(
+            f"row {row}: text of {len(text):,} characters is longer than the limit of {MAX_TEXT_CHARACTERS:,}; "
+            "shorten it or send it in parts"
+        )
+    if not any(map(_is_visible, text)):
+        what = f"text {text!r:.40} has only white space and control characters" if text else "text is empty"
+        raise InputError(f"row {row}: {what}; leave it out or send a text with visible characters")
+
+
+def _is_visible(char: str) -> bool:
+    return not char.isspace() and unicodedata.category(char)[0] != "C" and char != "\ufffd"
+
+
+def decode_text(raw: bytes, row: int) -> str:
+    """The text that `raw` holds in UTF-8.
+
+    Raises:
+        InputError: `raw` is not UTF-8 (encoded surrogates are not either); names row, byte and offset.
+    """
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"row {row}: text is not UTF-8: byte 0x{raw[error.start]:02x} at offset {error.start} "
+            f"({error.reason}); send text encoded in UTF-8"
+        ) from None

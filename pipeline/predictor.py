@@ -1,0 +1,58 @@
+"""The offline predictor: texts in, label paths out, in this process, from a bundle alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.batching import TOKEN_BUDGET, run_in_batches
+from pipeline.bundle import Bundle
+from pipeline.decoding import Decoded, Prediction
+from pipeline.runtimes import create_runtime
+
+
+class Predictor:
+    """Predicts with a bundle.
+
+    Args:
+        bundle: a bundle or its folder.
+        runtime, precision, threads: as for `pipeline.runtimes.create_runtime`.
+        token_budget: tokens, padding included, that one run of the model takes at most.
+
+    Raises:
+        InputError, EnvironmentFault, BundleError: as `Bundle` and `create_runtime` do.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle | Path | str,
+        runtime: str = "onnxruntime",
+        precision: str = "float32",
+        threads: int | None = None,
+        token_budget: int = TOKEN_BUDGET,
+    ) -> None:
+        self.bundle = bundle if isinstance(bundle, Bundle) else Bundle(bundle)
+        self.token_budget = token_budget
+        self._encoder = self.bundle.encoder()
+        self._decoder = self.bundle.decoder()
+        self._runtime = create_runtime(self.bundle, runtime, precision, threads)
+
+    def logits(self, texts: Sequence[str]) -> np.ndarray:
+        """float32 [len(texts), labels].
+
+        Raises:
+            InputError: a text is empty or too long; the message names its row.
+        """
+        if not texts:
+            return np.empty((0, len(self.bundle.hierarchy)), np.float32)
+        return run_in_batches(self._encoder.encode(texts), self._runtime.run, self.token_budget)
+
+    def decode(self, texts: Sequence[str]) -> Decoded:
+        """The decoded batch; raises as `logits` does."""
+        return self._decoder.decode(self.logits(texts))
+
+    def predict(self, texts: Sequence[str]) -> list[list[Prediction]]:
+        """Per text its label paths, most confident first; raises as `logits` does."""
+        return self.decode(texts).predictions()
