@@ -1,0 +1,6 @@
+"""Scripts that learn from labelled texts and export what was learnt; the only place that imports paddle."""
+
+import warnings
+
+# paddlenlp's own dependencies complain about each other while they are imported; nobody here can act on it.
+warnings.filterwarnings("ignore", message=".*(distutils|pkg_resources|ccache)")

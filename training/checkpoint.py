@@ -1,0 +1,109 @@
+"""The checkpoint: what training writes and `export_model.py` reads.
+
+model_state.pdparams, config.json     parameters and encoder configuration, as paddlenlp writes them
+vocab.txt, tokenizer_config.json      the tokeniser
+label.txt                             the label paths, in the order of the logits' columns
+training.json                         how it was trained, what it reached, texts to check an export with
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline.atomic import atomic_folder
+from pipeline.dataset import LABEL_FILE, read_labels, write_labels
+from pipeline.encoding import TextEncoder
+from pipeline.errors import InputError
+from pipeline.hierarchy import LabelHierarchy
+from pipeline.tokenisation import Tokeniser
+
+RECORD_FILE = "training.json"
+
+
+@dataclass(frozen=True)
+class TrainingRecord:
+    """What training.json holds.
+
+    Attributes:
+        model_name: the encoder's name, as `--model_name` takes it.
+        max_seq_length: tokens per text that the model was trained on.
+        normalisation: the text normalisation, a name of `pipeline.normalisation.NORMALISATIONS`.
+        options: every option of the run.
+        metrics: scores by dataset file.
+        sample_texts: texts of the development set; an export is checked on them, and they become golden texts.
+    """
+
+    model_name: str
+    max_seq_length: int
+    normalisation: str
+    options: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    sample_texts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint read from its folder; the model is loaded when asked for."""
+
+    path: Path
+    record: TrainingRecord
+    hierarchy: LabelHierarchy
+
+    def encoder(self) -> TextEncoder:
+        """What turns texts into token ids as the model was trained to read them."""
+        tokeniser = Tokeniser.from_checkpoint(self.path, self.record.max_seq_length)
+        return TextEncoder(self.record.normalisation, tokeniser)
+
+    def model(self) -> Any:
+        """The paddle model, in evaluation mode."""
+        from training.encoders import load_model
+
+        return load_model(self.path, len(self.hierarchy))
+
+
+def read_checkpoint(path: Path | str) -> Checkpoint:
+    """Read a checkpoint's descriptions.
+
+    Raises:
+        InputError: the folder is no checkpoint, or one of its descriptions is damaged.
+    """
+    path = Path(path)
+    try:
+        fields = json.loads((path / RECORD_FILE).read_text(encoding="utf-8"))
+        record = TrainingRecord(**{**fields, "sample_texts": tuple(fields["sample_texts"])})
+    except FileNotFoundError:
+        raise InputError(f"{path} is no checkpoint: it has no {RECORD_FILE}; make one with training/train.py") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path / RECORD_FILE} is damaged ({error}); train again") from error
+    return Checkpoint(path, record, read_labels(path / LABEL_FILE))
+
+
+def check_destination(path: Path | str) -> None:
+    """Raise InputError if writing a checkpoint to `path` would replace a folder that is none."""
+    path = Path(path)
+    if path.exists() and not (path.is_dir() and ((path / RECORD_FILE).exists() or not any(path.iterdir()))):
+        raise InputError(f"{path} exists and is no checkpoint; give --save_dir a new or an empty folder")
+
+
+def write_checkpoint(
+    path: Path | str, model: Any, tokeniser_folder: Path, hierarchy: LabelHierarchy, record: TrainingRecord
+) -> None:
+    """Write a checkpoint whole or not at all; one that is there already is replaced in a single step.
+
+    Args:
+        path: the folder.
+        model: the paddle model.
+        tokeniser_folder: holds vocab.txt and tokenizer_config.json, which are copied.
+        hierarchy: the labels.
+        record: how it was trained.
+    """
+    with atomic_folder(path) as folder:
+        model.save_pretrained(str(folder))
+        for file in tokeniser_folder.iterdir():
+            (folder / file.name).write_bytes(file.read_bytes())
+        write_labels(folder / LABEL_FILE, hierarchy)
+        text = json.dumps(asdict(record), ensure_ascii=False, indent=1)
+        (folder / RECORD_FILE).write_text(text + "\n", encoding="utf-8")

@@ -1,0 +1,78 @@
+"""Encoded datasets and the batches that training takes from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.batching import pad
+from pipeline.dataset import ReadReport, read_examples
+from pipeline.encoding import TextEncoder
+from pipeline.errors import InputError
+from pipeline.hierarchy import LabelHierarchy
+
+_BUCKET_BATCHES = 32
+_ENCODE_ROWS = 4096
+
+
+@dataclass(frozen=True)
+class EncodedDataset:
+    """A labelled file in memory.
+
+    Attributes:
+        texts: as they stand in the file.
+        rows: token ids, int64 [length] each.
+        labels: bool [len(rows), labels].
+        report: what the reader saw.
+    """
+
+    texts: list[str]
+    rows: list[np.ndarray]
+    labels: np.ndarray
+    report: ReadReport
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def read_encoded(path: Path, hierarchy: LabelHierarchy, encoder: TextEncoder) -> EncodedDataset:
+    """Read and encode a labelled file.
+
+    Raises:
+        InputError: the file has no rows, or a text is too long.
+        DatasetError: a line is wrong.
+    """
+    report = ReadReport()
+    examples = list(read_examples(path, hierarchy, report))
+    if not examples:
+        raise InputError(f"{path} is empty; it needs at least one labelled text")
+    texts = [example.text for example in examples]
+    rows: list[np.ndarray] = []
+    for start in range(0, len(texts), _ENCODE_ROWS):
+        rows += encoder.encode(texts[start : start + _ENCODE_ROWS], first_row=start)
+    return EncodedDataset(texts, rows, hierarchy.matrix([example.labels for example in examples]), report)
+
+
+def shuffled_batches(lengths: np.ndarray, batch_size: int, random: np.random.Generator) -> Iterator[np.ndarray]:
+    """Row numbers of one epoch's batches: random, but rows of like length together, so that little is padding.
+
+    Rows are shuffled, cut into buckets of several batches, sorted by length within a bucket, and the batches
+    shuffled again.
+    """
+    order = random.permutation(len(lengths))
+    bucket_size = _BUCKET_BATCHES * batch_size
+    batches = []
+    for start in range(0, len(order), bucket_size):
+        bucket = order[start : start + bucket_size]
+        bucket = bucket[np.argsort(lengths[bucket], kind="stable")]
+        batches += [bucket[i : i + batch_size] for i in range(0, len(bucket), batch_size)]
+    for index in random.permutation(len(batches)):
+        yield batches[index]
+
+
+def padded(rows: list[np.ndarray], batch: np.ndarray) -> np.ndarray:
+    """int64 [len(batch), longest row of the batch]."""
+    return pad([rows[row] for row in batch])

@@ -1,0 +1,123 @@
+"""Encoders by name: the documented ERNIE models, a local folder, or a shape that trains from nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import paddle
+from paddlenlp.transformers import (
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    ErnieConfig,
+    ErnieForSequenceClassification,
+    ErnieTokenizer,
+)
+from paddlenlp.utils.log import logger as paddlenlp_logger
+
+from pipeline.bundle import VOCABULARY_FILE
+from pipeline.errors import EnvironmentFault, InputError
+from pipeline.vocabulary import build_vocabulary
+
+paddlenlp_logger.set_level("ERROR")
+
+PRETRAINED = (
+    "ernie-3.0-xbase-zh",
+    "ernie-3.0-base-zh",
+    "ernie-3.0-medium-zh",
+    "ernie-3.0-micro-zh",
+    "ernie-3.0-mini-zh",
+    "ernie-3.0-nano-zh",
+    "ernie-2.0-base-en",
+    "ernie-2.0-large-en",
+)
+"""Names of the documented pretrained models; paddlenlp fetches their weights."""
+
+
+SCRATCH_VOCABULARY_SIZE = 8000
+"""Tokens at most in a vocabulary made from the training texts: all usual characters and some 3,000 word pieces."""
+
+
+@dataclass(frozen=True)
+class ScratchShape:
+    """An encoder of ERNIE shape that starts from random parameters."""
+
+    hidden_size: int
+    layers: int
+    heads: int
+    dropout: float = 0.1
+
+    def config(self, vocabulary_size: int, labels: int, max_seq_length: int) -> ErnieConfig:
+        return ErnieConfig(
+            vocab_size=vocabulary_size,
+            hidden_size=self.hidden_size,
+            num_hidden_layers=self.layers,
+            num_attention_heads=self.heads,
+            intermediate_size=4 * self.hidden_size,
+            hidden_dropout_prob=self.dropout,
+            attention_probs_dropout_prob=self.dropout,
+            max_position_embeddings=max_seq_length,
+            type_vocab_size=2,
+            use_task_id=False,
+            num_labels=labels,
+        )
+
+
+SCRATCH = {
+    "scratch-tiny": ScratchShape(hidden_size=128, layers=2, heads=4),
+    "scratch-small": ScratchShape(hidden_size=256, layers=2, heads=4),
+    "scratch-mini": ScratchShape(hidden_size=384, layers=6, heads=12),
+    "scratch-medium": ScratchShape(hidden_size=768, layers=6, heads=12),
+}
+
+
+def create_model(
+    name: str, labels: int, max_seq_length: int, texts: Iterable[str], tokeniser_folder: Path
+) -> paddle.nn.Layer:
+    """A model ready to train, its tokeniser's files written to `tokeniser_folder`.
+
+    Args:
+        name: a name of PRETRAINED or SCRATCH, or a folder that paddlenlp wrote.
+        labels: width of the classifier.
+        max_seq_length: tokens per text; bounds the position embeddings of a scratch model.
+        texts: normalised training texts, from which a scratch model's vocabulary is made.
+        tokeniser_folder: an existing folder.
+
+    Raises:
+        InputError: an unknown name.
+        EnvironmentFault: the weights cannot be fetched.
+    """
+    if name in SCRATCH:
+        vocabulary = build_vocabulary(texts, SCRATCH_VOCABULARY_SIZE)
+        (tokeniser_folder / VOCABULARY_FILE).write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
+        tokeniser = ErnieTokenizer(str(tokeniser_folder / VOCABULARY_FILE))
+        tokeniser.save_pretrained(str(tokeniser_folder))
+        return ErnieForSequenceClassification(SCRATCH[name].config(len(tokeniser), labels, max_seq_length))
+    if name not in PRETRAINED and not Path(name).is_dir():
+        known = ", ".join((*PRETRAINED, *SCRATCH))
+        raise InputError(f"unknown --model_name {name!r}; give a local folder or one of {known}")
+    try:
+        AutoTokenizer.from_pretrained(name).save_pretrained(str(tokeniser_folder))
+        return AutoModelForSequenceClassification.from_pretrained(name, num_labels=labels)
+    except Exception as error:
+        if name not in PRETRAINED:
+            raise InputError(f"{name} does not load as a paddlenlp model: {error}") from error
+        raise EnvironmentFault(
+            f"the weights of {name} cannot be fetched ({error}); give --model_name a local folder, or one of "
+            f"{', '.join(SCRATCH)}, which need none"
+        ) from error
+
+
+def load_model(folder: Path, labels: int) -> paddle.nn.Layer:
+    """The model of a checkpoint, in evaluation mode."""
+    model = AutoModelForSequenceClassification.from_pretrained(str(folder), num_labels=labels)
+    model.eval()
+    return model
+
+
+def model_logits(model: paddle.nn.Layer, input_ids: np.ndarray, token_type_ids: np.ndarray) -> np.ndarray:
+    """Logits, float32 [batch, labels], of int64 [batch, length] twice, without gradients."""
+    with paddle.no_grad():
+        return model(paddle.to_tensor(input_ids), paddle.to_tensor(token_type_ids)).numpy()

@@ -1,0 +1,104 @@
+"""From a paddle model to the static graph and the ONNX graph, with tensor names that tell what they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pipeline.bundle import PADDLE_GRAPH_FILE, PADDLE_PARAMETERS_FILE
+from pipeline.tensors import INPUT_IDS, LOGITS, TOKEN_TYPE_IDS
+
+ONNX_OPSET = 17
+GRAPH_PREFIX = Path(PADDLE_GRAPH_FILE).stem
+
+
+def export_static(model: Any, folder: Path) -> None:
+    """Write float32.pdmodel, float32.pdiparams and float32.pdiparams.info of `model` to `folder`.
+
+    The graph takes `input_ids` and `token_type_ids`, int64 [batch, length], and gives `logits`, float32
+    [batch, labels]; batch and length are free.
+    """
+    import paddle
+
+    model.eval()
+    specifications = [paddle.static.InputSpec([None, None], "int64", name=name) for name in (INPUT_IDS, TOKEN_TYPE_IDS)]
+    static = paddle.jit.to_static(model, input_spec=specifications, full_graph=True)
+    paddle.jit.save(static, str(folder / GRAPH_PREFIX))
+    _name_output(folder / PADDLE_GRAPH_FILE)
+
+
+def _name_output(graph: Path) -> None:
+    """Call the fetched variable `logits`; paddle gives it a name that changes with the network."""
+    from paddle.base.proto import framework_pb2
+
+    program = framework_pb2.ProgramDesc()
+    program.ParseFromString(graph.read_bytes())
+    block = program.blocks[0]
+    (fetched,) = (operator.inputs[0].arguments[0] for operator in block.ops if operator.type == "fetch")
+    for variable in block.vars:
+        if variable.name == fetched:
+            variable.name = LOGITS
+    for operator in block.ops:
+        for slot in (*operator.inputs, *operator.outputs):
+            slot.arguments[:] = [LOGITS if name == fetched else name for name in slot.arguments]
+    graph.write_bytes(program.SerializeToString())
+
+
+def export_onnx(folder: Path, destination: Path) -> None:
+    """Convert the static graph in `folder` to a clean ONNX graph at `destination`."""
+    import onnx
+    import paddle2onnx
+
+    content = paddle2onnx.export(
+        str(folder / PADDLE_GRAPH_FILE),
+        str(folder / PADDLE_PARAMETERS_FILE),
+        opset_version=ONNX_OPSET,
+        auto_upgrade_opset=False,
+        verbose=False,
+    )
+    model = onnx.load_model_from_string(content)
+    constants_to_initializers(model.graph)
+    fold_constant_products(model.graph)
+    _name_dimensions(model.graph)
+    onnx.checker.check_model(model)
+    onnx.save_model(model, str(destination))
+
+
+def constants_to_initializers(graph: Any) -> None:
+    """Turn every Constant node that holds a tensor into an initializer.
+
+    Tools that quantise, prune or count parameters look at initializers alone, and paddle2onnx writes none.
+    """
+    constants = [node for node in graph.node if node.op_type == "Constant" and node.attribute[0].name == "value"]
+    for node in constants:
+        tensor = graph.initializer.add()
+        tensor.CopyFrom(node.attribute[0].t)
+        tensor.name = node.output[0]
+        graph.node.remove(node)
+
+
+def fold_constant_products(graph: Any) -> None:
+    """Replace every product of two initializers by its value, and drop initializers that nothing reads then.
+
+    paddle2onnx expresses the padding row of an embedding as the table times a mask of the table's size, which
+    doubles the largest part of the file and is multiplied anew in every run.
+    """
+    from onnx import numpy_helper
+
+    tensors = {tensor.name: tensor for tensor in graph.initializer}
+    products = [node for node in graph.node if node.op_type == "Mul" and all(name in tensors for name in node.input)]
+    for node in products:
+        value = numpy_helper.to_array(tensors[node.input[0]]) * numpy_helper.to_array(tensors[node.input[1]])
+        graph.initializer.append(numpy_helper.from_array(value, node.output[0]))
+        graph.node.remove(node)
+    read = {name for node in graph.node for name in node.input}
+    for tensor in list(graph.initializer):
+        if tensor.name not in read:
+            graph.initializer.remove(tensor)
+
+
+def _name_dimensions(graph: Any) -> None:
+    for tensor in graph.input:
+        for dimension, name in zip(tensor.type.tensor_type.shape.dim, ("batch", "length")):
+            dimension.dim_param = name
+    graph.output[0].type.tensor_type.shape.dim[0].dim_param = "batch"
