@@ -1,0 +1,1 @@
+"""What publishes bundles and runs servers."""

@@ -1,0 +1,44 @@
+"""Which files of the project a script imports, so that they can be copied along with it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def imported_modules(script: Path, project: Path, package: str) -> list[Path]:
+    """Files of `package`, relative to `project`, that `script` imports, directly or through one of them.
+
+    A package that is imported itself counts with all its modules, since it may import those by name.
+    """
+    found: set[Path] = set()
+    waiting = [script]
+    while waiting:
+        for name in _imported_names(waiting.pop()):
+            if name.split(".")[0] != package:
+                continue
+            for module in _files(project, name):
+                if module not in found:
+                    found.add(module)
+                    waiting.append(project / module)
+    return sorted(found)
+
+
+def _imported_names(script: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(script.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+
+
+def _files(project: Path, name: str) -> Iterator[Path]:
+    parts = name.split(".")
+    for depth in range(1, len(parts)):
+        yield Path(*parts[:depth], "__init__.py")
+    target = Path(*parts)
+    if (project / target).is_dir():
+        yield from sorted(file.relative_to(project) for file in (project / target).glob("*.py"))
+    else:
+        yield target.with_suffix(".py")
