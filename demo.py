@@ -1,0 +1,147 @@
+"""From labelled texts to answers of a real Triton server, by the commands that a user would type.
+
+    python demo.py                          on a generated sample of synthetic news sentences
+    python demo.py --dataset_dir data       on a dataset folder
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.linear_baseline import evaluate_baseline
+from clients.output import as_tree
+from clients.triton import TritonClient
+from pipeline.command import run
+from pipeline.dataset import DEV_FILE, LABEL_FILE, TEST_FILE, TRAIN_FILE, Example, read_examples, read_labels
+from pipeline.decoding import Prediction
+from pipeline.errors import ClassifierError
+from pipeline.hierarchy import LabelHierarchy
+from pipeline.metrics import Metrics
+from serving.triton import Ports, TritonServer
+
+PROJECT = Path(__file__).resolve().parent
+MODEL_REPOSITORY = PROJECT / "model_repository"
+SHOWN_TEXTS = 3
+
+SAMPLE_TRAINING = "--model_name scratch-tiny --learning_rate 1e-3 --epochs 12 --warmup --warmup_steps 100"
+DATASET_TRAINING = "--model_name scratch-small --learning_rate 1e-3 --epochs 30 --warmup --warmup_steps 300"
+
+
+@dataclass(frozen=True)
+class Served:
+    """What came back from the server: scores over all texts, and a few answers to show."""
+
+    version: str
+    scores: dict[str, Any]
+    shown: list[tuple[str, list[Prediction]]]
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--dataset_dir", type=Path, help="a dataset folder (default: a generated sample)")
+    parser.add_argument("--output_dir", type=Path, default=PROJECT / "build" / "demo", help="%(default)s")
+    parser.add_argument("--training", help="options for training/train.py instead of the demo's own")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    args = parse_args(argv)
+    started = time.monotonic()
+    folder = args.dataset_dir or args.output_dir / "sample"
+    training = args.training or (DATASET_TRAINING if args.dataset_dir else SAMPLE_TRAINING)
+    checkpoint, export = args.output_dir / "checkpoint", args.output_dir / "export"
+    if not args.dataset_dir:
+        step("Generate a sample dataset (synthetic sentences)")
+        command("training/make_sample_dataset.py", "--output_dir", folder)
+    hierarchy = read_labels(folder / LABEL_FILE)
+    test_path = folder / (TEST_FILE if (folder / TEST_FILE).exists() else DEV_FILE)
+    step("Train")
+    options = shlex.split(training)
+    command("training/train.py", "--device", "cpu", "--dataset_dir", folder, "--save_dir", checkpoint, *options)
+    step("Export: static graph, ONNX graph, bundle")
+    command("training/export_model.py", "--params_path", checkpoint, "--output_path", export)
+    step("Publish to Triton's model repository")
+    command("-m", "serving.publish", "--bundle", export, "--model_repository", MODEL_REPOSITORY)
+    step("Serve with Triton and classify the test texts")
+    served = serve_and_classify(test_path, hierarchy, args.output_dir)
+    step("Compare with a linear baseline (TF-IDF + linear SVM)")
+    baseline = evaluate_baseline(folder / TRAIN_FILE, test_path, hierarchy)
+    report(served, baseline, time.monotonic() - started)
+
+
+def step(title: str) -> None:
+    print(f"\n== {title}", flush=True)
+
+
+def command(*arguments: object) -> None:
+    """Run one of the project's commands, shown as a user would type it.
+
+    Raises:
+        ClassifierError: it failed; it has said why.
+    """
+    words = [str(argument) for argument in arguments]
+    print("$ python " + shlex.join(word.removeprefix(f"{PROJECT}/") for word in words), flush=True)
+    status = subprocess.run([sys.executable, *words], cwd=PROJECT, check=False).returncode
+    if status:
+        raise ClassifierError(f"{words[0]} ended with status {status}; the demo stops here")
+
+
+def serve_and_classify(test_path: Path, hierarchy: LabelHierarchy, state_dir: Path) -> Served:
+    """Start a server on free ports, classify a labelled file, stop the server."""
+    with TritonServer(MODEL_REPOSITORY, ports=Ports.free(), state_dir=state_dir) as server:
+        seconds = server.wait_ready()
+        with TritonClient(server.grpc_address) as client:
+            version = client.server_version()
+            print(f"Triton {version} on {server.grpc_address}, ready after {seconds:.1f} s")
+            scores, shown = score(client, read_examples(test_path, hierarchy), hierarchy)
+    return Served(version, scores, shown)
+
+
+def score(
+    client: TritonClient, examples: Iterator[Example], hierarchy: LabelHierarchy
+) -> tuple[dict[str, Any], list[tuple[str, list[Prediction]]]]:
+    """Scores of the server's answers, and the first few of them."""
+    metrics = Metrics(hierarchy)
+    shown = []
+    sent, known = itertools.tee(examples)
+    started = time.monotonic()
+    for (text, predictions), example in zip(client.classify_stream(example.text for example in sent), known):
+        predicted = [hierarchy.index[prediction.label] for prediction in predictions]
+        metrics.update(hierarchy.matrix([example.labels]), hierarchy.matrix([predicted]))
+        if len(shown) < SHOWN_TEXTS:
+            shown.append((text, predictions))
+    print(f"{metrics.texts} texts classified, {metrics.texts / (time.monotonic() - started):.0f} a second")
+    return metrics.result(), shown
+
+
+def report(served: Served, baseline: dict[str, Any], seconds: float) -> None:
+    """Show some answers, the scores beside the baseline's, and one line of JSON."""
+    print()
+    for text, predictions in served.shown:
+        print(as_tree(text, predictions))
+    print(f"\n{'on the test texts':28}{'micro F1':>10}{'macro F1':>10}{'consistent':>12}")
+    for name, scores in (("served by Triton", served.scores), ("TF-IDF + linear SVM", baseline)):
+        print(f"{name:28}{scores['micro_f1']:10.4f}{scores['macro_f1']:10.4f}{scores['consistent_share']:12.4f}")
+    print("\n`make serve` serves this model; `.venv/bin/python -m clients.triton TEXT` asks it.\n")
+    line = {
+        **{name: round(served.scores[name], 4) for name in ("micro_f1", "macro_f1", "consistent_share")},
+        "triton_version": served.version,
+        "texts": served.scores["texts"],
+        "seconds": round(seconds, 1),
+        **{f"baseline_{name}": round(baseline[name], 4) for name in ("micro_f1", "macro_f1")},
+    }
+    print(json.dumps(line))
+
+
+if __name__ == "__main__":
+    run(main)

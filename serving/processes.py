@@ -1,0 +1,87 @@
+"""What Linux's /proc tells about processes and about the TCP ports that they listen on."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+LISTEN = "0A"  # the state column of /proc/net/tcp
+
+
+def identity(pid: int) -> str | None:
+    """What tells process `pid` from a later one with the same number: boot and start time; None once it ended."""
+    try:
+        # The command name, in parentheses, may itself hold spaces and parentheses.
+        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    state, start_ticks = fields[0], fields[19]
+    return None if state in "ZX" else f"{boot}:{start_ticks}"
+
+
+def command_line(pid: int) -> list[str]:
+    """The words that started process `pid`; empty where it ended or may not be read."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:-1]
+    except OSError:
+        return []
+    return [word.decode(errors="replace") for word in words]
+
+
+def describe(pid: int) -> str:
+    """`process 1234 (python3 -m http.server 8000)`, for messages."""
+    words = " ".join(command_line(pid))
+    short = words if len(words) <= 80 else words[:77] + "..."
+    return f"process {pid} ({short})" if short else f"process {pid}"
+
+
+def children(pid: int) -> list[int]:
+    """The direct children of process `pid`."""
+    found = []
+    for child in _all_pids():
+        with contextlib.suppress(OSError):
+            if int(Path(f"/proc/{child}/stat").read_text(errors="replace").rpartition(")")[2].split()[1]) == pid:
+                found.append(child)
+    return found
+
+
+def listening_ports(pid: int) -> set[int]:
+    """The TCP ports that process `pid` itself listens on, on any address."""
+    port_of_inode = _listening_sockets()
+    return {port_of_inode[inode] for inode in _socket_inodes(pid) & port_of_inode.keys()}
+
+
+def listener(port: int) -> int | None:
+    """The process that listens on TCP `port`; None where there is none or where it is another user's."""
+    wanted = {inode for inode, number in _listening_sockets().items() if number == port}
+    return next((pid for pid in _all_pids() if wanted & _socket_inodes(pid)), None) if wanted else None
+
+
+def _all_pids() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def _listening_sockets() -> dict[str, int]:
+    """Port of each listening TCP socket, by the socket's inode."""
+    ports = {}
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with contextlib.suppress(FileNotFoundError), open(table, encoding="ascii") as lines:
+            next(lines)
+            for line in lines:
+                _, local_address, _, state, *rest = line.split()
+                if state == LISTEN:
+                    ports[rest[5]] = int(local_address.rpartition(":")[2], 16)
+    return ports
+
+
+def _socket_inodes(pid: int) -> set[str]:
+    inodes = set()
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(OSError):
+                target = os.readlink(entry.path)
+                if target.startswith("socket:["):
+                    inodes.add(target[len("socket:[") : -1])
+    return inodes

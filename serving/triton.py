@@ -1,0 +1,102 @@
+"""Serve a model repository with Triton, in the foreground, until Ctrl-C, SIGTERM or `python -m serving.stop`."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from pipeline.command import run
+from serving.folders import default_state_dir
+from serving.ports import Ports
+from serving.triton_log import is_noteworthy
+from serving.triton_options import MODEL_CONTROL_MODES, TritonOptions
+from serving.triton_server import LOOPBACK, TritonServer
+
+__all__ = ["Ports", "TritonOptions", "TritonServer", "main", "parse_args"]
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m serving.triton",
+        description=__doc__,
+        epilog="What follows -- is passed on to tritonserver; `tritonserver --help` lists it.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    ports, options = Ports(), TritonOptions()
+    add = parser.add_argument
+    add("--model_repository", type=Path, default=Path("model_repository"), help="folder that holds the models")
+    add("--host", default=LOOPBACK, help="address to listen on; 0.0.0.0 for all of this machine")
+    add("--grpc_port", type=int, default=ports.grpc, help="port for gRPC clients")
+    add("--http_port", type=int, default=ports.http, help="port for HTTP clients")
+    add("--metrics_port", type=int, default=ports.metrics, help="port for Prometheus")
+    add(
+        "--model_control_mode",
+        choices=MODEL_CONTROL_MODES,
+        default=options.model_control_mode,
+        help="none: load all models at the start; poll: follow changes in the folder; explicit: load on request",
+    )
+    add("--load_model", action="append", default=[], help="with explicit: a model to load at the start; repeatable")
+    add(
+        "--exit_timeout_seconds",
+        type=int,
+        default=options.exit_timeout_seconds,
+        help="how long accepted requests may take to finish at the end",
+    )
+    add("--ready_timeout_seconds", type=float, default=60.0, help="give up when it is not ready by then")
+    add("--state_dir", type=Path, default=default_state_dir(), help="folder for the log and the process record")
+    add("extra_arguments", nargs="*", metavar="-- ARGUMENT", default=[], help="for tritonserver itself")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = parse_args(argv)
+    server = TritonServer(
+        args.model_repository,
+        ports=Ports(args.grpc_port, args.http_port, args.metrics_port),
+        host=args.host,
+        state_dir=args.state_dir,
+        options=TritonOptions(
+            model_control_mode=args.model_control_mode,
+            load_models=tuple(args.load_model),
+            exit_timeout_seconds=args.exit_timeout_seconds,
+        ),
+        extra_arguments=args.extra_arguments,
+    )
+    interrupt_on_signals()
+    try:
+        with server:
+            seconds = server.wait_ready(args.ready_timeout_seconds)
+            print(
+                f"Triton is ready after {seconds:.1f} s: gRPC {server.grpc_address}, HTTP {server.http_address}, "
+                f"metrics {server.metrics_address}; log {server.log_path}",
+                flush=True,
+            )
+            server.wait(on_line=show_if_noteworthy)
+    except KeyboardInterrupt:
+        pass  # the usual way to end a server in the foreground
+    print("Triton stopped")
+    return 0
+
+
+def interrupt_on_signals() -> None:
+    """Let SIGTERM and SIGHUP end the program as Ctrl-C does, except where they are ignored (nohup)."""
+
+    def interrupt(number: int, frame: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, interrupt)
+
+
+def show_if_noteworthy(line: str) -> None:
+    if is_noteworthy(line):
+        print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    run(main)

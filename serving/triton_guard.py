@@ -1,0 +1,121 @@
+"""A small process between a launcher and its tritonserver, so that no way out leaves a server behind.
+
+It runs tritonserver as its child and ends it when it is told to (SIGTERM, SIGINT, SIGHUP) or when the launcher
+is gone, by whatever death, SIGKILL included: then its own parent has changed. tritonserver gets SIGTERM, finishes
+the requests that it accepted, and gets SIGKILL if it outlives the grace period or the guard is told a second
+time. Whatever the server leaves behind (Python-backend processes, shared memory) the guard clears away; as a
+"child subreaper" it inherits orphans at any depth, also those that left the process group. If the guard itself
+is killed, the kernel kills tritonserver (PR_SET_PDEATHSIG), whose Python processes end when they notice.
+
+Run by path with `python -I -S`, so it imports the standard library alone and starts in some 20 ms. It writes the
+server's process id to standard output, and takes the server's exit status, or 0 where it was told to stop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import glob
+import os
+import signal
+import sys
+import time
+
+SHARED_MEMORY_PREFIX = "text_classifier_"
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+POLL_SECONDS = 0.5
+EXEC_FAILED = 127
+
+
+def main(argv: list[str]) -> int:
+    """Arguments: the launcher's process id, grace in seconds, shared-memory prefix, then the server's command."""
+    launcher, grace_seconds, prefix, command = int(argv[0]), float(argv[1]), argv[2], argv[3:]
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
+    server = start_server(libc, command)
+    with contextlib.suppress(BrokenPipeError):
+        os.write(sys.stdout.fileno(), b"%d\n" % server)
+    status = watch(server, launcher, grace_seconds)
+    end_orphans()
+    remove_shared_memory(prefix)
+    return status
+
+
+def start_server(libc: ctypes.CDLL, command: list[str]) -> int:
+    """Start `command` in a session of its own, tied to this process's life; its process id."""
+    guard = os.getpid()
+    server = os.fork()
+    if server:
+        return server
+    try:
+        os.setsid()
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() == guard:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+            os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+            os.execv(command[0], command)
+    except OSError as error:
+        os.write(sys.stderr.fileno(), f"error: {command[0]}: {error.strerror}\n".encode())
+    os._exit(EXEC_FAILED)
+
+
+def watch(server: int, launcher: int, grace_seconds: float) -> int:
+    """Wait for the server's end, and bring it about when it is time."""
+    told_to_stop, deadline = False, 0.0
+    while True:
+        received = signal.sigtimedwait(SIGNALS, POLL_SECONDS)
+        status = exit_status(server)
+        if status is not None:
+            return 0 if told_to_stop else status
+        is_order = received is not None and received.si_signo != signal.SIGCHLD
+        if told_to_stop and (is_order or time.monotonic() > deadline):
+            os.kill(server, signal.SIGKILL)
+        elif not told_to_stop and (is_order or os.getppid() != launcher):
+            told_to_stop, deadline = True, time.monotonic() + grace_seconds
+            os.kill(server, signal.SIGTERM)
+
+
+def exit_status(server: int) -> int | None:
+    """The server's exit status, 128 + the signal that ended it, or None while it runs.
+
+    Orphans that ended are collected on the way.
+    """
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            pid, code = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return None
+            if pid == server:
+                return 128 + os.WTERMSIG(code) if os.WIFSIGNALED(code) else os.WEXITSTATUS(code)
+    return None
+
+
+def end_orphans() -> None:
+    """Kill every descendant that is left; killing one hands its own children to us."""
+    while True:
+        for name in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError):
+                with open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as stat:
+                    parent = int(stat.read().rpartition(")")[2].split()[1])
+                if parent == os.getpid():
+                    os.kill(int(name), signal.SIGKILL)
+        try:
+            os.waitpid(-1, 0)
+        except ChildProcessError:
+            return
+
+
+def remove_shared_memory(prefix: str) -> None:
+    """Remove the regions that Python-backend processes with this prefix left in /dev/shm."""
+    if not prefix.startswith(SHARED_MEMORY_PREFIX):
+        raise ValueError(f"shared-memory prefix {prefix!r} is not ours: it does not begin with {SHARED_MEMORY_PREFIX}")
+    for path in glob.glob(f"/dev/shm/{glob.escape(prefix)}*"):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

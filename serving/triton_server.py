@@ -1,0 +1,262 @@
+"""A Triton server as a Python object:
+
+    with TritonServer("model_repository", ports=Ports.free()) as server:
+        server.wait_ready()
+        ask(server.grpc_address)
+
+However the process that started it ends, the server, its Python processes and their shared memory go with it; how,
+is told in triton_guard.py.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Callable
+
+from pipeline.errors import EnvironmentFault, InputError, ServerError
+from serving import processes, triton_guard, triton_log
+from serving.folders import default_state_dir
+from serving.ports import Ports, resolve_host
+from serving.process_record import ProcessRecord
+from serving.triton_installation import STUB, TritonInstallation, find_triton
+from serving.triton_options import TritonOptions
+
+LOOPBACK = "127.0.0.1"
+KILL_MARGIN_SECONDS = 5.0  # what Triton may take beyond its own exit timeout
+POLL_SECONDS = 0.05
+STUB_CHECK_SECONDS = 1.0
+
+
+class TritonServer:
+    """A tritonserver process that lives as long as this object's `with` block, and never longer than its process.
+
+    `ports` and `host` say where it listens, on loopback by default. Its output goes to `log_path` (default
+    `triton-<grpc port>.log` in `state_dir`); the log of the start before is kept with `.1` added. `state_dir`
+    (default `build/run`) takes the record by which `python -m serving.stop` finds it. `extra_arguments` are passed to
+    tritonserver as they are; its working folder is `/`, so paths in them have to be absolute.
+    """
+
+    def __init__(
+        self,
+        model_repository: Path | str,
+        ports: Ports | None = None,
+        host: str = LOOPBACK,
+        log_path: Path | str | None = None,
+        state_dir: Path | str | None = None,
+        options: TritonOptions | None = None,
+        extra_arguments: Sequence[str] = (),
+    ) -> None:
+        self.model_repository = Path(model_repository).resolve()
+        self.ports = ports or Ports()
+        self.host = resolve_host(host)
+        self.state_dir = Path(state_dir or default_state_dir()).resolve()
+        self.log_path = Path(log_path or self.state_dir / f"triton-{self.ports.grpc}.log").resolve()
+        self.options = options or TritonOptions()
+        self.extra_arguments = tuple(extra_arguments)
+        self.shared_memory_prefix = f"{triton_guard.SHARED_MEMORY_PREFIX}{uuid.uuid4().hex[:12]}_"
+        self.pid = 0
+        self._guard: subprocess.Popen[bytes] | None = None
+        self._record: ProcessRecord | None = None
+        self._started = 0.0
+        self._stubs: dict[int, str] = {}
+
+    @property
+    def grpc_address(self) -> str:
+        """`host:port` for clients on this machine."""
+        return f"{self._client_host}:{self.ports.grpc}"
+
+    @property
+    def http_address(self) -> str:
+        """`host:port` for clients on this machine."""
+        return f"{self._client_host}:{self.ports.http}"
+
+    @property
+    def metrics_address(self) -> str:
+        """`host:port` for clients on this machine."""
+        return f"{self._client_host}:{self.ports.metrics}"
+
+    @property
+    def _client_host(self) -> str:
+        return LOOPBACK if self.host == "0.0.0.0" else self.host
+
+    def __enter__(self) -> TritonServer:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start the server; it loads its models after this returns.
+
+        Raises InputError for a folder that is no model repository, EnvironmentFault where there is no tritonserver
+        that runs here or where a port is taken.
+        """
+        if self._guard:
+            raise ServerError(f"this server was started already, as process {self.pid}")
+        if not self.model_repository.is_dir():
+            raise InputError(f"model repository {self.model_repository} is no folder: publish a bundle into it first")
+        installation = find_triton()
+        self.ports.require_free(self.host)
+        _rotate(self.log_path)
+        patience = self.options.exit_timeout_seconds + KILL_MARGIN_SECONDS
+        command = [sys.executable, "-I", "-S", triton_guard.__file__, str(os.getpid()), str(patience)]
+        command += [self.shared_memory_prefix, *self.command(installation)]
+        self._started = time.monotonic()
+        with self.log_path.open("ab") as log:
+            self._guard = subprocess.Popen(
+                command,
+                env=dict(installation.environment),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                # Python backends have the working folder on their module path, where it would hide staged modules.
+                cwd="/",
+                start_new_session=True,
+            )
+        self._record = ProcessRecord.of(
+            f"triton-{self.ports.grpc}", self._guard.pid, patience + KILL_MARGIN_SECONDS, self.shared_memory_prefix
+        )
+        self._record.write(self.state_dir)
+        assert self._guard.stdout
+        with self._guard.stdout as output:
+            self.pid = int(output.readline() or 0)
+
+    def command(self, installation: TritonInstallation) -> list[str]:
+        """The command line of the server itself."""
+        arguments = [
+            f"--model-repository={self.model_repository}",
+            f"--backend-config=python,shm-region-prefix-name={self.shared_memory_prefix}",
+            *self.options.arguments(),
+        ]
+        for service in ("grpc", "http", "metrics"):
+            arguments += [f"--{service}-address={self.host}", f"--{service}-port={getattr(self.ports, service)}"]
+        if installation.backend_directory:
+            arguments.append(f"--backend-directory={installation.backend_directory}")
+        if not _has_gpu():
+            arguments += ["--allow-gpu-metrics=false", "--pinned-memory-pool-byte-size=0"]
+        return [str(installation.program), *arguments, *self.extra_arguments]
+
+    def wait_ready(self, timeout_seconds: float = 60.0) -> float:
+        """Wait until the server answers that all its models are loaded; the seconds since its start.
+
+        Raises ServerError with each failing model's reason when it does not come up, EnvironmentFault when a port or
+        a library is what it lacks.
+        """
+        deadline = time.monotonic() + timeout_seconds
+        while not self._is_ready():
+            status = self._guard_status()
+            if status is not None:
+                how = f"did not come up (exit status {status})" if status else "was stopped before it was ready"
+                raise self._failure(f"tritonserver {how}")
+            if time.monotonic() > deadline:
+                self.stop()
+                raise self._failure(f"tritonserver was not ready after {timeout_seconds:g} s")
+            time.sleep(POLL_SECONDS)
+        seconds = time.monotonic() - self._started
+        self._stubs = self._running_stubs()
+        return seconds
+
+    def wait(self, on_line: Callable[[str], None] | None = None) -> None:
+        """Wait until the server ends, calling `on_line` with each new line of its log.
+
+        Raises ServerError when it ends by itself, or when the process of a Python-backend model does: Triton goes on
+        saying that it is ready, but answers that model's requests with an error until it is started again.
+        """
+        follower = triton_log.LogFollower(self.log_path)
+        next_check = 0.0
+        while self._guard_status() is None:
+            if on_line:
+                for line in follower.new_lines():
+                    on_line(line)
+            if time.monotonic() >= next_check:
+                self._require_stubs()
+                next_check = time.monotonic() + STUB_CHECK_SECONDS
+            time.sleep(4 * POLL_SECONDS)
+        if self._guard_status():
+            raise self._failure(f"tritonserver (process {self.pid}) ended with exit status {self._guard_status()}")
+
+    def stop(self) -> None:
+        """Let accepted requests finish, then end the server and all that belongs to it; doing it twice is fine.
+
+        An interrupt while waiting (a second Ctrl-C) ends it at once.
+        """
+        if not self._guard:
+            return
+        try:
+            if self._guard.poll() is None:
+                self._guard.terminate()
+            self._guard.wait()
+        except BaseException:
+            self._guard.terminate()
+            self._guard.wait()
+            raise
+        finally:
+            triton_guard.remove_shared_memory(self.shared_memory_prefix)
+            if self._record:
+                self._record.remove(self.state_dir)
+
+    def _guard_status(self) -> int | None:
+        if not self._guard:
+            raise ServerError("this server was not started")
+        return self._guard.poll()
+
+    def _is_ready(self) -> bool:
+        """Ready, and it is this server that listens on all three ports, not another that came first."""
+        listening = processes.listening_ports(self.pid)
+        if not {self.ports.grpc, self.ports.http, self.ports.metrics} <= listening:
+            return False
+        connection = http.client.HTTPConnection(self._client_host, self.ports.http, timeout=1.0)
+        try:
+            connection.request("GET", "/v2/health/ready")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def _running_stubs(self) -> dict[int, str]:
+        """Model name by process id of each Python-backend process."""
+        stubs = {}
+        for pid in processes.children(self.pid):
+            words = processes.command_line(pid)
+            if len(words) > 1 and Path(words[0]).name == STUB:
+                stubs[pid] = Path(words[1]).parent.parent.name
+        return stubs
+
+    def _require_stubs(self) -> None:
+        if self.options.model_control_mode != "none":
+            return  # models come and go there, and their processes with them
+        lost = self._stubs.keys() - self._running_stubs().keys()
+        # A server that was told to stop ends its stubs too, but is no longer ready by then.
+        if lost and self._is_ready():
+            names = ", ".join(sorted({self._stubs[pid] for pid in lost}))
+            raise self._failure(f"the Python process of model {names} ended, and Triton does not start it again")
+
+    def _failure(self, what: str) -> ServerError | EnvironmentFault:
+        log = self.log_path.read_text(encoding="utf-8", errors="replace")
+        causes = triton_log.reasons(log)
+        text = "\n".join([what, *(f"  {cause}" for cause in causes[:10]), f"  its log: {self.log_path}"])
+        lacking = triton_log.PORT_TAKEN.search(log) or triton_log.LACKING_LIBRARY.search(log)
+        return EnvironmentFault(text) if lacking else ServerError(text)
+
+
+def _rotate(log_path: Path) -> None:
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    if log_path.exists():
+        log_path.replace(log_path.with_name(f"{log_path.name}.1"))
+
+
+def _has_gpu() -> bool:
+    return any(Path(device).exists() for device in ("/dev/nvidiactl", "/dev/dxg"))

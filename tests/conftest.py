@@ -1,0 +1,47 @@
+"""What many tests share: the project's commands, and one small model that went all the way to a bundle."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parent.parent
+REAL_DATA = PROJECT.parent / "shared" / "data"
+
+
+def run_command(*arguments: object, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run one of the project's commands as a user would."""
+    words = [sys.executable, *map(str, arguments)]
+    done = subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, check=False)
+    if check:
+        assert done.returncode == 0, f"{arguments} failed:\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+@pytest.fixture(scope="session")
+def sample_dataset(tmp_path_factory) -> Path:
+    """A small generated dataset folder."""
+    folder = tmp_path_factory.mktemp("sample") / "data"
+    rows = ("--train_rows", 1500, "--dev_rows", 150, "--test_rows", 150)
+    run_command("training/make_sample_dataset.py", "--output_dir", folder, *rows)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def checkpoint(sample_dataset, tmp_path_factory) -> Path:
+    """A checkpoint trained for a moment: it has learnt something, and that is all."""
+    folder = tmp_path_factory.mktemp("trained") / "checkpoint"
+    options = "--device cpu --model_name scratch-tiny --learning_rate 2e-3 --epochs 4".split()
+    run_command("training/train.py", "--dataset_dir", sample_dataset, "--save_dir", folder, *options)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def bundle_path(checkpoint, tmp_path_factory) -> Path:
+    """The checkpoint's bundle."""
+    folder = tmp_path_factory.mktemp("exported") / "export"
+    run_command("training/export_model.py", "--params_path", checkpoint, "--output_path", folder, "--at_least_one")
+    return folder

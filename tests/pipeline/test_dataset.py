@@ -1,0 +1,115 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.dataset import (
+    Example,
+    ReadReport,
+    read_examples,
+    read_labels,
+    read_texts,
+    write_examples,
+    write_labels,
+    write_texts,
+)
+from pipeline.errors import DatasetError, InputError
+from pipeline.hierarchy import LabelHierarchy
+
+LABELS = LabelHierarchy(["人生", "人生##死亡", "灾害/意外", "灾害/意外##车祸"])
+
+
+def write(path, content):
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def test_rows_are_read_as_the_format_says(tmp_path):
+    path = write(tmp_path / "train.txt", "老翁过马路遭碾压身亡\t灾害/意外,灾害/意外##车祸,人生,人生##死亡\r\n平安\t人生\n")
+    assert list(read_examples(path, LABELS)) == [Example("老翁过马路遭碾压身亡", (0, 1, 2, 3)), Example("平安", (0,))]
+
+
+def test_ancestors_left_out_are_added_and_counted(tmp_path):
+    path = write(tmp_path / "train.txt", "身亡\t人生##死亡\n车祸\t灾害/意外##车祸,灾害/意外\n")
+    report = ReadReport()
+    assert list(read_examples(path, LABELS, report))[0].labels == (0, 1)
+    assert (report.rows, report.rows_completed, report.ancestors_added) == (2, 1, 1)
+    assert "人生 (1)" in report.summary()
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "reason"),
+    [
+        ("a\t人生\n没有标签\n", 2, "no tab"),
+        ("a\tb\t人生\n", 1, "2 tabs"),
+        (" \t人生\n", 1, "text is empty"),
+        ("\n", 1, "no tab"),
+        ("a\t人生##结婚\n", 1, "unknown label '人生##结婚'"),
+        ("a\t人生,人生\n", 1, "label '人生' is given twice"),
+        ("a\t\n", 1, "no label follows the tab"),
+        ("a\t人生,\n", 1, "unknown label ''"),
+        ("a\t人生\nb".encode() + b"\xff\xfe\t" + "人生\n".encode(), 2, "byte 2 .0xff. is not UTF-8"),
+    ],
+)
+def test_a_wrong_row_is_named_by_file_line_and_reason(tmp_path, content, line, reason):
+    path = write(tmp_path / "train.txt", content)
+    with pytest.raises(DatasetError, match=reason) as caught:
+        list(read_examples(path, LABELS))
+    assert str(caught.value).startswith(f"{path}:{line}: ")
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "reason"),
+    [
+        ("a\nb\na\n", 3, "label 'a' is listed already in line 1"),
+        ("a\nb##c\n", 2, "label 'b##c' has no parent: add 'b'"),
+        ("a\n\nb\n", 2, "line is empty"),
+        ("a,b\n", 1, "contains a comma"),
+        ("", None, "no labels"),
+    ],
+)
+def test_a_wrong_label_file_is_named_by_line_and_reason(tmp_path, content, line, reason):
+    path = write(tmp_path / "label.txt", content)
+    with pytest.raises(DatasetError, match=reason) as caught:
+        read_labels(path)
+    assert caught.value.line == line
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_label(tmp_path):
+    assert read_labels(write(tmp_path / "label.txt", b"\xef\xbb\xbfa\n")).labels == ("a",)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"cannot read .*data\.txt: No such file"):
+        list(read_texts(tmp_path / "data.txt"))
+
+
+def test_rows_before_a_wrong_one_have_been_read(tmp_path):
+    rows = read_texts(write(tmp_path / "data.txt", "一\n二\n\n"))
+    assert [next(rows), next(rows)] == ["一", "二"]
+    with pytest.raises(DatasetError, match=":3: the line is empty"):
+        next(rows)
+
+
+TEXTS = st.text(st.characters(exclude_characters="\t\n\r", exclude_categories=["Cs"]), min_size=1).filter(
+    lambda text: text.strip() and not text.startswith("\ufeff")
+)
+
+
+@given(st.lists(st.tuples(TEXTS, st.sets(st.sampled_from(LABELS.labels), min_size=1)), min_size=1))
+def test_what_is_written_is_read_back(tmp_path_factory, rows):
+    folder = tmp_path_factory.mktemp("dataset")
+    examples = [Example(text, tuple(sorted(LABELS.with_ancestors(paths)))) for text, paths in rows]
+    write_labels(folder / "label.txt", LABELS)
+    write_examples(folder / "train.txt", examples, LABELS)
+    write_texts(folder / "data.txt", [example.text for example in examples])
+    assert read_labels(folder / "label.txt").labels == LABELS.labels
+    assert list(read_examples(folder / "train.txt", LABELS)) == examples
+    assert list(read_texts(folder / "data.txt")) == [example.text for example in examples]
+
+
+def test_a_text_that_the_format_cannot_hold_leaves_the_old_file(tmp_path):
+    path = write(tmp_path / "data.txt", "旧\n")
+    with pytest.raises(InputError, match="cannot hold '\\\\t'"):
+        write_texts(path, ["新", "a\tb"])
+    assert path.read_text() == "旧\n"
+    assert [file.name for file in tmp_path.iterdir()] == ["data.txt"]

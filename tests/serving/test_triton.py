@@ -1,0 +1,359 @@
+"""The launcher of Triton, with real servers and a tiny model."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import EnvironmentFault, InputError, ServerError
+from serving import processes, stop
+from serving.ports import Ports
+from serving.process_record import ProcessRecord
+from serving.triton_guard import remove_shared_memory
+from serving.triton_installation import find_triton
+from serving.triton_options import TritonOptions
+from serving.triton_server import TritonServer
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE_SECONDS = 20.0
+
+CONFIG = """
+name: "{name}" backend: "python" max_batch_size: 0
+input [{{ name: "MILLISECONDS" data_type: TYPE_INT32 dims: [ 1 ] }}]
+output [{{ name: "ECHO" data_type: TYPE_INT32 dims: [ 1 ] }}]
+instance_group [{{ kind: KIND_CPU count: 1 }}]
+"""
+SLEEPY_ECHO = """
+import time
+from pathlib import Path
+
+import triton_python_backend_utils as pb_utils
+
+class TritonPythonModel:
+    def execute(self, requests):
+        answers = []
+        Path(__file__).with_name("busy").touch()
+        for request in requests:
+            milliseconds = pb_utils.get_input_tensor_by_name(request, "MILLISECONDS").as_numpy()
+            time.sleep(milliseconds[0] / 1000)
+            answers.append(pb_utils.InferenceResponse([pb_utils.Tensor("ECHO", milliseconds)]))
+        return answers
+"""
+NO_VOCABULARY = """
+class TritonPythonModel:
+    def initialize(self, args):
+        raise ValueError("词表 vocab.txt is absent")
+
+    def execute(self, requests):
+        return []
+"""
+
+with contextlib.suppress(EnvironmentFault):
+    TRITON = find_triton()
+pytestmark = pytest.mark.skipif("TRITON" not in globals(), reason="this machine runs no tritonserver")
+
+
+def write_model(repository: Path, name: str, code: str) -> Path:
+    (repository / name / "1").mkdir(parents=True)
+    (repository / name / "config.pbtxt").write_text(CONFIG.format(name=name), encoding="utf-8")
+    (repository / name / "1" / "model.py").write_text(code, encoding="utf-8")
+    return repository
+
+
+@pytest.fixture
+def repository(tmp_path):
+    return write_model(tmp_path / "repository", "echo", SLEEPY_ECHO)
+
+
+@pytest.fixture
+def server(repository, tmp_path):
+    """A started server, stopped after the test."""
+    with TritonServer(repository, ports=Ports.free(), state_dir=tmp_path / "run") as started:
+        yield started
+        with contextlib.suppress(ProcessLookupError):  # the quick way; how to stop gracefully has its own tests
+            os.kill(started.pid, signal.SIGKILL)
+
+
+def echo(server: TritonServer, milliseconds: int) -> int:
+    connection = http.client.HTTPConnection(server.http_address, timeout=PATIENCE_SECONDS)
+    tensor = {"name": "MILLISECONDS", "shape": [1], "datatype": "INT32", "data": [milliseconds]}
+    connection.request("POST", "/v2/models/echo/infer", json.dumps({"inputs": [tensor]}))
+    answer = json.load(connection.getresponse())
+    connection.close()
+    return answer["outputs"][0]["data"][0]
+
+
+def echo_until_cut_off(server: TritonServer) -> None:
+    with pytest.raises(http.client.RemoteDisconnected):
+        echo(server, 10**8)
+
+
+def is_busy(server: TritonServer) -> bool:
+    return (server.model_repository / "echo" / "1" / "busy").exists()
+
+
+def traces(prefix: str) -> list[str]:
+    """Processes whose command line holds a server's shared-memory prefix, and its regions."""
+    commands = [" ".join(processes.command_line(int(name))) for name in os.listdir("/proc") if name.isdigit()]
+    return [each for each in [*commands, *os.listdir("/dev/shm")] if prefix in each]
+
+
+def eventually(condition) -> bool:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return condition()
+
+
+class Command:
+    """`python -m serving.triton` in the foreground, waited for until it says that it is ready."""
+
+    def __init__(self, repository: Path, state_dir: Path) -> None:
+        self.ports, self.state_dir = Ports.free(), state_dir
+        arguments = ["--model_repository", repository, "--state_dir", state_dir]
+        for service in ("grpc", "http", "metrics"):
+            arguments += [f"--{service}_port", getattr(self.ports, service)]
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "serving.triton", *map(str, arguments)],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.first_line = self.process.stdout.readline()
+        self.prefix = json.loads((state_dir / f"triton-{self.ports.grpc}.process.json").read_text())[
+            "shared_memory_prefix"
+        ]
+
+    def __enter__(self) -> Command:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.process.kill()
+        self.process.communicate()
+        stop.main(["--state_dir", str(self.state_dir)])
+
+
+@pytest.fixture
+def command(repository, tmp_path):
+    with Command(repository, tmp_path / "run") as started:
+        yield started
+
+
+def test_serves_on_loopback_only_and_leaves_nothing(repository, tmp_path):
+    with TritonServer(repository, ports=Ports.free(), state_dir=tmp_path / "run") as server:
+        assert server.wait_ready() > 0
+        assert echo(server, 7) == 7
+        for port in (server.ports.grpc, server.ports.http, server.ports.metrics):
+            socket.create_connection(("127.0.0.1", port)).close()
+            with pytest.raises(ConnectionRefusedError):  # 127.0.0.2 is ours too, where one listens on 0.0.0.0
+                socket.create_connection(("127.0.0.2", port))
+        assert len(traces(server.shared_memory_prefix)) == 4  # guard, server, the model's process and its region
+    assert traces(server.shared_memory_prefix) == []
+    assert list((tmp_path / "run").iterdir()) == [server.log_path]
+    server.stop()
+
+
+def test_two_servers_run_side_by_side(server, repository, tmp_path):
+    with TritonServer(repository, ports=Ports.free(), state_dir=tmp_path / "run") as second:
+        server.wait_ready()
+        second.wait_ready()
+        assert (echo(server, 1), echo(second, 2)) == (1, 2)
+
+
+def test_second_order_to_stop_cuts_requests_off(server):
+    server.wait_ready()
+    request = threading.Thread(target=echo_until_cut_off, args=(server,))
+    request.start()
+    assert eventually(lambda: is_busy(server))
+    for _ in range(2):
+        server._guard.terminate()
+        time.sleep(0.2)
+    server.stop()
+    request.join()
+    assert traces(server.shared_memory_prefix) == []
+
+
+def test_explicit_mode_loads_what_is_named(repository, tmp_path):
+    write_model(repository, "broken", NO_VOCABULARY)
+    options = TritonOptions(model_control_mode="explicit", load_models=("echo",))
+    with TritonServer(repository, ports=Ports.free(), state_dir=tmp_path, options=options) as server:
+        server.wait_ready()
+        assert echo(server, 3) == 3
+
+
+def test_accepted_requests_finish(server):
+    server.wait_ready()
+    answers: list[int] = []
+    request = threading.Thread(target=lambda: answers.append(echo(server, 1500)))
+    request.start()
+    assert eventually(lambda: is_busy(server))
+    server.stop()
+    request.join()
+    assert answers == [1500]
+
+
+def test_request_that_never_ends_is_cut_off(repository, tmp_path):
+    options = TritonOptions(exit_timeout_seconds=1)
+    with TritonServer(repository, ports=Ports.free(), state_dir=tmp_path, options=options) as server:
+        server.wait_ready()
+        request = threading.Thread(target=echo_until_cut_off, args=(server,))
+        request.start()
+        assert eventually(lambda: is_busy(server))
+    request.join()
+    assert traces(server.shared_memory_prefix) == []
+
+
+@pytest.mark.parametrize("service", ["grpc", "http", "metrics"])
+def test_taken_port_is_named_with_its_owner(repository, tmp_path, service):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ports = replace(Ports.free(), **{service: taken.getsockname()[1]})
+        with (
+            pytest.raises(EnvironmentFault, match=rf"{service} port {taken.getsockname()[1]} .*process {os.getpid()} "),
+            TritonServer(repository, ports=ports, state_dir=tmp_path),
+        ):
+            pass
+
+
+def test_port_taken_after_the_check(repository, tmp_path, monkeypatch):
+    monkeypatch.setattr(Ports, "require_free", lambda *_: None)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ports = replace(Ports.free(), metrics=taken.getsockname()[1])
+        expected = pytest.raises(EnvironmentFault, match=f"'127.0.0.1:{ports.metrics}' already in use")
+        with TritonServer(repository, ports=ports, state_dir=tmp_path) as server, expected:
+            server.wait_ready()
+
+
+def test_every_model_that_fails_is_named_with_its_reason(repository, tmp_path):
+    write_model(repository, "broken", NO_VOCABULARY)
+    write_model(repository, "garbled", "class (")
+    write_model(repository, "unreadable", SLEEPY_ECHO)
+    (repository / "unreadable" / "config.pbtxt").write_text('name: "unreadable" backend: 7')
+    write_model(repository, "dying", "import os; os._exit(3)")
+    broken = TritonServer(repository, ports=Ports.free(), state_dir=tmp_path / "run")
+    with broken as server, pytest.raises(ServerError) as caught:
+        server.wait_ready()
+    message = str(caught.value)
+    assert re.search(r"model 'broken': ValueError: 词表 vocab.txt is absent \(.*/broken/1/model.py\(4\): init", message)
+    assert "model 'garbled': SyntaxError" in message
+    assert "model 'unreadable': " in message
+    assert "Expected string, got: 7" in message
+    assert "model 'dying': Stub process" in message
+    assert "echo" not in message
+    assert str(server.log_path) in message
+    assert traces(server.shared_memory_prefix) == []
+
+
+def test_lost_model_process_ends_the_wait(server):
+    server.wait_ready()
+    (stub,) = server._stubs
+    os.kill(stub, signal.SIGKILL)
+    with pytest.raises(ServerError, match="Python process of model echo ended"):
+        server.wait()
+
+
+def test_server_killed_from_outside(server):
+    server.wait_ready()
+    os.kill(server.pid, signal.SIGKILL)
+    with pytest.raises(ServerError, match=f"process {server.pid}.* exit status 137"):
+        server.wait()
+    assert traces(server.shared_memory_prefix) == []
+
+
+def test_guard_killed_takes_the_server_along(server):
+    server.wait_ready()
+    server._guard.kill()
+    assert eventually(lambda: processes.identity(server.pid) is None)
+    server.stop()
+    assert eventually(lambda: traces(server.shared_memory_prefix) == [])
+
+
+def test_log_of_the_start_before_is_kept(repository, tmp_path):
+    log = tmp_path / "triton.log"
+    log.write_text("the start before")
+    with TritonServer(repository, ports=Ports.free(), log_path=log, state_dir=tmp_path):
+        pass
+    assert log.with_name("triton.log.1").read_text() == "the start before"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signals_end_the_command_and_all_it_started(command, number):
+    assert re.match(rf"Triton is ready after .* gRPC 127.0.0.1:{command.ports.grpc}, ", command.first_line)
+    command.process.send_signal(number)
+    rest, _ = command.process.communicate(timeout=PATIENCE_SECONDS)
+    assert (rest, command.process.returncode) == ("Triton stopped\n", 0)
+    assert traces(command.prefix) == []
+
+
+def test_killed_command_leaves_no_server(command, capsys):
+    assert traces(command.prefix)
+    command.process.kill()
+    assert eventually(lambda: traces(command.prefix) == [])
+    stop.main(["--state_dir", str(command.state_dir)])
+    assert "no server is running" in capsys.readouterr().out
+
+
+def test_stop_from_elsewhere_and_twice(command, capsys):
+    for expected in (f"stopped triton-{command.ports.grpc} ", "no server is running"):
+        assert stop.main(["--state_dir", str(command.state_dir)]) == 0
+        assert expected in capsys.readouterr().out
+    rest, _ = command.process.communicate(timeout=PATIENCE_SECONDS)
+    assert (rest, command.process.returncode) == ("Triton stopped\n", 0)
+    assert traces(command.prefix) == []
+
+
+def test_stop_spares_a_process_with_a_recycled_id(tmp_path, capsys):
+    bystander = subprocess.Popen(["sleep", "60"])
+    try:
+        replace(ProcessRecord.of("triton-8001", bystander.pid, 1.0), identity="another start").write(tmp_path)
+        (tmp_path / "cut-short.process.json").write_text('{"name": "tri')
+        assert stop.main(["--state_dir", str(tmp_path)]) == 0
+        assert bystander.poll() is None
+        assert "no server is running" in capsys.readouterr().out
+        assert list(tmp_path.iterdir()) == []
+    finally:
+        bystander.kill()
+        bystander.wait()
+
+
+def test_missing_repository(tmp_path):
+    with (
+        pytest.raises(InputError, match="nowhere is no folder"),
+        TritonServer(tmp_path / "nowhere", state_dir=tmp_path),
+    ):
+        pass
+
+
+def test_foreign_shared_memory_is_not_touched():
+    with pytest.raises(ValueError, match="not ours"):
+        remove_shared_memory("")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Ports(grpc=0), "grpc port 0"),
+        (lambda: Ports(http=65536), "http port 65536"),
+        (lambda: Ports(grpc=8000), "give each its own"),
+        (lambda: TritonOptions(model_control_mode="sometimes"), "'sometimes': choose one of none, explicit, poll"),
+        (lambda: TritonOptions(load_models=("echo",)), "load_models echo"),
+        (lambda: TritonOptions(exit_timeout_seconds=0), "exit_timeout_seconds 0"),
+        (lambda: TritonServer("models", host="no such host"), "'no such host' is no IPv4 address"),
+    ],
+)
+def test_options_are_validated_when_made(make, message):
+    with pytest.raises(InputError, match=message):
+        make()
