@@ -1,7 +1,7 @@
 """From labelled texts to answers of a real Triton server, by the commands that a user would type.
 
-    python demo.py                          on a generated sample of synthetic news sentences
-    python demo.py --dataset_dir data       on a dataset folder
+python demo.py                          on a generated sample of synthetic news sentences
+python demo.py --dataset_dir data       on a dataset folder
 """
 
 from __future__ import annotations

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from serving.triton import Ports, TritonServer
 
 PROJECT = Path(__file__).resolve().parent.parent
 REAL_DATA = PROJECT.parent / "shared" / "data"
@@ -25,7 +28,7 @@ def run_command(*arguments: object, check: bool = True) -> subprocess.CompletedP
 def sample_dataset(tmp_path_factory) -> Path:
     """A small generated dataset folder."""
     folder = tmp_path_factory.mktemp("sample") / "data"
-    rows = ("--train_rows", 1500, "--dev_rows", 150, "--test_rows", 150)
+    rows = ("--train_rows", 1500, "--dev_rows", 200, "--test_rows", 200)
     run_command("training/make_sample_dataset.py", "--output_dir", folder, *rows)
     return folder
 
@@ -34,7 +37,7 @@ def sample_dataset(tmp_path_factory) -> Path:
 def checkpoint(sample_dataset, tmp_path_factory) -> Path:
     """A checkpoint trained for a moment: it has learnt something, and that is all."""
     folder = tmp_path_factory.mktemp("trained") / "checkpoint"
-    options = "--device cpu --model_name scratch-tiny --learning_rate 2e-3 --epochs 4".split()
+    options = ("--device", "cpu", "--model_name", "scratch-tiny", "--learning_rate", 2e-3, "--epochs", 4)
     run_command("training/train.py", "--dataset_dir", sample_dataset, "--save_dir", folder, *options)
     return folder
 
@@ -45,3 +48,20 @@ def bundle_path(checkpoint, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("exported") / "export"
     run_command("training/export_model.py", "--params_path", checkpoint, "--output_path", folder, "--at_least_one")
     return folder
+
+
+@pytest.fixture(scope="session")
+def model_repository(bundle_path, tmp_path_factory) -> Path:
+    """The bundle, published to a folder outside the project."""
+    folder = tmp_path_factory.mktemp("published") / "model_repository"
+    run_command("-m", "serving.publish", "--bundle", bundle_path, "--model_repository", folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def triton(model_repository, tmp_path_factory) -> Iterator[TritonServer]:
+    """A real Triton server over `model_repository`."""
+    state = tmp_path_factory.mktemp("state")
+    with TritonServer(model_repository, ports=Ports.free(), state_dir=state) as server:
+        server.wait_ready()
+        yield server

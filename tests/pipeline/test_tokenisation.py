@@ -70,6 +70,7 @@ def test_a_text_becomes_the_ids_of_its_words():
     assert tokeniser.encode([]) == []
 
 
+@settings(deadline=None)
 @given(st.lists(ANY_TEXT, max_size=6), st.integers(1, 50), st.integers(3, 40), st.sampled_from(words.KINDS))
 def test_a_cut_text_has_the_first_ids_of_the_whole_text(texts, times, max_length, kind):
     texts = [text * times for text in texts]
@@ -80,6 +81,7 @@ def test_a_cut_text_has_the_first_ids_of_the_whole_text(texts, times, max_length
         assert ids.tolist() == [*all_ids[: max_length - 1], 3] if truncated else all_ids.tolist()
 
 
+@settings(deadline=None)
 @given(st.lists(ANY_TEXT, max_size=6))
 def test_what_is_remembered_changes_no_ids(texts):
     fresh, forgetful = (Tokeniser(VOCABULARY, TokeniserSettings(), 64) for _ in range(2))
@@ -213,7 +215,7 @@ def assert_equal(reference, tokeniser, texts):
 @pytest.fixture(scope="session", params=list(CONFIGURATIONS))
 def pairs(request, transformers, tmp_path_factory):
     """A pair of tokenisers with a vocabulary that knows every other fragment."""
-    texts = [fragment.replace("\ud800", "") for fragment in FRAGMENTS[::2] + ["layoff", "##a", "abc"]]
+    texts = [fragment.replace("\ud800", "") for fragment in [*FRAGMENTS[::2], "layoff", "##a", "abc"]]
     lower, cased = (TokeniserSettings(lower_case=lower, strip_accents=lower) for lower in (True, False))
     vocabulary = [*build_vocabulary(texts, 500, lower, 1), *build_vocabulary(texts, 500, cased, 1)]
     return pair(transformers, tmp_path_factory.mktemp(request.param), request.param, vocabulary)
@@ -233,15 +235,20 @@ def test_any_text_equals_paddlenlp(pairs, texts):
 
 
 @pytest.mark.parametrize("configuration", ["ernie", "bert"])
-@pytest.mark.parametrize(
-    "unit",
-    ["裁员4000人,", "Layoffs in 2025. ", "x", " ", "\x00", "[SEP]", "[S", "e\u0301", "\u302e\U0001d165", "😀"],
-    ids=ascii,
-)
-def test_texts_of_100000_characters_equal_paddlenlp(transformers, tmp_path, configuration, unit):
-    text = (unit * 100_000)[:100_000]
-    vocabulary = [*VOCABULARY, "人", "😀", "x", "\u302e", "##\U0001d165"]
-    assert_equal(*pair(transformers, tmp_path, configuration, vocabulary), [text, f"裁{text}员"])
+def test_texts_of_100000_characters_equal_paddlenlp(transformers, tmp_path, configuration):
+    units = ["裁员4000人,", "Layoffs in 2025. ", "x", " ", "\x00", "[SEP]", "[S", "[e\u0301", "\u302e", "😀"]
+    texts = [f"裁{unit * (99_998 // len(unit))}员" for unit in units]
+    assert_equal(*pair(transformers, tmp_path, configuration, [*VOCABULARY, "人", "😀", "x", "\u302e"]), texts)
+
+
+@pytest.mark.parametrize("configuration", ["ernie", "bert"])
+def test_many_marks_in_disorder_equal_paddlenlp(transformers, tmp_path, configuration):
+    reference, tokeniser = pair(
+        transformers, tmp_path, configuration, [*VOCABULARY, "\U0001d165", "##\U0001d165", "##\u302e"]
+    )
+    assert_equal(reference, tokeniser, ["\u302e\U0001d165" * 30, "[\u0301\u0323\u302e\U0001d165" * 200])
+    # Ordering them would take paddlenlp minutes here: its time is quadratic in their number.
+    assert tokeniser.encode(["\u302e\U0001d165" * 100_000])[0].tolist() == [2, 1, 3]
 
 
 @pytest.mark.parametrize(("lower_case", "strip_accents"), itertools.product([True, False], repeat=2))
@@ -256,9 +263,9 @@ def test_every_kind_of_character_is_split_as_in_paddlenlp(transformers, lower_ca
 
 
 def real_texts():
-    """Some 11,000 texts, every seventh of the longest ones."""
+    """Some 10,700 texts; the long ones of the third dataset are few, for paddlenlp takes its time."""
     texts = []
-    for dataset, step in (("duee1", 2), ("clinc150", 3), ("reuters21578", 7)):
+    for dataset, step in (("duee1", 2), ("clinc150", 3), ("reuters21578", 20)):
         path = DATA / dataset / "train.txt"
         if not path.is_file():
             pytest.skip(f"{path}, the real texts to compare on, is not there")
@@ -266,7 +273,7 @@ def real_texts():
     return texts
 
 
-@pytest.mark.parametrize("configuration", ["ernie", "bert", "bert-cased"])
+@pytest.mark.parametrize("configuration", ["ernie", "bert"])
 def test_real_texts_equal_paddlenlp(transformers, tmp_path, configuration):
     texts = real_texts()
     assert len(texts) >= 10_000

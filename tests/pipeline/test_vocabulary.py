@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import InputError
@@ -40,6 +40,7 @@ def test_a_special_token_within_the_texts_is_not_learnt_again():
     assert build_vocabulary(["[SEP] [SEP] a a"], 10) == [*SPECIALS, "a"]
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.text("abcé员 ,🎉", max_size=12), max_size=12), st.integers(6, 60), st.randoms())
 def test_the_order_of_texts_does_not_matter(texts, size, rng):
     vocabulary = build_vocabulary(iter(texts), size)
@@ -49,6 +50,7 @@ def test_the_order_of_texts_does_not_matter(texts, size, rng):
     assert len(vocabulary) <= size
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.text(max_size=20), max_size=10))
 def test_texts_that_gave_the_vocabulary_have_no_unknown_token(texts):
     vocabulary = build_vocabulary(texts, 2_000, min_count=1)

@@ -1,0 +1,90 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+from clients.output import as_json_line, as_tree
+from clients.triton import TritonClient
+from pipeline.decoding import Prediction
+from pipeline.errors import InputError, ServerError
+from tests.conftest import PROJECT, run_command
+
+ANSWER = [Prediction("人生", 0.99), Prediction("人生##死亡", 0.98), Prediction("灾害##车祸", 0.7)]
+
+
+def client(triton, *arguments, **options):
+    return run_command("-m", "clients.triton", "--url", triton.grpc_address, *arguments, **options)
+
+
+def test_a_tree_shows_children_below_their_parents():
+    assert as_tree("文本", ANSWER).split("\n") == [
+        "文本",
+        "  ├─ 人生  0.990",
+        "  │  └─ 死亡  0.980",
+        "  └─ 灾害##车祸  0.700",
+    ]
+
+
+def test_a_json_line_holds_text_and_labels():
+    assert json.loads(as_json_line("文本", ANSWER[:1])) == {
+        "text": "文本",
+        "labels": [{"label": "人生", "confidence": 0.99}],
+    }
+
+
+def test_texts_from_the_command_line_are_answered_as_trees(triton):
+    shown = client(triton, "某公司宣布裁员", "两地相继发生地震").stdout
+    assert "某公司宣布裁员\n  " in shown
+    assert "─ " in shown
+
+
+def test_a_file_is_answered_line_by_line(triton, sample_dataset):
+    path = sample_dataset / "data.txt"
+    shown = client(triton, "--file", path, "--format", "jsonl", "--batch_size", 7).stdout.splitlines()
+    assert [json.loads(line)["text"] for line in shown] == path.read_text().splitlines()
+
+
+def test_standard_input_is_answered_as_a_stream(triton):
+    words = [sys.executable, "-m", "clients.triton", "--url", triton.grpc_address, "--format", "jsonl"]
+    done = subprocess.run(
+        words, cwd=PROJECT, input="裁员\n地震\n", capture_output=True, text=True, check=True, timeout=60
+    )
+    assert len(done.stdout.splitlines()) == 2
+
+
+def test_rows_before_a_wrong_line_are_answered(triton, tmp_path):
+    path = tmp_path / "data.txt"
+    path.write_text("裁员\n地震\n\n上市\n")
+    done = client(triton, "--file", path, "--format", "jsonl", check=False)
+    assert done.returncode == 2
+    assert len(done.stdout.splitlines()) == 2
+    assert f"error: {path}:3: the line is empty" in done.stderr
+
+
+def test_a_text_that_the_server_refuses_is_placed(triton):
+    with (
+        TritonClient(triton.grpc_address) as each,
+        pytest.raises(InputError, match="in texts 3 to 4: .*row 1: .*empty"),
+    ):
+        list(each.classify_stream(["一", "二", "三", ""], batch_size=2))
+
+
+def test_nobody_listening_is_said_with_what_to_do():
+    done = run_command("-m", "clients.triton", "--url", "127.0.0.1:9", "text", check=False)
+    assert done.returncode == 4
+    assert "no Triton server answers at 127.0.0.1:9" in done.stderr
+    assert "make serve" in done.stderr
+
+
+def test_an_impatient_client_gets_a_time_out(triton):
+    with (
+        TritonClient(triton.grpc_address, timeout_seconds=1e-4) as each,
+        pytest.raises(ServerError, match=r"0\.0001 s"),
+    ):
+        each.classify(["裁员"])
+
+
+def test_no_texts_are_no_request():
+    with TritonClient("127.0.0.1:9") as each:
+        assert each.classify([]) == []

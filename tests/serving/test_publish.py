@@ -1,0 +1,134 @@
+import shutil
+from pathlib import Path
+
+import pytest
+from google.protobuf import text_format
+from tritonclient.grpc import model_config_pb2
+
+from clients.triton import TritonClient
+from pipeline.bundle import Bundle
+from pipeline.errors import BundleError, InputError, ServerError
+from serving.model_configs import ServingOptions, model_configs
+from serving.publish import MODELS, publish
+from serving.staging import imported_modules
+from serving.triton import Ports, TritonServer
+from tests.conftest import PROJECT, run_command
+
+
+def flip_byte(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def test_configs_name_the_tensors_of_the_graph(bundle_path):
+    bundle = Bundle(bundle_path)
+    texts = model_configs(len(bundle.hierarchy), ServingOptions(runtime="openvino", threads=2))
+    assert set(texts) == set(MODELS)
+    configs = {name: text_format.Parse(text, model_config_pb2.ModelConfig()) for name, text in texts.items()}
+    import onnx
+
+    graph = onnx.load(bundle.file("model.onnx")).graph
+    model = configs["seqcls_model"]
+    assert [tensor.name for tensor in model.input] == [tensor.name for tensor in graph.input]
+    assert [tensor.name for tensor in model.output] == [tensor.name for tensor in graph.output]
+    width = graph.output[0].type.tensor_type.shape.dim[1].dim_value
+    assert list(model.output[0].dims) == [width] == [len(bundle.hierarchy)]
+    assert model.parameters["runtime"].string_value == "openvino"
+
+
+def test_what_is_staged_is_what_is_tested(model_repository):
+    for model in ("tokenizer", "seqcls_model", "seqcls_postprocess"):
+        version = model_repository / model / "1"
+        staged = [file.relative_to(version) for file in version.rglob("*.py")]
+        assert Path("pipeline/bundle.py") in staged
+        for file in staged:
+            source = (
+                PROJECT / file if file.parts[0] == "pipeline" else PROJECT / "model_repository" / model / "1" / file
+            )
+            assert (version / file).read_bytes() == source.read_bytes()
+    assert not (model_repository / "tokenizer" / "1" / "model.onnx").exists()
+    assert not list((model_repository / "seqcls_postprocess").rglob("vocab.txt"))
+
+
+def test_imports_are_followed_through_the_package():
+    found = imported_modules(PROJECT / "model_repository/seqcls_model/1/model.py", PROJECT, "pipeline")
+    assert Path("pipeline/runtimes/openvino_runtime.py") in found
+    assert Path("pipeline/hierarchy.py") in found
+    assert Path("pipeline/dataset.py") not in found
+
+
+def test_publishing_again_replaces_the_models_and_nothing_else(bundle_path, tmp_path):
+    repository = tmp_path / "repository"
+    (repository / "another_model" / "1").mkdir(parents=True)
+    (repository / "tokenizer" / "1").mkdir(parents=True)
+    (repository / "tokenizer" / "1" / "stale.txt").touch()
+    publish(Bundle(bundle_path), repository, ServingOptions())
+    publish(Bundle(bundle_path), repository, ServingOptions())
+    assert (repository / "another_model" / "1").is_dir()
+    assert not (repository / "tokenizer" / "1" / "stale.txt").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["repository"]
+
+
+def test_a_damaged_bundle_is_not_published_and_the_server_goes_on(bundle_path, model_repository, triton, tmp_path):
+    damaged = tmp_path / "damaged"
+    shutil.copytree(bundle_path, damaged)
+    flip_byte(damaged / "model.onnx")
+    done = run_command(
+        "-m", "serving.publish", "--bundle", damaged, "--model_repository", model_repository, check=False
+    )
+    assert done.returncode == 2
+    assert f"error: {damaged}/model.onnx is damaged: its checksum differs" in done.stderr
+    with TritonClient(triton.grpc_address) as client:
+        assert client.classify(["某公司宣布裁员"])[0]
+
+
+def test_a_published_file_that_was_damaged_is_named_when_the_server_starts(model_repository, tmp_path):
+    repository = tmp_path / "repository"
+    shutil.copytree(model_repository, repository)
+    flip_byte(repository / "tokenizer" / "1" / "vocab.txt")
+    with (
+        pytest.raises(ServerError, match=r"vocab\.txt is damaged: its checksum differs"),
+        TritonServer(repository, ports=Ports.free(), state_dir=tmp_path / "state") as server,
+    ):
+        server.wait_ready()
+
+
+def test_a_published_bundle_that_went_missing_is_named_when_the_server_starts(model_repository, tmp_path):
+    repository = tmp_path / "repository"
+    shutil.copytree(model_repository, repository)
+    (repository / "seqcls_postprocess" / "1" / "bundle.json").unlink()
+    with (
+        pytest.raises(ServerError, match=r"bundle\.json is missing"),
+        TritonServer(repository, ports=Ports.free(), state_dir=tmp_path / "state") as server,
+    ):
+        server.wait_ready()
+
+
+def test_a_copied_repository_runs_without_the_project(model_repository, tmp_path, bundle_path):
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(model_repository, elsewhere)
+    golden = Bundle(bundle_path).manifest.goldens[0]
+    with TritonServer(elsewhere, ports=Ports.free(), state_dir=tmp_path / "state") as server:
+        server.wait_ready()
+        with TritonClient(server.grpc_address) as client:
+            assert tuple(p.label for p in client.classify([golden.text])[0]) == golden.labels
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"runtime": "torch"}, "unknown runtime 'torch'; choose one of onnxruntime, openvino"),
+        ({"precision": "int3"}, "unknown precision 'int3'"),
+        ({"threads": -1}, "threads is -1"),
+        ({"max_batch_size": 0}, "max_batch_size is 0"),
+    ],
+)
+def test_wrong_options_are_refused(options, message):
+    with pytest.raises(InputError, match=message):
+        ServingOptions(**options)
+
+
+def test_an_absent_bundle_is_named(tmp_path):
+    with pytest.raises(BundleError, match="there is no bundle at"):
+        publish(Bundle(tmp_path / "nowhere"), tmp_path / "repository", ServingOptions())
