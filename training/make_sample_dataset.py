@@ -1,0 +1,200 @@
+"""Write the sample dataset: synthetic Chinese news-event sentences with the label paths of 65 kinds of event.
+
+No sentence is real: templates, names, companies and numbers are put together from the word lists in
+`training/sample_wordings`. The same seed and row counts give the same bytes on every machine.
+
+What makes it more than a word list: many words serve several labels and only their company settles which (上调 of a
+price or of an interest rate, 上市 of a company or of a car, 离开 to join or to resign); about one row in five also
+names an event that is denied or past and gets no label for it; names in dev and test that no training row has.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.atomic import atomic_folder
+from pipeline.command import run
+from pipeline.dataset import (
+    DATA_FILE,
+    DEV_FILE,
+    LABEL_FILE,
+    TEST_FILE,
+    TRAIN_FILE,
+    Example,
+    write_examples,
+    write_labels,
+    write_texts,
+)
+from pipeline.errors import InputError
+from pipeline.hierarchy import LabelHierarchy, ancestor_paths
+from training.sample_wordings import joint, people, world
+from training.sample_wordings.author import Author, Kind, read_kinds
+
+SOURCE_FILE = "SOURCE.md"
+MARKER = "# Synthetic sample dataset, written by training/make_sample_dataset.py"
+FILES = (TRAIN_FILE, DEV_FILE, TEST_FILE, LABEL_FILE, DATA_FILE, SOURCE_FILE)
+
+MINIMUM_ROWS = 200  # per file, so that each leaf can have the two rows that it gets at least
+LEAF_MINIMUM = 2
+JOINT_SHARE = 0.11
+
+SINGLE_KINDS = read_kinds(people.TEMPLATES) + read_kinds(world.TEMPLATES)
+JOINT_KINDS = read_kinds(joint.TEMPLATES)
+LABELS = tuple(sorted({path for kind in SINGLE_KINDS for path in (*ancestor_paths(kind.leaves[0]), *kind.leaves)}))
+
+
+def apportion(weights: Sequence[int], rows: int, minimum: int = 0) -> list[int]:
+    """Share `rows` in proportion to `weights` (largest remainders), each getting at least `minimum`."""
+    spare = rows - minimum * len(weights)
+    exact = [weight * spare / sum(weights) for weight in weights]
+    counts = [int(share) for share in exact]
+    by_remainder = sorted(range(len(weights)), key=lambda place: counts[place] - exact[place])
+    for place in by_remainder[: spare - sum(counts)]:
+        counts[place] += 1
+    return [minimum + count for count in counts]
+
+
+def plan(rows: int) -> list[Kind]:
+    """The kind of every row of a file, in table order."""
+    joint_rows = round(JOINT_SHARE * rows)
+    singles = apportion([kind.weight for kind in SINGLE_KINDS], rows - joint_rows, LEAF_MINIMUM)
+    joints = apportion([kind.weight for kind in JOINT_KINDS], joint_rows)
+    return [kind for kind, count in zip(SINGLE_KINDS + JOINT_KINDS, singles + joints) for _ in range(count)]
+
+
+@dataclass(frozen=True)
+class SampleOptions:
+    """How much to write.
+
+    Raises:
+        InputError: fewer than `MINIMUM_ROWS` rows in a labelled file, or a negative number of texts.
+    """
+
+    seed: int = 3
+    train_rows: int = 4000
+    dev_rows: int = 500
+    test_rows: int = 500
+    data_rows: int = 200
+
+    def __post_init__(self) -> None:
+        for name in ("train_rows", "dev_rows", "test_rows"):
+            if getattr(self, name) < MINIMUM_ROWS:
+                raise InputError(
+                    f"--{name} is {getattr(self, name)}; {len(SINGLE_KINDS)} leaves need at least {MINIMUM_ROWS}"
+                )
+        if self.data_rows < 0:
+            raise InputError(f"--data_rows is {self.data_rows}; it must not be negative")
+
+    def rows(self) -> dict[str, int]:
+        return {TRAIN_FILE: self.train_rows, DEV_FILE: self.dev_rows, TEST_FILE: self.test_rows}
+
+
+class SampleDataset:
+    """The rows of every file; no text occurs twice, within a file or across them."""
+
+    def __init__(self, options: SampleOptions) -> None:
+        self.options = options
+        self.hierarchy = LabelHierarchy(LABELS)
+        self._texts: set[str] = set()
+        self.examples = {name: list(self._rows(name, rows)) for name, rows in options.rows().items()}
+        self.data = [example.text for example in self._rows(DATA_FILE, max(options.data_rows, MINIMUM_ROWS))]
+        del self.data[options.data_rows :]
+
+    def _rows(self, name: str, rows: int) -> Iterator[Example]:
+        author = Author(f"{self.options.seed} {name}", novel=name != TRAIN_FILE)
+        for kind in author.shuffled(plan(rows)):
+            text = author.sentence(kind)
+            while text in self._texts:
+                text = author.sentence(kind)
+            self._texts.add(text)
+            yield Example(text, tuple(sorted(self.hierarchy.with_ancestors(kind.leaves))))
+
+    @property
+    def several_paths_share(self) -> float:
+        """The share of rows with more than one leaf path."""
+        kinds = [kind for rows in self.options.rows().values() for kind in plan(rows)]
+        return sum(len(kind.leaves) > 1 for kind in kinds) / len(kinds)
+
+    def summary(self) -> str:
+        """What was made, for the log and for SOURCE.md."""
+        levels = Counter(label.count("##") + 1 for label in LABELS)
+        return "\n".join(
+            [
+                "synthetic Chinese news-event sentences; none is a report of anything that happened",
+                "rows: " + ", ".join(f"{name} {len(rows)}" for name, rows in self.examples.items()),
+                "labels: " + ", ".join(f"level {level} {count}" for level, count in sorted(levels.items())),
+                f"rows with several leaf paths: {self.several_paths_share:.1%}",
+            ]
+        )
+
+    def write(self, folder: Path) -> None:
+        """Write the files of a dataset folder, and SOURCE.md, into `folder`."""
+        write_labels(folder / LABEL_FILE, self.hierarchy)
+        for name, examples in self.examples.items():
+            write_examples(folder / name, examples, self.hierarchy)
+        write_texts(folder / DATA_FILE, self.data)
+        about = f"{MARKER}\n\n{self.summary()}\n\nseed: {self.options.seed}\n\n{_ABOUT}"
+        (folder / SOURCE_FILE).write_text(about, encoding="utf-8")
+
+
+_ABOUT = """\
+Every sentence is synthetic: put together by a program from made-up templates, names and numbers. People and
+companies are invented; a likeness to real ones is chance. Figures measured on these rows say that the programs
+work, and nothing about real news. Running the generator again with the same options gives the same bytes; it
+replaces this folder only while nothing else lies in it.
+
+本数据集全部为程序合成的句子，人物、公司与事件均属虚构，不代表任何真实新闻。
+"""
+
+
+def check_target(folder: Path) -> None:
+    """Make sure that `folder` may be replaced.
+
+    Raises:
+        InputError: it is a file or a link, or a folder that this generator did not write or that holds more.
+    """
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise InputError(f"--output_dir {folder} is not a folder; name another one")
+    names = sorted(entry.name for entry in folder.iterdir()) if folder.exists() else []
+    if not names:
+        return
+    source = folder / SOURCE_FILE
+    if not source.is_file() or source.read_bytes().split(b"\n", 1)[0] != MARKER.encode():
+        raise InputError(f"--output_dir {folder} holds files that this generator did not write; name another folder")
+    foreign = [name for name in names if name not in FILES]
+    if foreign:
+        raise InputError(f"--output_dir {folder} also holds {foreign[0]!r}; move it away or name another folder")
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description="Write a dataset folder of synthetic Chinese news-event sentences (9 parents, 65 leaves).",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    defaults = SampleOptions()
+    parser.add_argument("--output_dir", type=Path, default=Path("data/sample"), help="the dataset folder")
+    parser.add_argument("--seed", type=int, default=defaults.seed, help="another seed, other sentences")
+    parser.add_argument("--train_rows", type=int, default=defaults.train_rows, help="rows of train.txt")
+    parser.add_argument("--dev_rows", type=int, default=defaults.dev_rows, help="rows of dev.txt")
+    parser.add_argument("--test_rows", type=int, default=defaults.test_rows, help="rows of test.txt")
+    parser.add_argument("--data_rows", type=int, default=defaults.data_rows, help="texts of data.txt, unlabelled")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    args = vars(parse_args(argv))
+    output_dir = args.pop("output_dir")
+    options = SampleOptions(**args)
+    check_target(output_dir)
+    dataset = SampleDataset(options)
+    with atomic_folder(output_dir) as folder:
+        dataset.write(folder)
+    print(f"{output_dir}: {dataset.summary()}")
+
+
+if __name__ == "__main__":
+    run(main)
