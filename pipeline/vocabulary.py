@@ -66,16 +66,18 @@ def _learn_pieces(words: Counter[str], kept: list[str], size: int, min_count: in
 
     known = set(kept)
     learnable = sorted(word for word in words if len(word) > 1 and known.issuperset(_characters(word)))
+    # The trainer takes a continuing character only together with the bare one.
+    bare = sorted(set().union(*learnable) - known)
     tokenizer = Tokenizer(WordPiece())
     tokenizer.pre_tokenizer = WhitespaceSplit()
-    # Left to itself the trainer numbers continuing characters in no fixed order, and ties are broken by number.
+    # Left to itself it numbers continuing characters in no fixed order, and breaks ties by these numbers.
     trainer = WordPieceTrainer(
-        vocab_size=size,
+        vocab_size=size + len(bare),
         min_frequency=min_count,
-        special_tokens=kept,
+        special_tokens=kept + bare,
         continuing_subword_prefix=CONTINUATION,
         show_progress=False,
     )
     tokenizer.train_from_iterator((" ".join([word] * words[word]) for word in learnable), trainer)
     ids = tokenizer.get_vocab(with_added_tokens=False)
-    return sorted(ids.keys() - known, key=ids.__getitem__)
+    return sorted(ids.keys() - known.union(bare), key=ids.__getitem__)

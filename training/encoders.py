@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,57 +19,9 @@ from paddlenlp.utils.log import logger as paddlenlp_logger
 from pipeline.bundle import VOCABULARY_FILE
 from pipeline.errors import EnvironmentFault, InputError
 from pipeline.vocabulary import build_vocabulary
+from training.model_names import PRETRAINED, SCRATCH, SCRATCH_VOCABULARY_SIZE, ScratchShape
 
 paddlenlp_logger.set_level("ERROR")
-
-PRETRAINED = (
-    "ernie-3.0-xbase-zh",
-    "ernie-3.0-base-zh",
-    "ernie-3.0-medium-zh",
-    "ernie-3.0-micro-zh",
-    "ernie-3.0-mini-zh",
-    "ernie-3.0-nano-zh",
-    "ernie-2.0-base-en",
-    "ernie-2.0-large-en",
-)
-"""Names of the documented pretrained models; paddlenlp fetches their weights."""
-
-
-SCRATCH_VOCABULARY_SIZE = 8000
-"""Tokens at most in a vocabulary made from the training texts: all usual characters and some 3,000 word pieces."""
-
-
-@dataclass(frozen=True)
-class ScratchShape:
-    """An encoder of ERNIE shape that starts from random parameters."""
-
-    hidden_size: int
-    layers: int
-    heads: int
-    dropout: float = 0.1
-
-    def config(self, vocabulary_size: int, labels: int, max_seq_length: int) -> ErnieConfig:
-        return ErnieConfig(
-            vocab_size=vocabulary_size,
-            hidden_size=self.hidden_size,
-            num_hidden_layers=self.layers,
-            num_attention_heads=self.heads,
-            intermediate_size=4 * self.hidden_size,
-            hidden_dropout_prob=self.dropout,
-            attention_probs_dropout_prob=self.dropout,
-            max_position_embeddings=max_seq_length,
-            type_vocab_size=2,
-            use_task_id=False,
-            num_labels=labels,
-        )
-
-
-SCRATCH = {
-    "scratch-tiny": ScratchShape(hidden_size=128, layers=2, heads=4),
-    "scratch-small": ScratchShape(hidden_size=256, layers=2, heads=4),
-    "scratch-mini": ScratchShape(hidden_size=384, layers=6, heads=12),
-    "scratch-medium": ScratchShape(hidden_size=768, layers=6, heads=12),
-}
 
 
 def create_model(
@@ -94,7 +45,7 @@ def create_model(
         (tokeniser_folder / VOCABULARY_FILE).write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
         tokeniser = ErnieTokenizer(str(tokeniser_folder / VOCABULARY_FILE))
         tokeniser.save_pretrained(str(tokeniser_folder))
-        return ErnieForSequenceClassification(SCRATCH[name].config(len(tokeniser), labels, max_seq_length))
+        return ErnieForSequenceClassification(_scratch_config(SCRATCH[name], len(tokeniser), labels, max_seq_length))
     if name not in PRETRAINED and not Path(name).is_dir():
         known = ", ".join((*PRETRAINED, *SCRATCH))
         raise InputError(f"unknown --model_name {name!r}; give a local folder or one of {known}")
@@ -108,6 +59,22 @@ def create_model(
             f"the weights of {name} cannot be fetched ({error}); give --model_name a local folder, or one of "
             f"{', '.join(SCRATCH)}, which need none"
         ) from error
+
+
+def _scratch_config(shape: ScratchShape, vocabulary_size: int, labels: int, max_seq_length: int) -> ErnieConfig:
+    return ErnieConfig(
+        vocab_size=vocabulary_size,
+        hidden_size=shape.hidden_size,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        intermediate_size=4 * shape.hidden_size,
+        hidden_dropout_prob=shape.dropout,
+        attention_probs_dropout_prob=shape.dropout,
+        max_position_embeddings=max_seq_length,
+        type_vocab_size=2,
+        use_task_id=False,
+        num_labels=labels,
+    )
 
 
 def load_model(folder: Path, labels: int) -> paddle.nn.Layer:

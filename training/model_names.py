@@ -1,0 +1,39 @@
+"""The names that `--model_name` takes, without importing paddle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+PRETRAINED = (
+    "ernie-3.0-xbase-zh",
+    "ernie-3.0-base-zh",
+    "ernie-3.0-medium-zh",
+    "ernie-3.0-micro-zh",
+    "ernie-3.0-mini-zh",
+    "ernie-3.0-nano-zh",
+    "ernie-2.0-base-en",
+    "ernie-2.0-large-en",
+)
+"""Names of the documented pretrained models; paddlenlp fetches their weights."""
+
+
+SCRATCH_VOCABULARY_SIZE = 8000
+"""Tokens at most in a vocabulary made from the training texts: all usual characters and some 3,000 word pieces."""
+
+
+@dataclass(frozen=True)
+class ScratchShape:
+    """An encoder of ERNIE shape that starts from random parameters."""
+
+    hidden_size: int
+    layers: int
+    heads: int
+    dropout: float = 0.1
+
+
+SCRATCH = {
+    "scratch-tiny": ScratchShape(hidden_size=128, layers=2, heads=4),
+    "scratch-small": ScratchShape(hidden_size=256, layers=2, heads=4),
+    "scratch-mini": ScratchShape(hidden_size=384, layers=6, heads=12),
+    "scratch-medium": ScratchShape(hidden_size=768, layers=6, heads=12),
+}
