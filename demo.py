@@ -33,8 +33,9 @@ PROJECT = Path(__file__).resolve().parent
 MODEL_REPOSITORY = PROJECT / "model_repository"
 SHOWN_TEXTS = 3
 
-SAMPLE_TRAINING = "--model_name scratch-tiny --learning_rate 1e-3 --epochs 12 --warmup --warmup_steps 100"
-DATASET_TRAINING = "--model_name scratch-small --learning_rate 1e-3 --epochs 30 --warmup --warmup_steps 300"
+TRAINING = "--warmup --warmup_steps 200 --weight_decay 0.01 --token_dropout 0.1"
+SAMPLE_TRAINING = f"--model_name scratch-tiny --learning_rate 1e-3 --epochs 8 {TRAINING}"
+DATASET_TRAINING = f"--model_name scratch-small --learning_rate 8e-4 --epochs 12 {TRAINING}"
 
 
 @dataclass(frozen=True)

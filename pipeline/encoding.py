@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pipeline.batching import PAD_ID
+from pipeline.errors import InputError
 from pipeline.normalisation import check_text, normalise
 from pipeline.tokenisation import Tokeniser
 
@@ -16,9 +18,14 @@ class TextEncoder:
     Args:
         normalisation: a name of `pipeline.normalisation.NORMALISATIONS`.
         tokeniser: the model's tokeniser.
+
+    Raises:
+        InputError: the vocabulary's padding token is not the one that batches are filled up with.
     """
 
     def __init__(self, normalisation: str, tokeniser: Tokeniser) -> None:
+        if tokeniser.pad_id != PAD_ID:
+            raise InputError(f"the vocabulary's padding token has id {tokeniser.pad_id}; only {PAD_ID} is supported")
         self.normalisation, self.tokeniser = normalisation, tokeniser
 
     def encode(self, texts: Sequence[str], first_row: int = 0) -> list[np.ndarray]:

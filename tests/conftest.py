@@ -37,7 +37,7 @@ def sample_dataset(tmp_path_factory) -> Path:
 def checkpoint(sample_dataset, tmp_path_factory) -> Path:
     """A checkpoint trained for a moment: it has learnt something, and that is all."""
     folder = tmp_path_factory.mktemp("trained") / "checkpoint"
-    options = ("--device", "cpu", "--model_name", "scratch-tiny", "--learning_rate", 2e-3, "--epochs", 4)
+    options = ("--device", "cpu", "--model_name", "scratch-tiny", "--learning_rate", 2e-3, "--epochs", 6)
     run_command("training/train.py", "--dataset_dir", sample_dataset, "--save_dir", folder, *options)
     return folder
 

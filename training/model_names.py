@@ -23,17 +23,26 @@ SCRATCH_VOCABULARY_SIZE = 8000
 
 @dataclass(frozen=True)
 class ScratchShape:
-    """An encoder of ERNIE shape that starts from random parameters."""
+    """An encoder of ERNIE shape that trains from nothing.
+
+    Attributes:
+        hidden_size: width of its hidden states.
+        layers, heads: of the encoder, and of its attention.
+        feed_forward_size: width of the layers between.
+        pooled_dropout: of the pooled output; hidden states have none, since the token dropout of training
+            (`--token_dropout`) does more for less time.
+    """
 
     hidden_size: int
     layers: int
     heads: int
-    dropout: float = 0.1
+    feed_forward_size: int
+    pooled_dropout: float = 0.2
 
 
 SCRATCH = {
-    "scratch-tiny": ScratchShape(hidden_size=128, layers=2, heads=4),
-    "scratch-small": ScratchShape(hidden_size=256, layers=2, heads=4),
-    "scratch-mini": ScratchShape(hidden_size=384, layers=6, heads=12),
-    "scratch-medium": ScratchShape(hidden_size=768, layers=6, heads=12),
+    "scratch-tiny": ScratchShape(hidden_size=128, layers=2, heads=4, feed_forward_size=512),
+    "scratch-small": ScratchShape(hidden_size=256, layers=2, heads=8, feed_forward_size=512),
+    "scratch-mini": ScratchShape(hidden_size=384, layers=6, heads=12, feed_forward_size=1536),
+    "scratch-medium": ScratchShape(hidden_size=768, layers=6, heads=12, feed_forward_size=3072),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import random
 import tempfile
 import time
@@ -12,16 +13,19 @@ from typing import Any
 import numpy as np
 import paddle
 
-from pipeline.dataset import read_examples, read_labels
+from pipeline.dataset import read_examples, read_labels, read_texts
 from pipeline.decoding import Decoder, DecodingPolicy
 from pipeline.encoding import TextEncoder
 from pipeline.errors import EnvironmentFault, InputError
 from pipeline.hierarchy import LabelHierarchy
-from pipeline.normalisation import normalise
+from pipeline.normalisation import MAX_TEXT_CHARACTERS, normalise
 from pipeline.tokenisation import Tokeniser
 from training.checkpoint import TrainingRecord, check_destination, write_checkpoint
+from training.cpu_speed import speed_up_cpu
 from training.encoded import read_encoded
 from training.encoders import create_model
+from training.initialisation import initialise
+from training.model_names import SCRATCH
 from training.trainer import Trainer, TrainingOptions
 
 SAMPLE_TEXTS = 32
@@ -44,14 +48,17 @@ def _train(
     started = time.monotonic()
     folder = Path(args.dataset_dir)
     train_path, dev_path = folder / args.train_file, folder / args.dev_file
-    texts = (normalise(example.text, args.normalisation) for example in read_examples(train_path, hierarchy))
-    model = create_model(args.model_name, len(hierarchy), args.max_seq_length, texts, tokeniser_folder)
-    if args.init_from_ckpt:
-        load_parameters(model, args.init_from_ckpt)
-    tokeniser = Tokeniser.from_checkpoint(tokeniser_folder, args.max_seq_length)
-    encoder = TextEncoder(args.normalisation, tokeniser)
+    unlabelled = read_unlabelled(folder / args.unlabelled_file)
+    texts = itertools.chain((example.text for example in read_examples(train_path, hierarchy)), unlabelled)
+    normalised = (normalise(text, args.normalisation) for text in texts)
+    model = create_model(args.model_name, len(hierarchy), args.max_seq_length, normalised, tokeniser_folder)
+    encoder = TextEncoder(args.normalisation, Tokeniser.from_checkpoint(tokeniser_folder, args.max_seq_length))
     train_set = read_encoded(train_path, hierarchy, encoder)
     dev_set = read_encoded(dev_path, hierarchy, encoder)
+    if args.init_from_ckpt:
+        load_parameters(model, args.init_from_ckpt)
+    elif args.model_name in SCRATCH:
+        initialise(model, [*train_set.rows, *encoder.encode(unlabelled)], train_set.labels, args.seed)
     for path, dataset in ((train_path, train_set), (dev_path, dev_set)):
         print(f"{path}: {dataset.report.summary()}")
 
@@ -67,7 +74,7 @@ def _train(
         write_checkpoint(args.save_dir, model, tokeniser_folder, hierarchy, record)
 
     decoder = Decoder(hierarchy, policy=DecodingPolicy("threshold"))
-    best = Trainer(model, train_set, dev_set, decoder, options, keep).run()
+    best = Trainer(model, encoder.tokeniser, train_set, dev_set, decoder, options, keep).run()
     print(
         f"best on dev: micro F1 {best['micro_f1']:.4f}, macro F1 {best['macro_f1']:.4f}; kept in {args.save_dir} "
         f"after {time.monotonic() - started:.0f} s"
@@ -86,8 +93,14 @@ def training_options(args: argparse.Namespace) -> TrainingOptions:
         weight_decay=args.weight_decay,
         patience_epochs=args.early_stop_nums if args.early_stop else None,
         logging_steps=args.logging_steps,
+        token_dropout=args.token_dropout,
         seed=args.seed,
     )
+
+
+def read_unlabelled(path: Path) -> list[str]:
+    """The texts of data.txt that can be read as texts, none where there is no such file."""
+    return [text for text in read_texts(path) if len(text) <= MAX_TEXT_CHARACTERS] if path.exists() else []
 
 
 def use_device(name: str) -> None:
@@ -99,6 +112,8 @@ def use_device(name: str) -> None:
     try:
         paddle.set_device(name)
         paddle.zeros([1])
+        if name == "cpu":
+            speed_up_cpu()
     except (ValueError, RuntimeError, OSError) as error:
         raise EnvironmentFault(
             f"--device {name} is not available with the installed paddle {paddle.__version__}; use --device cpu, "

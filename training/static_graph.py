@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline.bundle import PADDLE_GRAPH_FILE, PADDLE_PARAMETERS_FILE
 from pipeline.tensors import INPUT_IDS, LOGITS, TOKEN_TYPE_IDS
+from training.first_token import read_first_token_only
 
 ONNX_OPSET = 17
 GRAPH_PREFIX = Path(PADDLE_GRAPH_FILE).stem
@@ -16,11 +17,12 @@ def export_static(model: Any, folder: Path) -> None:
     """Write float32.pdmodel, float32.pdiparams and float32.pdiparams.info of `model` to `folder`.
 
     The graph takes `input_ids` and `token_type_ids`, int64 [batch, length], and gives `logits`, float32
-    [batch, labels]; batch and length are free.
+    [batch, labels]; batch and length are free. The last encoder layer of `model` computes [CLS] only from then on.
     """
     import paddle
 
     model.eval()
+    read_first_token_only(model)
     specifications = [paddle.static.InputSpec([None, None], "int64", name=name) for name in (INPUT_IDS, TOKEN_TYPE_IDS)]
     static = paddle.jit.to_static(model, input_spec=specifications, full_graph=True)
     paddle.jit.save(static, str(folder / GRAPH_PREFIX))

@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Sequence
 
 from pipeline.command import run
-from pipeline.dataset import DEV_FILE, LABEL_FILE, TRAIN_FILE
+from pipeline.dataset import DATA_FILE, DEV_FILE, LABEL_FILE, TRAIN_FILE
 from pipeline.normalisation import NORMALISATIONS
 from training.model_names import PRETRAINED, SCRATCH
 
@@ -44,6 +44,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--train_file", default=TRAIN_FILE, help="training rows in --dataset_dir")
     add("--dev_file", default=DEV_FILE, help="development rows in --dataset_dir")
     add("--label_file", default=LABEL_FILE, help="label paths in --dataset_dir")
+    add("--token_dropout", type=float, default=0.0, help="share of the tokens that each training step hides")
+    add("--unlabelled_file", default=DATA_FILE, help="texts in --dataset_dir that scratch models learn words from")
     add("--normalisation", choices=tuple(NORMALISATIONS), default="half_width", help="applied to every text")
     return parser.parse_args(argv)
 

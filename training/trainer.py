@@ -10,6 +10,7 @@ from typing import Any, Callable
 
 import numpy as np
 import paddle
+from paddle.nn import functional
 from paddlenlp.transformers import LinearDecayWithWarmup
 from tqdm import tqdm
 
@@ -17,8 +18,11 @@ from pipeline.batching import run_in_batches
 from pipeline.decoding import Decoder
 from pipeline.errors import ClassifierError, InputError
 from pipeline.metrics import Metrics
+from pipeline.tokenisation import Tokeniser
+from training.cpu_gradients import use_cpu_gradients
 from training.encoded import EncodedDataset, padded, shuffled_batches
 from training.encoders import model_logits
+from training.first_token import read_first_token_only
 
 MAX_GRADIENT_NORM = 1.0
 
@@ -35,6 +39,7 @@ class TrainingOptions:
         weight_decay: decoupled decay of all parameters but biases and normalisation layers.
         patience_epochs: stop after so many epochs without a better result; None never stops early.
         logging_steps: steps between updates of the progress shown.
+        token_dropout: share of a step's tokens that are replaced by [MASK]; in [0, 1).
         seed: of the batches' order.
 
     Raises:
@@ -48,6 +53,7 @@ class TrainingOptions:
     weight_decay: float = 0.0
     patience_epochs: int | None = None
     logging_steps: int = 5
+    token_dropout: float = 0.0
     seed: int = 3
 
     def __post_init__(self) -> None:
@@ -57,6 +63,8 @@ class TrainingOptions:
         for name in ("warmup_steps", "weight_decay"):
             if getattr(self, name) < 0:
                 raise InputError(f"--{name} is {getattr(self, name)}; it must not be negative")
+        if not 0 <= self.token_dropout < 1:
+            raise InputError(f"--token_dropout is {self.token_dropout}; it must be at least 0 and below 1")
 
 
 class Trainer:
@@ -64,6 +72,7 @@ class Trainer:
 
     Args:
         model: gives logits, float32 [batch, labels], for input_ids and token_type_ids.
+        tokeniser: the model's tokeniser.
         train, dev: the encoded files.
         decoder: turns dev logits into label sets for the scores.
         options: how to train.
@@ -73,14 +82,18 @@ class Trainer:
     def __init__(
         self,
         model: paddle.nn.Layer,
+        tokeniser: Tokeniser,
         train: EncodedDataset,
         dev: EncodedDataset,
         decoder: Decoder,
         options: TrainingOptions,
         on_better: Callable[[dict[str, Any]], None],
     ) -> None:
-        self.model, self.train_set, self.dev_set = model, train, dev
+        self.model, self.tokeniser, self.train_set, self.dev_set = model, tokeniser, train, dev
         self.decoder, self.options, self.on_better = decoder, options, on_better
+        read_first_token_only(model)
+        if paddle.get_device() == "cpu":
+            use_cpu_gradients(model)
         self._lengths = np.array([len(row) for row in train.rows])
         self.steps_per_epoch = math.ceil(len(train) / options.batch_size)
         self._schedule = LinearDecayWithWarmup(
@@ -145,7 +158,7 @@ class Trainer:
             total=self.steps_per_epoch, desc=f"epoch {epoch}", leave=False, disable=not sys.stderr.isatty()
         ) as bar:
             for step, batch in enumerate(batches, start=1):
-                losses.append(self._step(batch))
+                losses.append(self._step(batch, random))
                 if not math.isfinite(losses[-1]):
                     raise ClassifierError(
                         f"the loss is {losses[-1]} at epoch {epoch}, step {step}; lower --learning_rate. "
@@ -156,13 +169,22 @@ class Trainer:
                     bar.update(step - bar.n)
         return float(np.mean(losses))
 
-    def _step(self, batch: np.ndarray) -> float:
-        input_ids = paddle.to_tensor(padded(self.train_set.rows, batch))
+    def _step(self, batch: np.ndarray, random: np.random.Generator) -> float:
+        input_ids = paddle.to_tensor(self._hide_tokens(padded(self.train_set.rows, batch), random))
         labels = paddle.to_tensor(self.train_set.labels[batch].astype(np.float32))
         logits = self.model(input_ids, paddle.zeros_like(input_ids))
-        loss = paddle.nn.functional.binary_cross_entropy_with_logits(logits, labels)
+        # Summed over the labels, so that a label weighs the same whether there are ten or ten thousand others.
+        loss = functional.binary_cross_entropy_with_logits(logits, labels, reduction="sum") / len(batch)
         loss.backward()
         self._optimizer.step()
         self._schedule.step()
         self._optimizer.clear_grad()
         return float(loss)
+
+    def _hide_tokens(self, input_ids: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        """`input_ids` with a random share of the ordinary tokens masked: a word the model must do without."""
+        if not self.options.token_dropout:
+            return input_ids
+        hidden = random.random(input_ids.shape) < self.options.token_dropout
+        ordinary = ~np.isin(input_ids, self.tokeniser.special_ids)
+        return np.where(hidden & ordinary, self.tokeniser.mask_id, input_ids)

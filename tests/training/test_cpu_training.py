@@ -1,0 +1,63 @@
+"""What makes training on a CPU cheaper must not change what is computed."""
+
+import numpy as np
+import paddle
+import pytest
+from paddlenlp.transformers import (
+    BertConfig,
+    BertForSequenceClassification,
+    ErnieConfig,
+    ErnieForSequenceClassification,
+)
+
+from training.cpu_gradients import use_cpu_gradients
+from training.first_token import FirstPositionLayer, read_first_token_only
+
+SHAPE = {
+    "vocab_size": 50,
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 32,
+    "max_position_embeddings": 16,
+    "hidden_dropout_prob": 0.0,
+    "attention_probs_dropout_prob": 0.0,
+    "initializer_range": 0.2,
+    "num_labels": 7,
+}
+
+
+def model(kind="ernie"):
+    paddle.seed(3)
+    if kind == "bert":
+        return BertForSequenceClassification(BertConfig(**SHAPE))
+    return ErnieForSequenceClassification(ErnieConfig(**SHAPE))
+
+
+def logits_and_gradients(network):
+    generator = np.random.default_rng(3)
+    input_ids = generator.integers(5, 50, (6, 11))
+    input_ids[2, 4:] = input_ids[5, 9:] = 0
+    logits = network(paddle.to_tensor(input_ids))
+    (logits * paddle.to_tensor(generator.normal(size=(6, 7)).astype(np.float32))).sum().backward()
+    return logits.numpy(), {name: p.grad.numpy() for name, p in network.named_parameters()}
+
+
+@pytest.mark.parametrize("kind", ["ernie", "bert"])
+@pytest.mark.parametrize("change", [use_cpu_gradients, read_first_token_only], ids=lambda change: change.__name__)
+def test_logits_and_every_gradient_stay_the_same(kind, change):
+    plain, changed = model(kind), model(kind)
+    change(changed)
+    logits, gradients = logits_and_gradients(plain)
+    changed_logits, changed_gradients = logits_and_gradients(changed)
+    np.testing.assert_allclose(changed_logits, logits, atol=1e-5)
+    assert len(gradients) > 30
+    for name, gradient in gradients.items():
+        np.testing.assert_allclose(changed_gradients[name], gradient, atol=1e-4, err_msg=name)
+
+
+def test_only_the_last_layer_is_shortened():
+    network = model()
+    read_first_token_only(network)
+    kinds = [type(layer) for layer in network.ernie.encoder.layers]
+    assert kinds == [paddle.nn.TransformerEncoderLayer, FirstPositionLayer]

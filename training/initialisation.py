@@ -1,0 +1,130 @@
+"""A head start for encoders that train from nothing.
+
+Random parameters have to discover from few labelled texts that neighbouring characters form words and that some words
+are alike. Both can be known before the first step: attention heads are started as windows onto the neighbours of a
+position, and token embeddings from what stands around each token in all texts, unlabelled ones included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import paddle
+from scipy import sparse
+from sklearn.utils.extmath import randomized_svd
+
+from pipeline.batching import PAD_ID
+
+EMBEDDING_SCALE = 0.05
+CONTEXT_DISTANCES = (1, 2)
+CONTEXT_SMOOTHING = 0.75
+HEAD_OFFSETS = (-2, -1, 1, 2, -3, 3, -4, 4)
+ATTENTION_PEAK = 8.0
+"""Attention logit, before softmax, that a head gives the neighbour it starts on."""
+FIRST_ORDINARY_ID = 5
+"""Ids below it are special tokens, as `pipeline.vocabulary` numbers them."""
+
+
+def initialise(model: paddle.nn.Layer, rows: Sequence[np.ndarray], labels: np.ndarray, seed: int) -> None:
+    """Set the parameters of an ERNIE-shaped classifier.
+
+    Args:
+        model: a sequence classification model with an `ernie` encoder.
+        rows: token ids of all texts at hand, int64 [length] each.
+        labels: bool [labelled texts, labels]; their frequencies become the classifier's bias.
+        seed: of the random parts.
+    """
+    encoder = model.ernie
+    width, heads = encoder.config.hidden_size, encoder.config.num_attention_heads
+    position_width = width // heads
+    random = np.random.default_rng(seed)
+    for name, parameter in model.named_parameters():
+        if parameter.ndim == 2 and "embeddings" not in name:
+            deviation = (2 / sum(parameter.shape)) ** 0.5  # Glorot and Bengio 2010
+            parameter.set_value(random.normal(0, deviation, parameter.shape).astype(np.float32))
+    frequencies = labels.mean(axis=0)
+    model.classifier.bias.set_value(np.log((frequencies + 1e-4) / (1 - frequencies + 1e-4)).astype(np.float32))
+
+    words, positions, types = (
+        getattr(encoder.embeddings, f"{name}_embeddings").weight for name in ("word", "position", "token_type")
+    )
+    contexts = context_embeddings(rows, words.shape[0], width - position_width, random)
+    contexts[PAD_ID] = 0
+    words.set_value(np.pad(contexts, ((0, 0), (position_width, 0))))
+    positions.set_value(_positions(positions.shape, position_width))
+    types.set_value(np.zeros(types.shape, np.float32))
+    for layer in list(encoder.encoder.layers)[:-1]:
+        _attend_to_neighbours(layer.self_attn, heads, position_width)
+
+
+def context_embeddings(
+    rows: Sequence[np.ndarray], vocabulary_size: int, width: int, random: np.random.Generator
+) -> np.ndarray:
+    """Token embeddings from what stands one and two places to the left and right of each token.
+
+    Positive pointwise mutual information with smoothed contexts, factorised by a truncated SVD (Levy, Goldberg and
+    Dagan 2015). Tokens without a neighbour get random values of the same size.
+
+    Returns:
+        float32 [vocabulary_size, width], root mean square EMBEDDING_SCALE per row.
+    """
+    gap = np.zeros(max(CONTEXT_DISTANCES), np.int64)
+    stream = np.concatenate([part for row in rows for part in (row, gap)])
+    counts = []
+    for distance in CONTEXT_DISTANCES:
+        left, right = stream[:-distance], stream[distance:]
+        both = (left >= FIRST_ORDINARY_ID) & (right >= FIRST_ORDINARY_ID)
+        shape = (vocabulary_size, vocabulary_size)
+        follows = sparse.coo_matrix((np.ones(both.sum()), (left[both], right[both])), shape=shape).tocsr()
+        counts += [follows, follows.T]
+    table = sparse.hstack(counts).tocsr().tocoo()
+    per_token, per_context = np.asarray(table.sum(1)).ravel(), np.asarray(table.sum(0)).ravel() ** CONTEXT_SMOOTHING
+    information = np.log(table.data * per_context.sum() / (per_token[table.row] * per_context[table.col]))
+    kept = information > 0
+    positive = sparse.coo_matrix((information[kept], (table.row[kept], table.col[kept])), shape=table.shape).tocsr()
+
+    rank = min(width, min(positive.shape) - 1)
+    left_vectors, values, _ = randomized_svd(positive, rank, n_iter=2, random_state=int(random.integers(1 << 31)))
+    vectors = np.zeros((vocabulary_size, width))
+    vectors[:, :rank] = left_vectors * np.sqrt(values)
+    size = np.sqrt((vectors**2).mean(axis=1, keepdims=True))
+    unseen = size[:, 0] < 1e-6
+    vectors[unseen] = random.normal(0, 1, (int(unseen.sum()), width))
+    return (EMBEDDING_SCALE * np.where(unseen[:, None], vectors, vectors / np.maximum(size, 1e-6))).astype(np.float32)
+
+
+def _frequencies(position_width: int) -> np.ndarray:
+    return np.pi * np.linspace(0.01, 1, position_width // 2) ** 1.5
+
+
+def _positions(shape: Sequence[int], position_width: int) -> np.ndarray:
+    """Position t holds cos(w t) and sin(w t) for each frequency w, in the coordinates that no token uses."""
+    angles = np.arange(shape[0])[:, None] * _frequencies(position_width)
+    positions = np.zeros(shape, np.float32)
+    positions[:, 0 : 2 * angles.shape[1] : 2] = np.cos(angles)
+    positions[:, 1 : 2 * angles.shape[1] : 2] = np.sin(angles)
+    return positions * np.float32(EMBEDDING_SCALE * 2**0.5)
+
+
+def _attend_to_neighbours(attention: paddle.nn.MultiHeadAttention, heads: int, position_width: int) -> None:
+    """Start head i on the position HEAD_OFFSETS[i] away.
+
+    The query at t is turned by w * offset in each frequency's plane, so that its product with the key at s is the sum
+    of cos(w (t + offset - s)), which is largest at s = t + offset.
+    """
+    queries, keys = attention.q_proj.weight.numpy(), attention.k_proj.weight.numpy()
+    frequencies = _frequencies(position_width)
+    scale = (ATTENTION_PEAK * position_width**0.5 / position_width) ** 0.5
+    for head, offset in zip(range(heads), HEAD_OFFSETS):
+        columns = slice(head * position_width, (head + 1) * position_width)
+        queries[:, columns] *= 0.1
+        keys[:, columns] *= 0.1
+        cos, sin = np.diag(np.cos(frequencies * offset)), np.diag(np.sin(frequencies * offset))
+        even, odd = slice(0, 2 * len(frequencies), 2), slice(1, 2 * len(frequencies), 2)
+        turned = queries[:position_width, columns]
+        turned[even, even], turned[odd, even] = scale * cos, -scale * sin
+        turned[even, odd], turned[odd, odd] = scale * sin, scale * cos
+        keys[:position_width, columns] = scale * np.eye(position_width)
+    attention.q_proj.weight.set_value(queries)
+    attention.k_proj.weight.set_value(keys)
