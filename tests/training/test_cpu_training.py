@@ -3,12 +3,7 @@
 import numpy as np
 import paddle
 import pytest
-from paddlenlp.transformers import (
-    BertConfig,
-    BertForSequenceClassification,
-    ErnieConfig,
-    ErnieForSequenceClassification,
-)
+from paddlenlp import transformers
 
 from training.cpu_gradients import use_cpu_gradients
 from training.first_token import FirstPositionLayer, read_first_token_only
@@ -30,8 +25,8 @@ SHAPE = {
 def model(kind="ernie"):
     paddle.seed(3)
     if kind == "bert":
-        return BertForSequenceClassification(BertConfig(**SHAPE))
-    return ErnieForSequenceClassification(ErnieConfig(**SHAPE))
+        return transformers.BertForSequenceClassification(transformers.BertConfig(**SHAPE))
+    return transformers.ErnieForSequenceClassification(transformers.ErnieConfig(**SHAPE))
 
 
 def logits_and_gradients(network):

@@ -10,6 +10,7 @@ from pipeline.bundle import Bundle
 from pipeline.errors import ClassifierError, InputError
 from pipeline.runtimes import create_runtime
 from tests.conftest import run_command
+from training import export as exporting
 from training import export_model
 from training.checkpoint import check_destination, read_checkpoint
 
@@ -48,7 +49,7 @@ def test_batch_and_length_are_free(bundle_path):
 
 def test_an_export_that_differs_from_the_checkpoint_is_refused(checkpoint, tmp_path, monkeypatch):
     """A graph that is wrong by a little: one bias of the exported graph is moved."""
-    exported = export_model.export_onnx
+    exported = exporting.export_onnx
 
     def bent(folder, destination):
         exported(folder, destination)
@@ -57,7 +58,7 @@ def test_an_export_that_differs_from_the_checkpoint_is_refused(checkpoint, tmp_p
         bias.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(bias) + np.float32(2e-4), bias.name))
         onnx.save(model, destination)
 
-    monkeypatch.setattr(export_model, "export_onnx", bent)
+    monkeypatch.setattr(exporting, "export_onnx", bent)
     with pytest.raises(ClassifierError, match=r"logits in onnxruntime differ .* by 2\.\de-04.*nothing was exported"):
         export_model.main(["--params_path", str(checkpoint), "--output_path", str(tmp_path / "export")])
     assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,72 @@
+"""From a checkpoint to a bundle whose graphs give the checkpoint's logits."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.atomic import atomic_folder
+from pipeline.batching import run_in_batches
+from pipeline.bundle import MANIFEST_FILE, ONNX_FILE, VOCABULARY_FILE, Bundle, Golden, Manifest, seal
+from pipeline.decoding import Decoder
+from pipeline.errors import ClassifierError, InputError
+from pipeline.runtimes import RUNTIMES, create_runtime
+from training.checkpoint import Checkpoint
+from training.encoders import model_logits
+from training.static_graph import export_onnx, export_static
+
+LOGIT_TOLERANCE = 1e-4
+
+
+def export(checkpoint: Checkpoint, output_path: Path, decoder: Decoder) -> Bundle:
+    """Write the checkpoint's graphs and all that serving needs to `output_path`, as a bundle, whole or not at all.
+
+    Raises:
+        InputError: the checkpoint cannot be used, or `output_path` holds something other than a bundle.
+        ClassifierError: an exported graph's logits differ from the checkpoint's by more than LOGIT_TOLERANCE.
+    """
+    if output_path.exists() and not (output_path / MANIFEST_FILE).exists() and any(output_path.iterdir()):
+        raise InputError(f"{output_path} exists and is no export; give --output_path a new or an empty folder")
+    model = checkpoint.model()
+    rows = checkpoint.encoder().encode(checkpoint.record.sample_texts)
+    expected = run_in_batches(rows, lambda *inputs: model_logits(model, *inputs))
+    with atomic_folder(output_path) as folder:
+        export_static(model, folder)
+        export_onnx(folder, folder / ONNX_FILE)
+        shutil.copyfile(checkpoint.path / VOCABULARY_FILE, folder / VOCABULARY_FILE)
+        bundle = seal(folder, _manifest(checkpoint, decoder, expected))
+        _compare(bundle, rows, expected)
+    return Bundle(output_path)
+
+
+def _manifest(checkpoint: Checkpoint, decoder: Decoder, logits: np.ndarray) -> Manifest:
+    record = checkpoint.record
+    answers = decoder.decode(logits).predictions()
+    return Manifest(
+        labels=checkpoint.hierarchy.labels,
+        thresholds=tuple(float(threshold) for threshold in decoder.thresholds),
+        decoding=decoder.policy,
+        max_seq_length=record.max_seq_length,
+        normalisation=record.normalisation,
+        tokeniser=checkpoint.encoder().tokeniser.settings,
+        model_name=record.model_name,
+        metrics=record.metrics,
+        goldens=tuple(
+            Golden(text, tuple(prediction.label for prediction in answer))
+            for text, answer in zip(record.sample_texts, answers)
+        ),
+    )
+
+
+def _compare(bundle: Bundle, rows: Sequence[np.ndarray], expected: np.ndarray) -> None:
+    for name in RUNTIMES:
+        difference = float(np.abs(run_in_batches(rows, create_runtime(bundle, name).run) - expected).max())
+        print(f"{name}: logits differ from the checkpoint's by at most {difference:.1e} on {len(rows)} texts")
+        if not difference <= LOGIT_TOLERANCE:
+            raise ClassifierError(
+                f"the exported graph's logits in {name} differ from the checkpoint's by {difference:.1e}, more than "
+                f"{LOGIT_TOLERANCE:.0e}; nothing was exported"
+            )
