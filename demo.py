@@ -30,7 +30,6 @@ from pipeline.metrics import Metrics
 from serving.triton import Ports, TritonServer
 
 PROJECT = Path(__file__).resolve().parent
-MODEL_REPOSITORY = PROJECT / "model_repository"
 SHOWN_TEXTS = 3
 
 TRAINING = "--warmup --warmup_steps 200 --weight_decay 0.01 --token_dropout 0.1"
@@ -51,6 +50,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--dataset_dir", type=Path, help="a dataset folder (default: a generated sample)")
     parser.add_argument("--output_dir", type=Path, default=PROJECT / "build" / "demo", help="%(default)s")
+    parser.add_argument("--model_repository", type=Path, default=PROJECT / "model_repository", help="%(default)s")
     parser.add_argument("--training", help="options for training/train.py instead of the demo's own")
     return parser.parse_args(argv)
 
@@ -72,9 +72,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     step("Export: static graph, ONNX graph, bundle")
     command("training/export_model.py", "--params_path", checkpoint, "--output_path", export)
     step("Publish to Triton's model repository")
-    command("-m", "serving.publish", "--bundle", export, "--model_repository", MODEL_REPOSITORY)
+    command("-m", "serving.publish", "--bundle", export, "--model_repository", args.model_repository)
     step("Serve with Triton and classify the test texts")
-    served = serve_and_classify(test_path, hierarchy, args.output_dir)
+    served = serve_and_classify(args.model_repository, test_path, hierarchy, args.output_dir)
     step("Compare with a linear baseline (TF-IDF + linear SVM)")
     baseline = evaluate_baseline(folder / TRAIN_FILE, test_path, hierarchy)
     report(served, baseline, time.monotonic() - started)
@@ -97,9 +97,9 @@ def command(*arguments: object) -> None:
         raise ClassifierError(f"{words[0]} ended with status {status}; the demo stops here")
 
 
-def serve_and_classify(test_path: Path, hierarchy: LabelHierarchy, state_dir: Path) -> Served:
+def serve_and_classify(model_repository: Path, test_path: Path, hierarchy: LabelHierarchy, state_dir: Path) -> Served:
     """Start a server on free ports, classify a labelled file, stop the server."""
-    with TritonServer(MODEL_REPOSITORY, ports=Ports.free(), state_dir=state_dir) as server:
+    with TritonServer(model_repository, ports=Ports.free(), state_dir=state_dir) as server:
         seconds = server.wait_ready()
         with TritonClient(server.grpc_address) as client:
             version = client.server_version()

@@ -26,14 +26,20 @@ from training.encoded import read_encoded
 from training.encoders import create_model
 from training.initialisation import initialise
 from training.model_names import SCRATCH
-from training.trainer import Trainer, TrainingOptions
+from training.options import TrainingOptions
+from training.trainer import Trainer
 
 SAMPLE_TEXTS = 32
 
 
-def train(args: argparse.Namespace) -> None:
-    """Train as the options of `train.py` say, and keep the best model in `--save_dir`."""
-    options = training_options(args)
+def train(args: argparse.Namespace, options: TrainingOptions) -> None:
+    """Train as the options of `train.py` say, and keep the best model in `--save_dir`.
+
+    Raises:
+        InputError: the dataset, the model or an option cannot be used.
+        EnvironmentFault: the device or a pretrained model is not to be had.
+        ClassifierError: the loss is no longer finite.
+    """
     check_destination(args.save_dir)
     use_device(args.device)
     set_seed(args.seed)
@@ -78,23 +84,6 @@ def _train(
     print(
         f"best on dev: micro F1 {best['micro_f1']:.4f}, macro F1 {best['macro_f1']:.4f}; kept in {args.save_dir} "
         f"after {time.monotonic() - started:.0f} s"
-    )
-
-
-def training_options(args: argparse.Namespace) -> TrainingOptions:
-    """The loop's options; raises InputError where a value cannot be meant."""
-    if not 3 <= args.max_seq_length <= 2048:
-        raise InputError(f"--max_seq_length is {args.max_seq_length}; give 3 to 2048")
-    return TrainingOptions(
-        learning_rate=args.learning_rate,
-        batch_size=args.batch_size,
-        epochs=args.epochs,
-        warmup_steps=args.warmup_steps if args.warmup else 0,
-        weight_decay=args.weight_decay,
-        patience_epochs=args.early_stop_nums if args.early_stop else None,
-        logging_steps=args.logging_steps,
-        token_dropout=args.token_dropout,
-        seed=args.seed,
     )
 
 

@@ -10,8 +10,10 @@ from collections.abc import Sequence
 
 from pipeline.command import run
 from pipeline.dataset import DATA_FILE, DEV_FILE, LABEL_FILE, TRAIN_FILE
+from pipeline.errors import InputError
 from pipeline.normalisation import NORMALISATIONS
 from training.model_names import PRETRAINED, SCRATCH
+from training.options import TrainingOptions
 
 DEVICES = ("cpu", "gpu", "xpu", "npu")
 
@@ -52,10 +54,28 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
+    options = training_options(args)
     # Importing paddle takes seconds: the command line is judged first.
     from training.run import train
 
-    train(args)
+    train(args, options)
+
+
+def training_options(args: argparse.Namespace) -> TrainingOptions:
+    """The loop's options; raises InputError where a value cannot be meant."""
+    if not 3 <= args.max_seq_length <= 2048:
+        raise InputError(f"--max_seq_length is {args.max_seq_length}; give 3 to 2048")
+    return TrainingOptions(
+        learning_rate=args.learning_rate,
+        batch_size=args.batch_size,
+        epochs=args.epochs,
+        warmup_steps=args.warmup_steps if args.warmup else 0,
+        weight_decay=args.weight_decay,
+        patience_epochs=args.early_stop_nums if args.early_stop else None,
+        logging_steps=args.logging_steps,
+        token_dropout=args.token_dropout,
+        seed=args.seed,
+    )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,129 @@
+import json
+import shutil
+
+import pytest
+
+from pipeline.dataset import read_labels
+from tests.conftest import run_command
+from training.checkpoint import read_checkpoint
+from training.encoded import shuffled_batches
+from training.train import parse_args
+
+TINY = ("--device", "cpu", "--model_name", "scratch-tiny", "--epochs", 1)
+
+
+def train(dataset, save_dir, *options):
+    return run_command("training/train.py", "--dataset_dir", dataset, "--save_dir", save_dir, *options, check=False)
+
+
+def test_documented_defaults():
+    args = vars(parse_args(["--dataset_dir", "data"]))
+    documented = {
+        "device": "gpu",
+        "save_dir": "./checkpoint",
+        "max_seq_length": 128,
+        "model_name": "ernie-3.0-medium-zh",
+        "batch_size": 32,
+        "learning_rate": 3e-5,
+        "epochs": 10,
+        "early_stop": False,
+        "early_stop_nums": 10,
+        "logging_steps": 5,
+        "weight_decay": 0.0,
+        "warmup": False,
+        "warmup_steps": 0,
+        "init_from_ckpt": None,
+        "seed": 3,
+        "train_file": "train.txt",
+        "dev_file": "dev.txt",
+        "label_file": "label.txt",
+    }
+    assert {name: args[name] for name in documented} == documented
+
+
+def test_a_checkpoint_holds_what_exporting_needs(checkpoint, sample_dataset):
+    names = {file.name for file in checkpoint.iterdir()}
+    assert {"model_state.pdparams", "config.json", "vocab.txt", "tokenizer_config.json", "label.txt"} <= names
+    read = read_checkpoint(checkpoint)
+    assert read.hierarchy.labels == read_labels(sample_dataset / "label.txt").labels
+    assert read.record.options["learning_rate"] == 2e-3
+    assert read.record.metrics["dev"]["micro_f1"] > 0.5
+
+
+def test_training_goes_on_from_a_checkpoint(checkpoint, sample_dataset, tmp_path):
+    options = (*TINY, "--learning_rate", 1e-9, "--init_from_ckpt", checkpoint / "model_state.pdparams")
+    done = train(sample_dataset, tmp_path / "again", *options)
+    assert done.returncode == 0, done.stderr
+    scores = [read_checkpoint(folder).record.metrics["dev"]["micro_f1"] for folder in (checkpoint, tmp_path / "again")]
+    assert scores[0] == pytest.approx(scores[1], abs=1e-3)
+
+
+@pytest.fixture
+def damaged(sample_dataset, tmp_path):
+    """A copy of the sample dataset to spoil."""
+    shutil.copytree(sample_dataset, tmp_path / "data")
+    return tmp_path / "data"
+
+
+def test_a_wrong_row_stops_before_training(damaged, tmp_path):
+    with open(damaged / "train.txt", "a") as stream:
+        stream.write("没有标签的一行\n")
+    rows = len((damaged / "train.txt").read_text().splitlines())
+    done = train(damaged, tmp_path / "checkpoint", *TINY)
+    assert done.returncode == 2
+    assert f"error: {damaged}/train.txt:{rows}: there is no tab" in done.stderr
+    assert not (tmp_path / "checkpoint").exists()
+
+
+def test_a_loss_that_explodes_stops_the_run(sample_dataset, tmp_path):
+    done = train(sample_dataset, tmp_path / "checkpoint", *TINY, "--learning_rate", 1e9)
+    assert done.returncode == 1
+    assert "error: the loss is nan at epoch 1, step" in done.stderr
+    assert "lower --learning_rate" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "message"),
+    [
+        (("--device", "gpu"), 3, "--device gpu is not available with the installed paddle"),
+        (
+            ("--device", "cpu", "--model_name", "bert-huge"),
+            2,
+            "unknown --model_name 'bert-huge'; give a local",
+        ),
+        (("--device", "cpu", "--epochs", 0), 2, "--epochs is 0; it must be above 0"),
+        (("--device", "cpu", "--max_seq_length", 4096), 2, "--max_seq_length is 4096; give 3 to 2048"),
+        (("--device", "cpu", "--token_dropout", 1), 2, "--token_dropout is 1.0"),
+    ],
+)
+def test_options_that_cannot_be_met_are_named(sample_dataset, tmp_path, options, status, message):
+    done = train(sample_dataset, tmp_path / "checkpoint", *options)
+    assert done.returncode == status
+    assert f"error: {message}" in done.stderr
+
+
+def test_batches_hold_every_row_once_and_little_padding():
+    import numpy as np
+
+    lengths = np.random.default_rng(3).integers(5, 128, 1000)
+    batches = list(shuffled_batches(lengths, 16, np.random.default_rng(3)))
+    assert sorted(row for batch in batches for row in batch) == list(range(1000))
+    padded = sum(len(batch) * lengths[batch].max() for batch in batches)
+    assert padded < 1.15 * lengths.sum()
+    assert max(len(batch) for batch in batches) == 16
+
+
+def test_the_demo_ends_with_one_line_of_json(tmp_path):
+    """The whole way at its shortest; what it reaches is the full demo's business."""
+    done = run_command(
+        "demo.py",
+        *("--output_dir", tmp_path / "demo", "--model_repository", tmp_path / "model_repository"),
+        *("--training", "--model_name scratch-tiny --epochs 2 --learning_rate 2e-3"),
+    )
+    line = json.loads(done.stdout.splitlines()[-1])
+    assert line["texts"] == 500
+    assert line["consistent_share"] == 1.0
+    assert line["triton_version"] == "2.51.0"
+    assert 0.5 < line["micro_f1"] <= 1
+    assert 0.9 < line["baseline_micro_f1"] < 0.99
+    assert {"macro_f1", "seconds"} <= set(line)
