@@ -23,6 +23,8 @@ NO_GPU = (
     "CudaDriverHelper has not been initialized",
     "Unable to allocate pinned system memory",
     "DCGM unable to start",
+    "failed to allocate pinned system memory",
+    "unable to create stream for",
 )
 FAILED_LEVELS = ("E", "F")
 
