@@ -25,8 +25,8 @@ serve: $(READY) ## serve model_repository with Triton in the foreground
 	@$(BIN)/python -m serving.triton --host $(HOST) --grpc_port $(GRPC_PORT) --http_port $(HTTP_PORT) \
 		--metrics_port $(METRICS_PORT)
 
-stop: $(READY) ## stop what serve started
-	@$(BIN)/python -m serving.stop
+stop: ## stop what serve started
+	@$(PYTHON) -m serving.stop
 
 test: $(READY) ## run the tests, a real Triton server among them
 	@$(BIN)/python -m pytest
@@ -43,25 +43,34 @@ format: $(READY) ## format the code
 lock: $(UV) ## compile the requirements locks anew
 	cd requirements && for name in uv main; do \
 		../$(UV) pip compile $$name.in --universal --python-version 3.10 --generate-hashes \
-			--exclude-newer 2025-09-15 --custom-compile-command "make lock" --quiet --output-file $$name.txt; \
+			--exclude-newer 2025-09-15 --custom-compile-command "make lock" --quiet --output-file $$name.txt || exit 1; \
 	done
 
-clean: ## remove the environments and everything built
+clean: ## remove the environments, everything built and the published models
 	rm -rf .tools .venv build
+	git clean -qfdX model_repository
+
+# One set-up at a time, and each begins anew if the one before was interrupted: markers are written last.
+LOCKED := mkdir -p build && flock build/.setup.lock
+# Where the home folder cannot be written, caches lie in build/.
+WRITABLE := if ! { mkdir -p "$$HOME" && test -w "$$HOME"; } 2>/dev/null; then export HOME="$(CURDIR)/build/home"; mkdir -p "$$HOME"; fi
 
 $(UV): requirements/uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' || { \
 		echo "error: $(PYTHON) is $$($(PYTHON) --version 2>&1); Python 3.10, 3.11 or 3.12 is needed:" \
 			"make PYTHON=python3.11 ..." >&2; exit 3; }
-	@echo "setting up .tools (uv)" >&2
-	@$(PYTHON) -m venv --clear .tools
-	@.tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
-	@touch $(UV)
+	@$(WRITABLE); $(LOCKED) sh -ec 'test $(UV) -nt requirements/uv.txt && exit; \
+		echo "setting up .tools (uv)" >&2; \
+		$(PYTHON) -m venv --clear .tools; \
+		.tools/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt; \
+		touch $(UV)'
 
-# The marker is written last, so that an interrupted set-up starts anew.
 $(READY): requirements/main.txt pyproject.toml | $(UV)
-	@echo "setting up .venv; the first time takes a minute or two" >&2
-	@test -x $(BIN)/python || $(UV) venv --quiet --python "$$(.tools/bin/python -c 'import sys; print(sys._base_executable)')" .venv
-	@VIRTUAL_ENV=.venv $(UV) pip sync --quiet --require-hashes requirements/main.txt
-	@VIRTUAL_ENV=.venv $(UV) pip install --quiet --no-deps --no-build-isolation --editable .
-	@touch $(READY)
+	@$(WRITABLE); $(LOCKED) sh -ec 'test $(READY) -nt requirements/main.txt -a $(READY) -nt pyproject.toml && exit; \
+		echo "setting up .venv; the first time takes a minute or two" >&2; \
+		test -x $(BIN)/python || $(UV) venv -q --clear --python \
+			"$$(.tools/bin/python -c "import sys; print(sys._base_executable)")" .venv; \
+		export VIRTUAL_ENV=.venv; \
+		$(UV) pip sync -q --require-hashes requirements/main.txt; \
+		$(UV) pip install -q --no-deps --no-build-isolation --editable .; \
+		touch $(READY)'

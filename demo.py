@@ -22,12 +22,13 @@ from benchmarks.linear_baseline import evaluate_baseline
 from clients.output import as_tree
 from clients.triton import TritonClient
 from pipeline.command import run
-from pipeline.dataset import DEV_FILE, LABEL_FILE, TEST_FILE, TRAIN_FILE, Example, read_examples, read_labels
+from pipeline.dataset import LABEL_FILE, Example, evaluation_file, read_examples, read_labels
 from pipeline.decoding import Prediction
 from pipeline.errors import ClassifierError
 from pipeline.hierarchy import LabelHierarchy
 from pipeline.metrics import Metrics
 from serving.triton import Ports, TritonServer
+from serving.triton_installation import find_triton
 
 PROJECT = Path(__file__).resolve().parent
 SHOWN_TEXTS = 3
@@ -58,25 +59,26 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     started = time.monotonic()
-    folder = args.dataset_dir or args.output_dir / "sample"
+    find_triton()  # a machine that runs no Triton says so now, not after the training
+    folder = (args.dataset_dir or args.output_dir / "sample").resolve()
     training = args.training or (DATASET_TRAINING if args.dataset_dir else SAMPLE_TRAINING)
-    checkpoint, export = args.output_dir / "checkpoint", args.output_dir / "export"
+    checkpoint, export = (args.output_dir.resolve() / name for name in ("checkpoint", "export"))
     if not args.dataset_dir:
         step("Generate a sample dataset (synthetic sentences)")
         command("training/make_sample_dataset.py", "--output_dir", folder)
     hierarchy = read_labels(folder / LABEL_FILE)
-    test_path = folder / (TEST_FILE if (folder / TEST_FILE).exists() else DEV_FILE)
+    test_path = evaluation_file(folder)
     step("Train")
     options = shlex.split(training)
     command("training/train.py", "--device", "cpu", "--dataset_dir", folder, "--save_dir", checkpoint, *options)
     step("Export: static graph, ONNX graph, bundle")
     command("training/export_model.py", "--params_path", checkpoint, "--output_path", export)
     step("Publish to Triton's model repository")
-    command("-m", "serving.publish", "--bundle", export, "--model_repository", args.model_repository)
+    command("-m", "serving.publish", "--bundle", export, "--model_repository", args.model_repository.resolve())
     step("Serve with Triton and classify the test texts")
     served = serve_and_classify(args.model_repository, test_path, hierarchy, args.output_dir)
     step("Compare with a linear baseline (TF-IDF + linear SVM)")
-    baseline = evaluate_baseline(folder / TRAIN_FILE, test_path, hierarchy)
+    baseline = evaluate_baseline(folder, hierarchy)
     report(served, baseline, time.monotonic() - started)
 
 

@@ -23,10 +23,9 @@ from pipeline.command import run
 from pipeline.dataset import read_texts
 from pipeline.decoding import Prediction
 from pipeline.errors import ClassifierError, InputError, ServerError
-from pipeline.tensors import CONFIDENCE, LABEL, TEXT
+from pipeline.tensors import CONFIDENCE, ENSEMBLE, LABEL, TEXT
 
 DEFAULT_URL = "127.0.0.1:8001"
-MODEL = "seqcls"
 BATCH_SIZE = 32
 REQUESTS_IN_FLIGHT = 4
 
@@ -71,7 +70,7 @@ class TritonClient:
             InputError: the server refuses a text or the number of texts; the message names the row.
             ServerError: no server answers in time, or it fails.
         """
-        return self._send(texts).result() if texts else []
+        return _predictions(self._send(texts).result()) if texts else []
 
     def classify_stream(
         self, texts: Iterable[str], batch_size: int = BATCH_SIZE, in_flight: int = REQUESTS_IN_FLIGHT
@@ -82,46 +81,49 @@ class TritonClient:
             InputError, ServerError: as `classify` does; answers to earlier texts have been yielded by then.
         """
         batches = _batches(texts, batch_size)
-        under_way: deque[tuple[int, list[str], Future[list[list[Prediction]]]]] = deque()
+        under_way: deque[tuple[int, list[str], Future[Any]]] = deque()
         sent, fault = 0, None
         while True:
             while fault is None and len(under_way) < in_flight:
                 try:
                     batch = next(batches)
+                    under_way.append((sent, batch, self._send(batch)))
                 except StopIteration:
                     break
                 except ClassifierError as error:
-                    # The source broke: what it gave before is answered first.
+                    # The source broke, or gave what cannot be sent: what it gave before is answered first.
                     fault = error
                     break
-                under_way.append((sent, batch, self._send(batch)))
                 sent += len(batch)
             if not under_way:
                 break
             first, batch, answer = under_way.popleft()
             try:
-                yield from zip(batch, answer.result())
+                predictions = _predictions(answer.result())
             except ClassifierError as error:
                 raise type(error)(f"in texts {first + 1} to {first + len(batch)}: {error}") from error
+            yield from zip(batch, predictions)
         if fault is not None:
             raise fault
 
-    def _send(self, texts: Sequence[str]) -> Future[list[list[Prediction]]]:
+    def _send(self, texts: Sequence[str]) -> Future[Any]:
         tensor = grpc.InferInput(TEXT, [len(texts), 1], "BYTES")
         try:
             raw = [[text.encode("utf-8")] for text in texts]
         except UnicodeEncodeError as error:
-            raise InputError(f"a text holds a lone surrogate and cannot be sent as UTF-8: {error}") from error
+            raise InputError(
+                f"text {error.object[:40]!r} holds a lone surrogate and cannot be sent as UTF-8"
+            ) from error
         tensor.set_data_from_numpy(np.array(raw, object))
-        future: Future[list[list[Prediction]]] = Future()
+        future: Future[Any] = Future()
 
         def finish(result: Any, error: InferenceServerException | None) -> None:
             if error is not None:
                 future.set_exception(self._translated(error))
             else:
-                future.set_result(_predictions(result))
+                future.set_result(result)
 
-        self._client.async_infer(MODEL, [tensor], finish, client_timeout=self.timeout_seconds)
+        self._client.async_infer(ENSEMBLE, [tensor], finish, client_timeout=self.timeout_seconds)
         return future
 
     def _translated(self, error: InferenceServerException) -> ClassifierError:
@@ -154,6 +156,8 @@ def _batches(texts: Iterable[str], size: int) -> Iterator[list[str]]:
 
 def _predictions(result: Any) -> list[list[Prediction]]:
     labels, confidences = result.as_numpy(LABEL), result.as_numpy(CONFIDENCE)
+    if labels is None or confidences is None:
+        raise ServerError(f"the answer lacks the outputs {LABEL!r} and {CONFIDENCE!r}; the server serves another model")
     return [
         [Prediction(label.decode("utf-8"), float(confidence)) for label, confidence in zip(*row) if label]
         for row in zip(labels, confidences)

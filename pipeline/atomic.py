@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
 import shutil
 import tempfile
@@ -41,7 +42,7 @@ def atomic_folder(path: Path | str) -> Iterator[Path]:
 
     A folder that was there before is gone only once the new one stands complete beside it.
     """
-    path = Path(os.path.abspath(path))
+    path = Path(os.path.realpath(path))  # the folder that a link leads to is replaced, not the link
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
     try:
@@ -62,9 +63,16 @@ def _exchange(temporary: Path, path: Path) -> None:
         return
     # rename() cannot replace a folder that holds files; renameat2() can swap two of them in one step.
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.renameat2(_AT_FDCWD, bytes(temporary), _AT_FDCWD, bytes(path), _RENAME_EXCHANGE) != 0:
-        code = ctypes.get_errno()
+    if libc.renameat2(_AT_FDCWD, bytes(temporary), _AT_FDCWD, bytes(path), _RENAME_EXCHANGE) == 0:
+        return
+    code = ctypes.get_errno()
+    if code not in (errno.EINVAL, errno.ENOSYS):
         raise OSError(code, os.strerror(code), str(path))
+    # Some network file systems cannot swap; there the path is absent between two renames.
+    aside = temporary.with_name(f"{temporary.name}.old")
+    os.rename(path, aside)
+    os.rename(temporary, path)
+    os.rename(aside, temporary)
 
 
 def _sync(path: Path) -> None:

@@ -10,6 +10,8 @@ from typing import Callable
 
 import numpy as np
 
+from pipeline.errors import InputError
+
 PAD_ID = 0
 TOKEN_BUDGET = 1024
 """Tokens, padding included, that one run of the model takes at most, unless a single row is longer."""
@@ -40,11 +42,29 @@ def pad(rows: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def unpad(input_ids: np.ndarray) -> list[np.ndarray]:
-    """The rows of int64 [batch, length] without the padding at their ends; each keeps at least one id."""
+    """The rows of int64 [batch, length], length above 0, without the padding at their ends; each keeps an id."""
     used = input_ids != PAD_ID
     lengths = input_ids.shape[1] - np.argmax(used[:, ::-1], axis=1)
     lengths[~used.any(axis=1)] = 1
     return [row[:length] for row, length in zip(input_ids, lengths)]
+
+
+def checked_rows(input_ids: np.ndarray, vocabulary_size: int, max_length: int) -> list[np.ndarray]:
+    """The rows of int64 [batch, length] without the padding at their ends, fit for the model.
+
+    Raises:
+        InputError: a row has no token, more than `max_length`, or an id that the vocabulary lacks.
+    """
+    if input_ids.shape[1] == 0:
+        raise InputError("row 0: there are no token ids")
+    rows = unpad(input_ids)
+    for number, row in enumerate(rows):
+        if len(row) > max_length:
+            raise InputError(f"row {number}: there are {len(row)} token ids; the model reads at most {max_length}")
+        if row.min() < 0 or row.max() >= vocabulary_size:
+            wrong = row[(row < 0) | (row >= vocabulary_size)][0]
+            raise InputError(f"row {number}: token id {wrong} is outside the vocabulary of {vocabulary_size}")
+    return rows
 
 
 def run_in_batches(

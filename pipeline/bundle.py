@@ -4,7 +4,7 @@
     vocab.txt       the tokeniser's vocabulary
     model.onnx      the graph for onnxruntime
     float32.pdmodel, float32.pdiparams    the same graph for OpenVINO and Paddle
-    SHA256SUMS      a checksum of each file above, in the format of `sha256sum --check`
+    SHA256SUMS      a checksum of each file above
 
 A part of a bundle (only the files that one server process needs) is laid out and loaded in the same way.
 """
@@ -21,17 +21,16 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.checksums import CHECKSUM_FILE, read_checksums, verify_file, write_all_checksums, write_checksums
 from pipeline.decoding import Decoder, DecodingPolicy, check_thresholds
 from pipeline.encoding import TextEncoder
 from pipeline.errors import BundleError, InputError
 from pipeline.hierarchy import LabelHierarchy
 from pipeline.normalisation import NORMALISATIONS
-from pipeline.tokenisation import Tokeniser, TokeniserSettings
+from pipeline.tokenisation import VOCABULARY_FILE, Tokeniser, TokeniserSettings
 
 FORMAT_VERSION = 1
 MANIFEST_FILE = "bundle.json"
-CHECKSUM_FILE = "SHA256SUMS"
-VOCABULARY_FILE = "vocab.txt"
 ONNX_FILE = "model.onnx"
 PADDLE_GRAPH_FILE = "float32.pdmodel"
 PADDLE_PARAMETERS_FILE = "float32.pdiparams"
@@ -53,6 +52,7 @@ class Manifest:
         labels: the label paths, in the order of the logits' columns.
         thresholds: one per label, in (0, 1).
         decoding: how scores become label sets.
+        vocabulary_size: token ids lie below it.
         max_seq_length: tokens that the model reads, [CLS] and [SEP] included.
         normalisation: a name of `pipeline.normalisation.NORMALISATIONS`.
         tokeniser: the tokeniser's settings; its vocabulary is vocab.txt.
@@ -64,6 +64,7 @@ class Manifest:
     labels: tuple[str, ...]
     thresholds: tuple[float, ...]
     decoding: DecodingPolicy
+    vocabulary_size: int
     max_seq_length: int
     normalisation: str
     tokeniser: TokeniserSettings
@@ -113,16 +114,20 @@ class Bundle:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        sums = _read_checksums(self.path)
-        _verify(self.path, MANIFEST_FILE, sums)
-        fields = json.loads((self.path / MANIFEST_FILE).read_bytes())
-        _check_version(self.path, fields)
-        for name in sums:
-            _verify(self.path, name, sums)
+        if not self.path.is_dir():
+            raise BundleError(f"there is no bundle at {self.path}; make one with training/export_model.py")
+        sums = read_checksums(self.path)
+        verify_file(self.path, MANIFEST_FILE, sums)
         try:
+            fields = json.loads((self.path / MANIFEST_FILE).read_bytes())
+            _check_version(self.path, fields)
+            for name in sums:
+                verify_file(self.path, name, sums)
             self.manifest = Manifest.from_json(fields)
             self.hierarchy = LabelHierarchy(self.manifest.labels)
-        except (KeyError, TypeError, InputError) as error:
+        except BundleError:
+            raise
+        except (KeyError, TypeError, ValueError) as error:
             raise BundleError(f"{self.path / MANIFEST_FILE}: {error}; export the bundle again") from error
         self.files = tuple(sums)
         self.identity = hashlib.sha256((self.path / CHECKSUM_FILE).read_bytes()).hexdigest()[:12]
@@ -152,7 +157,7 @@ def seal(folder: Path, manifest: Manifest) -> Bundle:
     """Make a folder that holds the vocabulary and the graphs a bundle: add the manifest and the checksums."""
     text = json.dumps(manifest.to_json(), ensure_ascii=False, indent=1)
     (folder / MANIFEST_FILE).write_text(text + "\n", encoding="utf-8")
-    _write_checksums(folder, sorted(file.name for file in folder.iterdir() if file.name != CHECKSUM_FILE))
+    write_all_checksums(folder)
     return Bundle(folder)
 
 
@@ -161,40 +166,7 @@ def stage(bundle: Bundle, names: Iterable[str], destination: Path) -> None:
     staged = [MANIFEST_FILE, *names]
     for name in staged:
         shutil.copyfile(bundle.file(name), destination / name)
-    _write_checksums(destination, staged)
-
-
-def _write_checksums(folder: Path, names: Iterable[str]) -> None:
-    lines = [f"{_sha256(folder / name)}  {name}\n" for name in names]
-    (folder / CHECKSUM_FILE).write_text("".join(lines), encoding="utf-8")
-
-
-def _read_checksums(folder: Path) -> dict[str, str]:
-    if not folder.is_dir():
-        raise BundleError(f"there is no bundle at {folder}; make one with training/export_model.py")
-    try:
-        lines = (folder / CHECKSUM_FILE).read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        raise BundleError(f"{folder} is no bundle: it has no {CHECKSUM_FILE}") from None
-    except UnicodeDecodeError as error:
-        raise BundleError(f"{folder / CHECKSUM_FILE} is damaged ({error}); copy the bundle again") from error
-    sums = {}
-    for number, line in enumerate(lines, start=1):
-        digest, separator, name = line.partition("  ")
-        if not separator or len(digest) != 64 or not name or "/" in name or name in (".", ".."):
-            raise BundleError(f"{folder / CHECKSUM_FILE}:{number}: the line is damaged; copy the bundle again")
-        sums[name] = digest
-    return sums
-
-
-def _verify(folder: Path, name: str, sums: Mapping[str, str]) -> None:
-    path = folder / name
-    if name not in sums:
-        raise BundleError(f"{folder / CHECKSUM_FILE} lists no {name}; copy the bundle again")
-    if not path.is_file():
-        raise BundleError(f"{path} is missing; copy the bundle again")
-    if _sha256(path) != sums[name]:
-        raise BundleError(f"{path} is damaged: its checksum differs from {CHECKSUM_FILE}; copy the bundle again")
+    write_checksums(destination, staged)
 
 
 def _check_version(folder: Path, fields: Any) -> None:
@@ -206,11 +178,3 @@ def _check_version(folder: Path, fields: Any) -> None:
             f"{folder} has bundle format {version}, and this version reads formats up to {FORMAT_VERSION}; "
             "update this software, or export the bundle with this version"
         )
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as stream:
-        for block in iter(lambda: stream.read(1 << 20), b""):
-            digest.update(block)
-    return digest.hexdigest()

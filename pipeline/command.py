@@ -14,8 +14,9 @@ from pipeline.errors import ClassifierError
 def run(main: Callable[[Sequence[str] | None], int | None]) -> None:
     """Run a command's `main` and leave the process with the right exit status.
 
-    A `ClassifierError` becomes one line on standard error and its own status; an interrupt gives 130; a reader
-    that closes our output early (`| head`) is no error.
+    A `ClassifierError` becomes one line on standard error and its own status; so does what the operating system
+    refuses (a full disk, a missing permission). An interrupt gives 130; a reader that closes our output early
+    (`| head`) is no error.
     """
     try:
         status = main(None)
@@ -29,4 +30,7 @@ def run(main: Callable[[Sequence[str] | None], int | None]) -> None:
         # Python would complain once more when it flushes standard output on its way out.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        status = ClassifierError.exit_status
     sys.exit(status or 0)

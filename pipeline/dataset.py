@@ -14,10 +14,16 @@ from typing import IO, NamedTuple
 from pipeline.atomic import atomic_writer
 from pipeline.errors import DatasetError, InputError
 from pipeline.hierarchy import LabelHierarchy
+from pipeline.normalisation import text_fault
 
 TRAIN_FILE, DEV_FILE, TEST_FILE = "train.txt", "dev.txt", "test.txt"
 LABEL_FILE, DATA_FILE = "label.txt", "data.txt"
 LABEL_DELIMITER = ","
+
+
+def evaluation_file(folder: Path) -> Path:
+    """The file that a dataset folder is measured on: test.txt, or dev.txt where there is none."""
+    return folder / (TEST_FILE if (folder / TEST_FILE).exists() else DEV_FILE)
 
 
 class Example(NamedTuple):
@@ -126,8 +132,9 @@ def _split_row(path: Path | str, number: int, line: str, hierarchy: LabelHierarc
         raise DatasetError(path, number, "there is no tab; write the text, a tab, and its labels joined by commas")
     if len(rest) > 1:
         raise DatasetError(path, number, f"there are {len(rest)} tabs; a text must not contain a tab")
-    if not text.strip():
-        raise DatasetError(path, number, "the text is empty")
+    fault = text_fault(text)
+    if fault:
+        raise DatasetError(path, number, fault)
     paths = [label.strip() for label in rest[0].split(LABEL_DELIMITER)]
     if paths == [""]:
         raise DatasetError(path, number, f"no label follows the tab; texts without labels belong in {DATA_FILE}")
@@ -144,12 +151,13 @@ def read_texts(source: Path | str | IO[bytes]) -> Iterator[str]:
 
     Raises:
         InputError: the file is missing.
-        DatasetError: a line is not UTF-8 or empty.
+        DatasetError: a line is not UTF-8, or no text that can be classified.
     """
     for number, line in read_lines(source):
-        if not line.strip():
+        fault = text_fault(line)
+        if fault:
             name = source if isinstance(source, (str, Path)) else getattr(source, "name", "input")
-            raise DatasetError(name, number, "the line is empty; give one text per line")
+            raise DatasetError(name, number, fault)
         yield line
 
 
@@ -181,8 +189,9 @@ def _row(example: Example, labels: Sequence[str]) -> str:
 
 
 def _checked(text: str) -> str:
-    if not text.strip():
-        raise InputError("a dataset file cannot hold an empty text")
+    fault = text_fault(text)
+    if fault:
+        raise InputError(f"a dataset file cannot hold this text: {fault}")
     for character in "\t\n\r":
         if character in text:
             raise InputError(f"a dataset file cannot hold {character!r}, found in the text {text[:40]!r}")

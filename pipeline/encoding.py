@@ -28,16 +28,12 @@ class TextEncoder:
             raise InputError(f"the vocabulary's padding token has id {tokeniser.pad_id}; only {PAD_ID} is supported")
         self.normalisation, self.tokeniser = normalisation, tokeniser
 
-    def encode(self, texts: Sequence[str], first_row: int = 0) -> list[np.ndarray]:
+    def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Token ids of each text, int64 [length], [CLS] and [SEP] included, truncated to the maximum length.
-
-        Args:
-            texts: the texts as they came.
-            first_row: the number that an error gives to the first text.
 
         Raises:
             InputError: a text is empty or too long; the message names its row.
         """
-        for row, text in enumerate(texts, start=first_row):
+        for row, text in enumerate(texts):
             check_text(text, row)
         return self.tokeniser.encode([normalise(text, self.normalisation) for text in texts])

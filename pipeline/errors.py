@@ -32,7 +32,7 @@ class DatasetError(InputError):
 
 
 class BundleError(InputError):
-    """A bundle is absent, incomplete, altered, or of a format that this version does not read."""
+    """A bundle or a checkpoint is absent, incomplete, altered, or of a format that this version does not read."""
 
 
 class EnvironmentFault(ClassifierError):

@@ -89,12 +89,6 @@ class LabelHierarchy:
     def __len__(self) -> int:
         return len(self.labels)
 
-    @property
-    def is_tree(self) -> bool:
-        """True unless some node is reached by several paths, that is, has several parents."""
-        nodes = [path.rpartition(SEPARATOR)[2] for path in self.labels]
-        return len(set(nodes)) == len(nodes)
-
     def with_ancestors(self, paths: Iterable[str]) -> set[int]:
         """Positions of the given label paths and of all their ancestors.
 

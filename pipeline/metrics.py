@@ -53,14 +53,6 @@ class Metrics:
             },
         }
 
-    def per_label(self) -> list[dict[str, Any]]:
-        """One dict per label, in label order: label, texts, precision, recall, f1."""
-        precision, recall, f1 = _scores(self._true_positives, self._predicted, self._actual)
-        return [
-            {"label": label, "texts": int(texts), "precision": float(p), "recall": float(r), "f1": float(f)}
-            for label, texts, p, r, f in zip(self.hierarchy.labels, self._actual, precision, recall, f1)
-        ]
-
     def _averages(self, labels: np.ndarray, exact: int) -> dict[str, float]:
         counts = [c[labels] for c in (self._true_positives, self._predicted, self._actual)]
         micro = [float(score) for score in _scores(*(np.array(c.sum()) for c in counts))]

@@ -55,16 +55,24 @@ def check_text(text: str, row: int) -> None:
     Raises:
         InputError: `text` is no string, has no visible character, or is longer than MAX_TEXT_CHARACTERS.
     """
+    fault = text_fault(text)
+    if fault:
+        raise InputError(f"row {row}: {fault}")
+
+
+def text_fault(text: str) -> str | None:
+    """What makes `text` one that cannot be classified, and what to do about it; None if nothing does."""
     if not isinstance(text, str):
-        raise InputError(f"row {row}: a text is needed, not {type(text).__name__} {text!r:.40}")
+        return f"a text is needed, not {type(text).__name__} {text!r:.40}"
     if len(text) > MAX_TEXT_CHARACTERS:
-        raise InputError(
-            f"row {row}: text of {len(text):,} characters is longer than the limit of {MAX_TEXT_CHARACTERS:,}; "
+        return (
+            f"text of {len(text):,} characters is longer than the limit of {MAX_TEXT_CHARACTERS:,}; "
             "shorten it or send it in parts"
         )
     if not any(map(_is_visible, text)):
         what = f"text {text!r:.40} has only white space and control characters" if text else "text is empty"
-        raise InputError(f"row {row}: {what}; leave it out or send a text with visible characters")
+        return f"{what}; leave it out or send a text with visible characters"
+    return None
 
 
 def _is_visible(char: str) -> bool:

@@ -1,4 +1,7 @@
-"""Names of the tensors that graphs, servers and clients exchange; each is written here and nowhere else."""
+"""Names that graphs, servers and clients agree on; each is written here and nowhere else."""
+
+ENSEMBLE = "seqcls"
+"""The model that clients ask."""
 
 INPUT_IDS, TOKEN_TYPE_IDS = "input_ids", "token_type_ids"
 """Inputs of every graph: int64 [batch, length]."""

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import tempfile
 from pathlib import Path
+
+from pipeline.errors import EnvironmentFault
 
 
 def build_dir() -> Path:
@@ -14,3 +19,23 @@ def build_dir() -> Path:
 def default_state_dir() -> Path:
     """Folder of process records and logs."""
     return build_dir() / "run"
+
+
+def spaceless(path: Path) -> Path:
+    """`path`, or a link to it where it contains white space.
+
+    Triton's Python backend starts its processes by a command line that it does not quote.
+
+    Raises:
+        EnvironmentFault: the folder for links belongs to somebody else.
+    """
+    if not any(map(str.isspace, str(path))):
+        return path
+    folder = Path(tempfile.gettempdir()) / f"text-classifier-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+        raise EnvironmentFault(f"{folder} belongs to somebody else: remove it, or use a path without spaces for {path}")
+    link = folder / hashlib.sha256(str(path).encode()).hexdigest()[:16]
+    if not link.is_symlink():
+        link.symlink_to(path)
+    return link

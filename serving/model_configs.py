@@ -9,9 +9,9 @@ from tritonclient.grpc import model_config_pb2 as triton
 
 from pipeline.errors import InputError
 from pipeline.runtimes import PRECISIONS, RUNTIMES
-from pipeline.tensors import CONFIDENCE, INPUT_IDS, LABEL, LOGITS, TEXT, TOKEN_TYPE_IDS
+from pipeline.tensors import CONFIDENCE, ENSEMBLE, INPUT_IDS, LABEL, LOGITS, TEXT, TOKEN_TYPE_IDS
 
-TOKENISER, MODEL, POSTPROCESS, ENSEMBLE = "tokenizer", "seqcls_model", "seqcls_postprocess", "seqcls"
+TOKENISER, MODEL, POSTPROCESS = "tokenizer", "seqcls_model", "seqcls_postprocess"
 COMPONENTS = (TOKENISER, MODEL, POSTPROCESS)
 
 

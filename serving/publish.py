@@ -18,7 +18,8 @@ from pipeline.bundle import VOCABULARY_FILE, Bundle, stage
 from pipeline.command import run
 from pipeline.errors import InputError
 from pipeline.runtimes import PRECISIONS, RUNTIMES, create_runtime, graph_files
-from serving.model_configs import COMPONENTS, ENSEMBLE, MODEL, POSTPROCESS, TOKENISER, ServingOptions, model_configs
+from pipeline.tensors import ENSEMBLE
+from serving.model_configs import COMPONENTS, MODEL, POSTPROCESS, TOKENISER, ServingOptions, model_configs
 from serving.staging import imported_modules
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -68,7 +69,7 @@ def publish(bundle: Bundle, model_repository: Path, options: ServingOptions) -> 
     with atomic_folder(model_repository) as folder:
         if model_repository.exists():
             ours = lambda parent, names: MODELS if Path(parent) == model_repository else ()  # noqa: E731
-            shutil.copytree(model_repository, folder, ignore=ours, dirs_exist_ok=True)
+            shutil.copytree(model_repository, folder, symlinks=True, ignore=ours, dirs_exist_ok=True)
         for model in MODELS:
             version = folder / model / VERSION
             version.mkdir(parents=True)

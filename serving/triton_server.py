@@ -22,7 +22,7 @@ from typing import Callable
 
 from pipeline.errors import EnvironmentFault, InputError, ServerError
 from serving import processes, triton_guard, triton_log
-from serving.folders import default_state_dir
+from serving.folders import default_state_dir, spaceless
 from serving.ports import Ports, resolve_host
 from serving.process_record import ProcessRecord
 from serving.triton_installation import STUB, TritonInstallation, find_triton
@@ -136,14 +136,14 @@ class TritonServer:
     def command(self, installation: TritonInstallation) -> list[str]:
         """The command line of the server itself."""
         arguments = [
-            f"--model-repository={self.model_repository}",
+            f"--model-repository={spaceless(self.model_repository)}",
             f"--backend-config=python,shm-region-prefix-name={self.shared_memory_prefix}",
             *self.options.arguments(),
         ]
         for service in ("grpc", "http", "metrics"):
             arguments += [f"--{service}-address={self.host}", f"--{service}-port={getattr(self.ports, service)}"]
         if installation.backend_directory:
-            arguments.append(f"--backend-directory={installation.backend_directory}")
+            arguments.append(f"--backend-directory={spaceless(installation.backend_directory)}")
         if not _has_gpu():
             arguments += ["--allow-gpu-metrics=false", "--pinned-memory-pool-byte-size=0"]
         return [str(installation.program), *arguments, *self.extra_arguments]

@@ -4,6 +4,7 @@ model_state.pdparams, config.json     parameters and encoder configuration, as p
 vocab.txt, tokenizer_config.json      the tokeniser
 label.txt                             the label paths, in the order of the logits' columns
 training.json                         how it was trained, what it reached, texts to check an export with
+SHA256SUMS                            a checksum of each file above
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.atomic import atomic_folder
+from pipeline.checksums import read_checksums, verify_file, write_all_checksums
 from pipeline.dataset import LABEL_FILE, read_labels, write_labels
 from pipeline.encoding import TextEncoder
-from pipeline.errors import InputError
+from pipeline.errors import BundleError
 from pipeline.hierarchy import LabelHierarchy
 from pipeline.tokenisation import Tokeniser
 
@@ -65,27 +67,23 @@ class Checkpoint:
 
 
 def read_checkpoint(path: Path | str) -> Checkpoint:
-    """Read a checkpoint's descriptions.
+    """Check a checkpoint's files and read its descriptions.
 
     Raises:
-        InputError: the folder is no checkpoint, or one of its descriptions is damaged.
+        BundleError: the folder is no checkpoint, or one of its files is missing or damaged.
     """
     path = Path(path)
+    if not (path / RECORD_FILE).exists():
+        raise BundleError(f"there is no checkpoint at {path}; make one with training/train.py")
+    sums = read_checksums(path)
+    for name in {*sums, RECORD_FILE}:
+        verify_file(path, name, sums)
     try:
         fields = json.loads((path / RECORD_FILE).read_text(encoding="utf-8"))
         record = TrainingRecord(**{**fields, "sample_texts": tuple(fields["sample_texts"])})
-    except FileNotFoundError:
-        raise InputError(f"{path} is no checkpoint: it has no {RECORD_FILE}; make one with training/train.py") from None
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path / RECORD_FILE} is damaged ({error}); train again") from error
+        raise BundleError(f"{path / RECORD_FILE} is damaged ({error}); train again") from error
     return Checkpoint(path, record, read_labels(path / LABEL_FILE))
-
-
-def check_destination(path: Path | str) -> None:
-    """Raise InputError if writing a checkpoint to `path` would replace a folder that is none."""
-    path = Path(path)
-    if path.exists() and not (path.is_dir() and ((path / RECORD_FILE).exists() or not any(path.iterdir()))):
-        raise InputError(f"{path} exists and is no checkpoint; give --save_dir a new or an empty folder")
 
 
 def write_checkpoint(
@@ -107,3 +105,4 @@ def write_checkpoint(
         write_labels(folder / LABEL_FILE, hierarchy)
         text = json.dumps(asdict(record), ensure_ascii=False, indent=1)
         (folder / RECORD_FILE).write_text(text + "\n", encoding="utf-8")
+        write_all_checksums(folder)

@@ -15,7 +15,6 @@ from pipeline.errors import InputError
 from pipeline.hierarchy import LabelHierarchy
 
 _BUCKET_BATCHES = 32
-_ENCODE_ROWS = 4096
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ def read_encoded(path: Path, hierarchy: LabelHierarchy, encoder: TextEncoder) ->
     """Read and encode a labelled file.
 
     Raises:
-        InputError: the file has no rows, or a text is too long.
+        InputError: the file has no rows.
         DatasetError: a line is wrong.
     """
     report = ReadReport()
@@ -50,10 +49,9 @@ def read_encoded(path: Path, hierarchy: LabelHierarchy, encoder: TextEncoder) ->
     if not examples:
         raise InputError(f"{path} is empty; it needs at least one labelled text")
     texts = [example.text for example in examples]
-    rows: list[np.ndarray] = []
-    for start in range(0, len(texts), _ENCODE_ROWS):
-        rows += encoder.encode(texts[start : start + _ENCODE_ROWS], first_row=start)
-    return EncodedDataset(texts, rows, hierarchy.matrix([example.labels for example in examples]), report)
+    return EncodedDataset(
+        texts, encoder.encode(texts), hierarchy.matrix([example.labels for example in examples]), report
+    )
 
 
 def shuffled_batches(lengths: np.ndarray, batch_size: int, random: np.random.Generator) -> Iterator[np.ndarray]:

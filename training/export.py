@@ -10,9 +10,10 @@ import numpy as np
 
 from pipeline.atomic import atomic_folder
 from pipeline.batching import run_in_batches
-from pipeline.bundle import MANIFEST_FILE, ONNX_FILE, VOCABULARY_FILE, Bundle, Golden, Manifest, seal
+from pipeline.bundle import ONNX_FILE, VOCABULARY_FILE, Bundle, Golden, Manifest, seal
+from pipeline.checksums import check_replaceable
 from pipeline.decoding import Decoder
-from pipeline.errors import ClassifierError, InputError
+from pipeline.errors import ClassifierError
 from pipeline.runtimes import RUNTIMES, create_runtime
 from training.checkpoint import Checkpoint
 from training.encoders import model_logits
@@ -25,11 +26,10 @@ def export(checkpoint: Checkpoint, output_path: Path, decoder: Decoder) -> Bundl
     """Write the checkpoint's graphs and all that serving needs to `output_path`, as a bundle, whole or not at all.
 
     Raises:
-        InputError: the checkpoint cannot be used, or `output_path` holds something other than a bundle.
+        InputError: the checkpoint cannot be used, or `output_path` holds what is not part of a bundle.
         ClassifierError: an exported graph's logits differ from the checkpoint's by more than LOGIT_TOLERANCE.
     """
-    if output_path.exists() and not (output_path / MANIFEST_FILE).exists() and any(output_path.iterdir()):
-        raise InputError(f"{output_path} exists and is no export; give --output_path a new or an empty folder")
+    check_replaceable(output_path, "--output_path")
     model = checkpoint.model()
     rows = checkpoint.encoder().encode(checkpoint.record.sample_texts)
     expected = run_in_batches(rows, lambda *inputs: model_logits(model, *inputs))
@@ -43,15 +43,16 @@ def export(checkpoint: Checkpoint, output_path: Path, decoder: Decoder) -> Bundl
 
 
 def _manifest(checkpoint: Checkpoint, decoder: Decoder, logits: np.ndarray) -> Manifest:
-    record = checkpoint.record
+    record, tokeniser = checkpoint.record, checkpoint.encoder().tokeniser
     answers = decoder.decode(logits).predictions()
     return Manifest(
         labels=checkpoint.hierarchy.labels,
         thresholds=tuple(float(threshold) for threshold in decoder.thresholds),
         decoding=decoder.policy,
+        vocabulary_size=tokeniser.vocabulary_size,
         max_seq_length=record.max_seq_length,
         normalisation=record.normalisation,
-        tokeniser=checkpoint.encoder().tokeniser.settings,
+        tokeniser=tokeniser.settings,
         model_name=record.model_name,
         metrics=record.metrics,
         goldens=tuple(

@@ -43,5 +43,9 @@ class TrainingOptions:
         for name in ("warmup_steps", "weight_decay"):
             if getattr(self, name) < 0:
                 raise InputError(f"--{name} is {getattr(self, name)}; it must not be negative")
+        if self.patience_epochs is not None and self.patience_epochs < 1:
+            raise InputError(f"--early_stop_nums is {self.patience_epochs}; it must be at least 1")
+        if not 0 <= self.seed < 1 << 32:
+            raise InputError(f"--seed is {self.seed}; give 0 to {(1 << 32) - 1}")
         if not 0 <= self.token_dropout < 1:
             raise InputError(f"--token_dropout is {self.token_dropout}; it must be at least 0 and below 1")

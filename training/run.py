@@ -13,14 +13,15 @@ from typing import Any
 import numpy as np
 import paddle
 
+from pipeline.checksums import check_replaceable, read_checksums, verify_file
 from pipeline.dataset import read_examples, read_labels, read_texts
-from pipeline.decoding import Decoder, DecodingPolicy
+from pipeline.decoding import Decoder
 from pipeline.encoding import TextEncoder
 from pipeline.errors import EnvironmentFault, InputError
 from pipeline.hierarchy import LabelHierarchy
-from pipeline.normalisation import MAX_TEXT_CHARACTERS, normalise
+from pipeline.normalisation import normalise
 from pipeline.tokenisation import Tokeniser
-from training.checkpoint import TrainingRecord, check_destination, write_checkpoint
+from training.checkpoint import TrainingRecord, write_checkpoint
 from training.cpu_speed import speed_up_cpu
 from training.encoded import read_encoded
 from training.encoders import create_model
@@ -40,7 +41,7 @@ def train(args: argparse.Namespace, options: TrainingOptions) -> None:
         EnvironmentFault: the device or a pretrained model is not to be had.
         ClassifierError: the loss is no longer finite.
     """
-    check_destination(args.save_dir)
+    check_replaceable(Path(args.save_dir), "--save_dir")
     use_device(args.device)
     set_seed(args.seed)
     hierarchy = read_labels(Path(args.dataset_dir) / args.label_file)
@@ -54,7 +55,8 @@ def _train(
     started = time.monotonic()
     folder = Path(args.dataset_dir)
     train_path, dev_path = folder / args.train_file, folder / args.dev_file
-    unlabelled = read_unlabelled(folder / args.unlabelled_file)
+    scratch, unlabelled_path = args.model_name in SCRATCH, folder / args.unlabelled_file
+    unlabelled = list(read_texts(unlabelled_path)) if scratch and unlabelled_path.exists() else []
     texts = itertools.chain((example.text for example in read_examples(train_path, hierarchy)), unlabelled)
     normalised = (normalise(text, args.normalisation) for text in texts)
     model = create_model(args.model_name, len(hierarchy), args.max_seq_length, normalised, tokeniser_folder)
@@ -63,7 +65,7 @@ def _train(
     dev_set = read_encoded(dev_path, hierarchy, encoder)
     if args.init_from_ckpt:
         load_parameters(model, args.init_from_ckpt)
-    elif args.model_name in SCRATCH:
+    elif scratch:
         initialise(model, [*train_set.rows, *encoder.encode(unlabelled)], train_set.labels, args.seed)
     for path, dataset in ((train_path, train_set), (dev_path, dev_set)):
         print(f"{path}: {dataset.report.summary()}")
@@ -74,22 +76,17 @@ def _train(
             max_seq_length=args.max_seq_length,
             normalisation=args.normalisation,
             options=vars(args),
-            metrics={"dev": scores},
+            metrics={"dev": {**scores, "threshold": 0.5, "decoding": decoder.policy.to_json()}},
             sample_texts=tuple(dev_set.texts[:SAMPLE_TEXTS]),
         )
         write_checkpoint(args.save_dir, model, tokeniser_folder, hierarchy, record)
 
-    decoder = Decoder(hierarchy, policy=DecodingPolicy("threshold"))
+    decoder = Decoder(hierarchy)
     best = Trainer(model, encoder.tokeniser, train_set, dev_set, decoder, options, keep).run()
     print(
         f"best on dev: micro F1 {best['micro_f1']:.4f}, macro F1 {best['macro_f1']:.4f}; kept in {args.save_dir} "
         f"after {time.monotonic() - started:.0f} s"
     )
-
-
-def read_unlabelled(path: Path) -> list[str]:
-    """The texts of data.txt that can be read as texts, none where there is no such file."""
-    return [text for text in read_texts(path) if len(text) <= MAX_TEXT_CHARACTERS] if path.exists() else []
 
 
 def use_device(name: str) -> None:
@@ -122,9 +119,12 @@ def load_parameters(model: paddle.nn.Layer, path: str) -> None:
 
     Raises:
         InputError: the file is missing, or its parameters have other names or shapes than the model's.
+        BundleError: it lies in no checkpoint, or differs from its checksum there; loading it could run foreign code.
     """
-    if not Path(path).is_file():
+    file = Path(path)
+    if not file.is_file():
         raise InputError(f"--init_from_ckpt {path} does not exist")
+    verify_file(file.parent, file.name, read_checksums(file.parent))
     state = paddle.load(path)
     expected = {name: list(parameter.shape) for name, parameter in model.state_dict().items()}
     wrong = [name for name, shape in expected.items() if name not in state or list(state[name].shape) != shape]

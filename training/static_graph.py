@@ -26,11 +26,14 @@ def export_static(model: Any, folder: Path) -> None:
     specifications = [paddle.static.InputSpec([None, None], "int64", name=name) for name in (INPUT_IDS, TOKEN_TYPE_IDS)]
     static = paddle.jit.to_static(model, input_spec=specifications, full_graph=True)
     paddle.jit.save(static, str(folder / GRAPH_PREFIX))
-    _name_output(folder / PADDLE_GRAPH_FILE)
+    _clean_program(folder / PADDLE_GRAPH_FILE)
 
 
-def _name_output(graph: Path) -> None:
-    """Call the fetched variable `logits`; paddle gives it a name that changes with the network."""
+def _clean_program(graph: Path) -> None:
+    """Call the fetched variable `logits`, and drop the call stacks with this machine's paths.
+
+    Paddle names the variable differently for each network, and notes with each operator which source line made it.
+    """
     from paddle.base.proto import framework_pb2
 
     program = framework_pb2.ProgramDesc()
@@ -43,6 +46,9 @@ def _name_output(graph: Path) -> None:
     for operator in block.ops:
         for slot in (*operator.inputs, *operator.outputs):
             slot.arguments[:] = [LOGITS if name == fetched else name for name in slot.arguments]
+        kept = [attribute for attribute in operator.attrs if attribute.name != "op_callstack"]
+        del operator.attrs[:]
+        operator.attrs.extend(kept)
     graph.write_bytes(program.SerializeToString())
 
 

@@ -122,7 +122,7 @@ class Trainer:
                 if not math.isfinite(losses[-1]):
                     raise ClassifierError(
                         f"the loss is {losses[-1]} at epoch {epoch}, step {step}; lower --learning_rate. "
-                        "The best model so far is kept"
+                        "A model that was kept before stays"
                     )
                 if step % self.options.logging_steps == 0 or step == self.steps_per_epoch:
                     bar.set_postfix(loss=f"{np.mean(losses[-self.options.logging_steps :]):.4f}", refresh=False)

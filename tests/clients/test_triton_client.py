@@ -59,7 +59,7 @@ def test_rows_before_a_wrong_line_are_answered(triton, tmp_path):
     done = client(triton, "--file", path, "--format", "jsonl", check=False)
     assert done.returncode == 2
     assert len(done.stdout.splitlines()) == 2
-    assert f"error: {path}:3: the line is empty" in done.stderr
+    assert f"error: {path}:3: text is empty" in done.stderr
 
 
 def test_a_text_that_the_server_refuses_is_placed(triton):
@@ -68,6 +68,14 @@ def test_a_text_that_the_server_refuses_is_placed(triton):
         pytest.raises(InputError, match="in texts 3 to 4: .*row 1: .*empty"),
     ):
         list(each.classify_stream(["一", "二", "三", ""], batch_size=2))
+
+
+def test_texts_before_one_that_cannot_be_sent_are_answered(triton):
+    with TritonClient(triton.grpc_address) as each:
+        answers = each.classify_stream(["一", "二", "\udcff"], batch_size=1)
+        assert [next(answers)[0], next(answers)[0]] == ["一", "二"]
+        with pytest.raises(InputError, match="holds a lone surrogate"):
+            next(answers)
 
 
 def test_nobody_listening_is_said_with_what_to_do():

@@ -1,3 +1,5 @@
+import ctypes
+import errno
 import os
 import signal
 import subprocess
@@ -16,6 +18,27 @@ def test_a_folder_is_replaced_whole(tmp_path):
             (folder / content).touch()
     assert sorted(os.listdir(target)) == ["file", "new"]
     assert os.listdir(tmp_path) == ["target"]
+
+
+def test_a_link_leads_to_what_is_replaced(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    with atomic_folder(tmp_path / "link") as folder:
+        (folder / "new").touch()
+    assert os.listdir(tmp_path / "real") == ["new"]
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_where_folders_cannot_be_swapped_they_are_renamed(tmp_path, monkeypatch):
+    class Refusing:
+        """The C library of a network file system's client."""
+
+        def renameat2(self, *arguments):
+            ctypes.set_errno(errno.EINVAL)
+            return -1
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda *arguments, **options: Refusing())
+    test_a_folder_is_replaced_whole(tmp_path)
 
 
 def test_a_failure_leaves_the_old_folder(tmp_path):

@@ -1,8 +1,10 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.batching import pad, plan_batches, run_in_batches, unpad
+from pipeline.batching import checked_rows, pad, plan_batches, run_in_batches, unpad
+from pipeline.errors import InputError
 
 
 @given(st.lists(st.integers(1, 300), max_size=60), st.integers(1, 1000))
@@ -32,6 +34,20 @@ def test_results_come_back_in_the_callers_order(rows, budget):
 @given(st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=20), min_size=1, max_size=9))
 def test_unpad_undoes_pad(rows):
     assert [row.tolist() for row in unpad(pad([np.array(row) for row in rows]))] == rows
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        ([[2, 5, 3], [2, 99, 3]], "row 1: token id 99 is outside the vocabulary of 10"),
+        ([[2, -1, 3]], "row 0: token id -1 is outside"),
+        ([[5] * 9], "row 0: there are 9 token ids; the model reads at most 8"),
+        ([[]], "there are no token ids"),
+    ],
+)
+def test_ids_that_the_model_cannot_read_are_refused(ids, message):
+    with pytest.raises(InputError, match=message):
+        checked_rows(np.array(ids, np.int64), vocabulary_size=10, max_length=8)
 
 
 def test_a_row_of_padding_alone_keeps_one_id():

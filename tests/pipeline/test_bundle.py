@@ -5,6 +5,7 @@ import subprocess
 import pytest
 
 from pipeline.bundle import Bundle, Golden, Manifest, seal, stage
+from pipeline.checksums import check_replaceable
 from pipeline.decoding import DecodingPolicy
 from pipeline.errors import BundleError, InputError
 from pipeline.tokenisation import TokeniserSettings
@@ -20,6 +21,7 @@ def folder(tmp_path):
         labels=("组织关系", "组织关系##裁员"),
         thresholds=(0.5, 0.25),
         decoding=DecodingPolicy("ancestors", at_least_one=True),
+        vocabulary_size=7,
         max_seq_length=16,
         normalisation="half_width",
         tokeniser=TokeniserSettings(),
@@ -58,7 +60,7 @@ def test_any_flipped_byte_is_noticed(folder, tmp_path):
             content = bytearray((copy / name).read_bytes())
             content[place] ^= 0x20
             (copy / name).write_bytes(content)
-            with pytest.raises(BundleError, match=r"copy the bundle again$"):
+            with pytest.raises(BundleError, match=r"copy the folder again$"):
                 Bundle(copy)
             shutil.rmtree(copy)
 
@@ -69,7 +71,7 @@ def test_an_absent_bundle_is_named(tmp_path):
 
 
 def test_a_folder_that_is_no_bundle_is_named(tmp_path):
-    with pytest.raises(BundleError, match="is no bundle: it has no SHA256SUMS"):
+    with pytest.raises(BundleError, match="has no SHA256SUMS: it is no folder that this software wrote"):
         Bundle(tmp_path)
 
 
@@ -82,6 +84,15 @@ def test_a_missing_file_is_named(folder):
 def test_a_newer_format_is_refused_with_what_to_do(folder):
     rewrite(folder, format_version=2)
     with pytest.raises(BundleError, match="bundle format 2, and this version reads formats up to 1; update"):
+        Bundle(folder)
+
+
+def test_a_manifest_that_is_no_json_is_refused(folder):
+    rewrite(folder)
+    (folder / "bundle.json").write_text("{")
+    sums = subprocess.run(["sha256sum", "bundle.json", "vocab.txt"], cwd=folder, capture_output=True, check=True)
+    (folder / "SHA256SUMS").write_bytes(sums.stdout)
+    with pytest.raises(BundleError, match=r"bundle\.json: Expecting property name"):
         Bundle(folder)
 
 
@@ -100,6 +111,16 @@ def test_a_part_holds_only_what_was_asked_for(folder, tmp_path):
         Bundle(part).encoder()
 
 
+def test_a_folder_with_foreign_files_is_not_replaced(folder, tmp_path):
+    check_replaceable(folder, "--output_path")
+    check_replaceable(tmp_path / "new", "--output_path")
+    (folder / "thesis.tex").touch()
+    with pytest.raises(InputError, match=r"holds 'thesis\.tex', which would be lost; give --output_path a new"):
+        check_replaceable(folder, "--output_path")
+    with pytest.raises(InputError, match=r"vocab\.txt is a file"):
+        check_replaceable(folder / "vocab.txt", "--output_path")
+
+
 def test_an_unknown_normalisation_is_refused(folder):
     with pytest.raises(InputError, match="unknown normalisation 'upside_down'"):
-        Manifest(("a",), (0.5,), DecodingPolicy(), 16, "upside_down", TokeniserSettings())
+        Manifest(("a",), (0.5,), DecodingPolicy(), 7, 16, "upside_down", TokeniserSettings())

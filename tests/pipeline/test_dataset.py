@@ -14,6 +14,7 @@ from pipeline.dataset import (
 )
 from pipeline.errors import DatasetError, InputError
 from pipeline.hierarchy import LabelHierarchy
+from pipeline.normalisation import text_fault
 
 LABELS = LabelHierarchy(["人生", "人生##死亡", "灾害/意外", "灾害/意外##车祸"])
 
@@ -43,8 +44,10 @@ def test_ancestors_left_out_are_added_and_counted(tmp_path):
     [
         ("a\t人生\n没有标签\n", 2, "no tab"),
         ("a\tb\t人生\n", 1, "2 tabs"),
-        (" \t人生\n", 1, "text is empty"),
+        (" \t人生\n", 1, "text ' ' has only white space"),
         ("\n", 1, "no tab"),
+        ("a\t人生\n\u200b\t人生\n", 2, "only white space and control characters"),
+        ("长" * 200_001 + "\t人生\n", 1, "200,001 characters is longer than the limit"),
         ("a\t人生##结婚\n", 1, "unknown label '人生##结婚'"),
         ("a\t人生,人生\n", 1, "label '人生' is given twice"),
         ("a\t\n", 1, "no label follows the tab"),
@@ -88,12 +91,12 @@ def test_a_missing_file_is_named(tmp_path):
 def test_rows_before_a_wrong_one_have_been_read(tmp_path):
     rows = read_texts(write(tmp_path / "data.txt", "一\n二\n\n"))
     assert [next(rows), next(rows)] == ["一", "二"]
-    with pytest.raises(DatasetError, match=":3: the line is empty"):
+    with pytest.raises(DatasetError, match=":3: text is empty"):
         next(rows)
 
 
 TEXTS = st.text(st.characters(exclude_characters="\t\n\r", exclude_categories=["Cs"]), min_size=1).filter(
-    lambda text: text.strip() and not text.startswith("\ufeff")
+    lambda text: not text_fault(text) and not text.startswith("\ufeff")
 )
 
 

@@ -1,7 +1,7 @@
 """The ensemble `seqcls` on a real Triton server."""
 
 import os
-import subprocess
+import queue
 from pathlib import Path
 
 import numpy as np
@@ -145,13 +145,16 @@ def test_concurrent_requests_of_mixed_lengths_get_their_own_answers(triton, text
     assert_same(answers, expected)
 
 
-def test_git_knows_what_publishing_writes(tmp_path, bundle_path):
-    from tests.conftest import PROJECT, run_command
-
-    if not (PROJECT / ".git").exists():
-        pytest.skip("the project is no git checkout here")
-    subprocess.run(["git", "clone", "--quiet", str(PROJECT), str(tmp_path / "clone")], check=True)
-    repository = tmp_path / "clone" / "model_repository"
-    run_command("-m", "serving.publish", "--bundle", bundle_path, "--model_repository", repository)
-    status = ["git", "-C", str(tmp_path / "clone"), "status", "--porcelain"]
-    assert subprocess.run(status, check=True, capture_output=True, text=True).stdout == ""
+def test_a_bad_request_to_a_component_fails_no_other_request(triton, texts, expected):
+    """Requests that arrive together are run together."""
+    bad = grpc.InferInput("input_ids", [1, 3], "INT64"), grpc.InferInput("token_type_ids", [1, 3], "INT64")
+    bad[0].set_data_from_numpy(np.array([[2, 10**9, 3]]))
+    bad[1].set_data_from_numpy(np.zeros((1, 3), np.int64))
+    faults: queue.Queue[Exception | None] = queue.Queue()
+    with grpc.InferenceServerClient(triton.grpc_address) as raw, TritonClient(triton.grpc_address) as client:
+        for _ in range(200):
+            raw.async_infer("seqcls_model", list(bad), lambda result, error: faults.put(error))
+        answers = [answer for _, answer in client.classify_stream(texts, batch_size=1, in_flight=16)]
+        refused = [str(faults.get(timeout=30)) for _ in range(200)]
+    assert_same(answers, expected)
+    assert all("row 0: token id 1000000000 is outside the vocabulary" in fault for fault in refused)

@@ -1,4 +1,6 @@
+import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,7 @@ from tritonclient.grpc import model_config_pb2
 
 from clients.triton import TritonClient
 from pipeline.bundle import Bundle
+from pipeline.checksums import write_all_checksums
 from pipeline.errors import BundleError, InputError, ServerError
 from serving.model_configs import ServingOptions, model_configs
 from serving.publish import MODELS, publish
@@ -83,6 +86,23 @@ def test_a_damaged_bundle_is_not_published_and_the_server_goes_on(bundle_path, m
         assert client.classify(["某公司宣布裁员"])[0]
 
 
+def test_a_bundle_of_a_newer_format_is_not_published_and_the_server_goes_on(
+    bundle_path, model_repository, triton, tmp_path
+):
+    newer = tmp_path / "newer"
+    shutil.copytree(bundle_path, newer)
+    manifest = json.loads((newer / "bundle.json").read_text())
+    (newer / "bundle.json").write_text(json.dumps({**manifest, "format_version": 99}))
+    write_all_checksums(newer)
+    for bundle, message in ((newer, "has bundle format 99"), (tmp_path / "nowhere", "there is no bundle at")):
+        words = ("--bundle", bundle, "--model_repository", model_repository)
+        done = run_command("-m", "serving.publish", *words, check=False)
+        assert done.returncode == 2
+        assert message in done.stderr
+    with TritonClient(triton.grpc_address) as client:
+        assert client.classify(["某公司宣布裁员"])[0]
+
+
 def test_a_published_file_that_was_damaged_is_named_when_the_server_starts(model_repository, tmp_path):
     repository = tmp_path / "repository"
     shutil.copytree(model_repository, repository)
@@ -105,14 +125,20 @@ def test_a_published_bundle_that_went_missing_is_named_when_the_server_starts(mo
         server.wait_ready()
 
 
-def test_a_copied_repository_runs_without_the_project(model_repository, tmp_path, bundle_path):
-    elsewhere = tmp_path / "elsewhere"
+def test_a_copied_repository_runs_its_own_copy_of_the_code(model_repository, tmp_path, bundle_path):
+    """The folder has a space in its name, which Triton's Python backend cannot cope with by itself."""
+    elsewhere, witness = tmp_path / "else where", tmp_path / "witness"
     shutil.copytree(model_repository, elsewhere)
+    for package in elsewhere.glob("*/1/pipeline/__init__.py"):
+        package.write_text(f"open({str(witness)!r}, 'a').write(__file__ + '\\n')")
     golden = Bundle(bundle_path).manifest.goldens[0]
     with TritonServer(elsewhere, ports=Ports.free(), state_dir=tmp_path / "state") as server:
         server.wait_ready()
         with TritonClient(server.grpc_address) as client:
             assert tuple(p.label for p in client.classify([golden.text])[0]) == golden.labels
+    ran = {Path(line).resolve() for line in witness.read_text().splitlines()}
+    assert ran == set(elsewhere.glob("*/1/pipeline/__init__.py"))
+    assert len(ran) == 3
 
 
 @pytest.mark.parametrize(
@@ -132,3 +158,22 @@ def test_wrong_options_are_refused(options, message):
 def test_an_absent_bundle_is_named(tmp_path):
     with pytest.raises(BundleError, match="there is no bundle at"):
         publish(Bundle(tmp_path / "nowhere"), tmp_path / "repository", ServingOptions())
+
+
+def test_git_takes_no_notice_of_what_is_published(tmp_path, bundle_path):
+    if not (PROJECT / ".git").exists():
+        pytest.skip("the project is no git checkout here")
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "--quiet", str(PROJECT), str(clone)], check=True)
+    shutil.copyfile(PROJECT / ".gitignore", clone / ".gitignore")
+    for model in MODELS[:-1]:
+        adapter = f"model_repository/{model}/1/model.py"
+        shutil.copyfile(PROJECT / adapter, clone / adapter)
+
+    def status():
+        words = ["git", "-C", str(clone), "status", "--porcelain"]
+        return subprocess.run(words, check=True, capture_output=True, text=True).stdout
+
+    before = status()
+    publish(Bundle(bundle_path), clone / "model_repository", ServingOptions())
+    assert status() == before

@@ -7,12 +7,13 @@ import pytest
 from onnx import numpy_helper
 
 from pipeline.bundle import Bundle
-from pipeline.errors import ClassifierError, InputError
+from pipeline.checksums import write_all_checksums
+from pipeline.errors import BundleError, ClassifierError, InputError
 from pipeline.runtimes import create_runtime
-from tests.conftest import run_command
+from tests.conftest import PROJECT, run_command
 from training import export as exporting
 from training import export_model
-from training.checkpoint import check_destination, read_checkpoint
+from training.checkpoint import read_checkpoint
 
 
 def test_the_export_has_the_documented_files(bundle_path):
@@ -66,20 +67,26 @@ def test_an_export_that_differs_from_the_checkpoint_is_refused(checkpoint, tmp_p
 
 def test_a_folder_that_is_no_export_is_not_overwritten(checkpoint, tmp_path):
     (tmp_path / "thesis.tex").touch()
-    with pytest.raises(InputError, match="exists and is no export"):
+    with pytest.raises(InputError, match=r"holds 'thesis\.tex', which would be lost; give --output_path"):
         export_model.main(["--params_path", str(checkpoint), "--output_path", str(tmp_path)])
-    with pytest.raises(InputError, match="exists and is no checkpoint"):
-        check_destination(tmp_path)
 
 
 def test_an_absent_or_damaged_checkpoint_is_named(checkpoint, tmp_path):
-    with pytest.raises(InputError, match=r"is no checkpoint: it has no training\.json"):
+    with pytest.raises(BundleError, match="there is no checkpoint at"):
         read_checkpoint(tmp_path)
     copy = tmp_path / "copy"
     shutil.copytree(checkpoint, copy)
     (copy / "training.json").write_text(json.dumps({"model_name": "x"}))
-    with pytest.raises(InputError, match=r"training\.json is damaged"):
+    with pytest.raises(BundleError, match=r"training\.json is damaged: its checksum differs"):
         read_checkpoint(copy)
+    write_all_checksums(copy)
+    with pytest.raises(BundleError, match=r"training\.json is damaged \('sample_texts'\)"):
+        read_checkpoint(copy)
+
+
+def test_the_bundle_tells_nothing_of_this_machine(bundle_path):
+    for file in bundle_path.iterdir():
+        assert str(PROJECT).encode() not in file.read_bytes(), file
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,15 @@ def test_training_goes_on_from_a_checkpoint(checkpoint, sample_dataset, tmp_path
     assert scores[0] == pytest.approx(scores[1], abs=1e-3)
 
 
+def test_parameters_that_no_training_wrote_are_not_loaded(sample_dataset, tmp_path):
+    """Loading such a file runs whatever its pickle says."""
+    (tmp_path / "model_state.pdparams").write_bytes(b"cos\nsystem\n(S'touch %s'\ntR." % str(tmp_path / "ran").encode())
+    done = train(sample_dataset, tmp_path / "again", *TINY, "--init_from_ckpt", tmp_path / "model_state.pdparams")
+    assert done.returncode == 2
+    assert "has no SHA256SUMS" in done.stderr
+    assert not (tmp_path / "ran").exists()
+
+
 @pytest.fixture
 def damaged(sample_dataset, tmp_path):
     """A copy of the sample dataset to spoil."""
@@ -94,6 +103,8 @@ def test_a_loss_that_explodes_stops_the_run(sample_dataset, tmp_path):
         (("--device", "cpu", "--epochs", 0), 2, "--epochs is 0; it must be above 0"),
         (("--device", "cpu", "--max_seq_length", 4096), 2, "--max_seq_length is 4096; give 3 to 2048"),
         (("--device", "cpu", "--token_dropout", 1), 2, "--token_dropout is 1.0"),
+        (("--device", "cpu", "--seed", -1), 2, "--seed is -1; give 0 to"),
+        (("--early_stop", "--early_stop_nums", 0), 2, "--early_stop_nums is 0"),
     ],
 )
 def test_options_that_cannot_be_met_are_named(sample_dataset, tmp_path, options, status, message):

@@ -1,0 +1,79 @@
+"""Folders that know their files: SHA256SUMS lists each with its checksum, in the format of `sha256sum --check`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from pipeline.errors import BundleError, InputError
+
+CHECKSUM_FILE = "SHA256SUMS"
+
+
+def write_checksums(folder: Path, names: Iterable[str]) -> None:
+    """List the named files of `folder` in its SHA256SUMS."""
+    lines = [f"{_sha256(folder / name)}  {name}\n" for name in names]
+    (folder / CHECKSUM_FILE).write_text("".join(lines), encoding="utf-8")
+
+
+def write_all_checksums(folder: Path) -> None:
+    """List every file of `folder` in its SHA256SUMS."""
+    write_checksums(folder, sorted(file.name for file in folder.iterdir() if file.name != CHECKSUM_FILE))
+
+
+def read_checksums(folder: Path) -> dict[str, str]:
+    """Checksum by file name.
+
+    Raises:
+        BundleError: the list is missing or damaged.
+    """
+    try:
+        lines = (folder / CHECKSUM_FILE).read_text(encoding="utf-8").splitlines()
+    except (FileNotFoundError, NotADirectoryError):
+        raise BundleError(f"{folder} has no {CHECKSUM_FILE}: it is no folder that this software wrote") from None
+    except UnicodeDecodeError as error:
+        raise BundleError(f"{folder / CHECKSUM_FILE} is damaged ({error}); copy the folder again") from error
+    sums = {}
+    for number, line in enumerate(lines, start=1):
+        digest, separator, name = line.partition("  ")
+        if not separator or len(digest) != 64 or not name or "/" in name or name in (".", ".."):
+            raise BundleError(f"{folder / CHECKSUM_FILE}:{number}: the line is damaged; copy the folder again")
+        sums[name] = digest
+    return sums
+
+
+def verify_file(folder: Path, name: str, sums: Mapping[str, str]) -> None:
+    """Raise BundleError unless `folder` holds the file as `sums` lists it."""
+    path = folder / name
+    if name not in sums:
+        raise BundleError(f"{folder / CHECKSUM_FILE} lists no {name}; copy the folder again")
+    if not path.is_file():
+        raise BundleError(f"{path} is missing; copy the folder again")
+    if _sha256(path) != sums[name]:
+        raise BundleError(f"{path} is damaged: its checksum differs from {CHECKSUM_FILE}; copy the folder again")
+
+
+def check_replaceable(folder: Path, option: str) -> None:
+    """Accept a folder that writing may replace: absent, empty, or with no file but those that its SHA256SUMS lists.
+
+    Raises:
+        InputError: it is a file, or holds what this software did not write; the message names `option`.
+    """
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise InputError(f"{folder} is a file; give {option} a new or an empty folder")
+    names = {entry.name for entry in folder.iterdir()}
+    known = {CHECKSUM_FILE, *read_checksums(folder)} if CHECKSUM_FILE in names else set()
+    foreign = sorted(names - known)
+    if foreign:
+        raise InputError(f"{folder} holds {foreign[0]!r}, which would be lost; give {option} a new or an empty folder")
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        for block in iter(lambda: stream.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
