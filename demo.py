@@ -27,10 +27,10 @@ from pipeline.decoding import Prediction
 from pipeline.errors import ClassifierError
 from pipeline.hierarchy import LabelHierarchy
 from pipeline.metrics import Metrics
+from serving.folders import MODEL_REPOSITORY, PROJECT
 from serving.triton import Ports, TritonServer
 from serving.triton_installation import find_triton
 
-PROJECT = Path(__file__).resolve().parent
 SHOWN_TEXTS = 3
 
 TRAINING = "--warmup --warmup_steps 200 --weight_decay 0.01 --token_dropout 0.1"
@@ -51,7 +51,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--dataset_dir", type=Path, help="a dataset folder (default: a generated sample)")
     parser.add_argument("--output_dir", type=Path, default=PROJECT / "build" / "demo", help="%(default)s")
-    parser.add_argument("--model_repository", type=Path, default=PROJECT / "model_repository", help="%(default)s")
+    parser.add_argument("--model_repository", type=Path, default=MODEL_REPOSITORY, help="%(default)s")
     parser.add_argument("--training", help="options for training/train.py instead of the demo's own")
     return parser.parse_args(argv)
 

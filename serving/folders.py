@@ -1,4 +1,4 @@
-"""Where servers started from here keep their logs, records and derived files."""
+"""Where things lie: the published models, and the logs, records and derived files of servers started from here."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from pathlib import Path
 
 from pipeline.errors import EnvironmentFault
 
+PROJECT = Path(__file__).resolve().parent.parent
+MODEL_REPOSITORY = PROJECT / "model_repository"
+
 
 def build_dir() -> Path:
-    """`build/` of the repository that this code lies in, or of the current folder where it is installed."""
-    root = Path(__file__).resolve().parent.parent
-    return (root if (root / "pyproject.toml").is_file() else Path.cwd()) / "build"
+    """`build/` of this checkout, or of the current folder where this code was installed without one."""
+    return (PROJECT if (PROJECT / "pyproject.toml").is_file() else Path.cwd()) / "build"
 
 
 def default_state_dir() -> Path:

@@ -19,10 +19,10 @@ from pipeline.command import run
 from pipeline.errors import InputError
 from pipeline.runtimes import PRECISIONS, RUNTIMES, create_runtime, graph_files
 from pipeline.tensors import ENSEMBLE
+from serving.folders import MODEL_REPOSITORY, PROJECT
 from serving.model_configs import COMPONENTS, MODEL, POSTPROCESS, TOKENISER, ServingOptions, model_configs
 from serving.staging import imported_modules
 
-PROJECT = Path(__file__).resolve().parent.parent
 MODELS = (*COMPONENTS, ENSEMBLE)
 VERSION = "1"
 
@@ -31,9 +31,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     defaults = ServingOptions()
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--bundle", default="export", help="the bundle's folder (%(default)s)")
-    parser.add_argument(
-        "--model_repository", default=str(PROJECT / "model_repository"), help="the folder to write (%(default)s)"
-    )
+    parser.add_argument("--model_repository", default=str(MODEL_REPOSITORY), help="the folder to write (%(default)s)")
     parser.add_argument("--runtime", choices=RUNTIMES, default=defaults.runtime, help="%(default)s")
     parser.add_argument("--precision", choices=PRECISIONS, default=defaults.precision, help="%(default)s")
     parser.add_argument(
@@ -76,7 +74,7 @@ def publish(bundle: Bundle, model_repository: Path, options: ServingOptions) -> 
             (folder / model / "config.pbtxt").write_text(configs[model], encoding="utf-8")
             if model in needed:
                 stage(bundle, needed[model], version)
-                _stage_code(PROJECT / "model_repository" / model / VERSION / "model.py", version)
+                _stage_code(MODEL_REPOSITORY / model / VERSION / "model.py", version)
 
 
 def _stage_code(adapter: Path, version: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from pipeline.command import run
-from serving.folders import default_state_dir
+from serving.folders import MODEL_REPOSITORY, default_state_dir
 from serving.ports import Ports
 from serving.triton_log import is_noteworthy
 from serving.triton_options import MODEL_CONTROL_MODES, TritonOptions
@@ -28,7 +28,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     ports, options = Ports(), TritonOptions()
     add = parser.add_argument
-    add("--model_repository", type=Path, default=Path("model_repository"), help="folder that holds the models")
+    add("--model_repository", type=Path, default=MODEL_REPOSITORY, help="folder that holds the models")
     add("--host", default=LOOPBACK, help="address to listen on; 0.0.0.0 for all of this machine")
     add("--grpc_port", type=int, default=ports.grpc, help="port for gRPC clients")
     add("--http_port", type=int, default=ports.http, help="port for HTTP clients")
