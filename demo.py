@@ -34,7 +34,7 @@ from serving.triton_installation import find_triton
 SHOWN_TEXTS = 3
 
 TRAINING = "--warmup --warmup_steps 200 --weight_decay 0.01 --token_dropout 0.1"
-SAMPLE_TRAINING = f"--model_name scratch-tiny --learning_rate 1e-3 --epochs 8 {TRAINING}"
+SAMPLE_TRAINING = f"--model_name scratch-tiny --learning_rate 1e-3 --epochs 12 {TRAINING}"
 DATASET_TRAINING = f"--model_name scratch-small --learning_rate 8e-4 --epochs 8 {TRAINING}"
 
 
