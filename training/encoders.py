@@ -37,7 +37,7 @@ def create_model(
         tokeniser_folder: an existing folder.
 
     Raises:
-        InputError: an unknown name.
+        InputError: an unknown name, a folder that does not load, or a `max_seq_length` that the model cannot read.
         EnvironmentFault: the weights cannot be fetched.
     """
     if name in SCRATCH:
@@ -51,7 +51,10 @@ def create_model(
         raise InputError(f"unknown --model_name {name!r}; give a local folder or one of {known}")
     try:
         AutoTokenizer.from_pretrained(name).save_pretrained(str(tokeniser_folder))
-        return AutoModelForSequenceClassification.from_pretrained(name, num_labels=labels)
+        # A folder may hold a classifier for other labels: its encoder is what counts.
+        model = AutoModelForSequenceClassification.from_pretrained(
+            name, num_labels=labels, ignore_mismatched_sizes=True
+        )
     except Exception as error:
         if name not in PRETRAINED:
             raise InputError(f"{name} does not load as a paddlenlp model: {error}") from error
@@ -59,6 +62,11 @@ def create_model(
             f"the weights of {name} cannot be fetched ({error}); give --model_name a local folder, or one of "
             f"{', '.join(SCRATCH)}, which need none"
         ) from error
+    if model.config.max_position_embeddings < max_seq_length:
+        raise InputError(
+            f"--max_seq_length is {max_seq_length}, and {name} reads at most {model.config.max_position_embeddings}"
+        )
+    return model
 
 
 def _scratch_config(shape: ScratchShape, vocabulary_size: int, labels: int, max_seq_length: int) -> ErnieConfig:

@@ -58,6 +58,21 @@ def test_training_goes_on_from_a_checkpoint(checkpoint, sample_dataset, tmp_path
     assert scores[0] == pytest.approx(scores[1], abs=1e-3)
 
 
+def test_an_encoder_from_a_folder_learns_other_labels(checkpoint, sample_dataset, tmp_path):
+    folder = tmp_path / "parents"
+    folder.mkdir()
+    for file in ("label.txt", "train.txt", "dev.txt"):
+        rows = [line.split("\t") for line in (sample_dataset / file).read_text().splitlines()]
+        kept = [(*row[:-1], ",".join(label for label in row[-1].split(",") if "##" not in label)) for row in rows]
+        (folder / file).write_text("".join("\t".join(row) + "\n" for row in kept if row[-1]))
+    options = ("--device", "cpu", "--model_name", checkpoint, "--epochs", 4, "--learning_rate", 3e-3)
+    done = train(folder, tmp_path / "checkpoint", *options)
+    assert done.returncode == 0, done.stderr
+    scores = read_checkpoint(tmp_path / "checkpoint").record.metrics["dev"]
+    assert len(read_checkpoint(tmp_path / "checkpoint").hierarchy) == 9
+    assert scores["micro_f1"] > 0.7
+
+
 def test_parameters_that_no_training_wrote_are_not_loaded(sample_dataset, tmp_path):
     """Loading such a file runs whatever its pickle says."""
     (tmp_path / "model_state.pdparams").write_bytes(b"cos\nsystem\n(S'touch %s'\ntR." % str(tmp_path / "ran").encode())
@@ -104,6 +119,7 @@ def test_a_loss_that_explodes_stops_the_run(sample_dataset, tmp_path):
         (("--device", "cpu", "--max_seq_length", 4096), 2, "--max_seq_length is 4096; give 3 to 2048"),
         (("--device", "cpu", "--token_dropout", 1), 2, "--token_dropout is 1.0"),
         (("--device", "cpu", "--seed", -1), 2, "--seed is -1; give 0 to"),
+        (("--device", "cpu", "--max_seq_length", 2), 2, "--max_seq_length is 2; give 3 to 2048"),
         (("--early_stop", "--early_stop_nums", 0), 2, "--early_stop_nums is 0"),
     ],
 )
