@@ -12,11 +12,14 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve stop test lint format lock clean
+.PHONY: help setup demo serve stop test lint format lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 	@echo "Variables: DATASET (a dataset folder for demo), HOST, GRPC_PORT, HTTP_PORT, METRICS_PORT, PYTHON"
+
+setup: $(READY) ## prepare .venv; the targets below do so by themselves
+	@echo ".venv is ready"
 
 demo: $(READY) ## train on DATASET (default: a generated sample), export, publish, and ask a Triton server
 	@$(BIN)/python demo.py $(if $(DATASET),--dataset_dir "$(DATASET)")

@@ -107,6 +107,11 @@ class TritonServer:
             raise ServerError(f"this server was started already, as process {self.pid}")
         if not self.model_repository.is_dir():
             raise InputError(f"model repository {self.model_repository} is no folder: publish a bundle into it first")
+        if not self.options.complete_config and not any(self.model_repository.glob("*/config.pbtxt")):
+            raise InputError(
+                f"model repository {self.model_repository} holds no published model: run `make demo`, or "
+                "`python -m serving.publish --bundle ...`"
+            )
         installation = find_triton()
         self.ports.require_free(self.host)
         _rotate(self.log_path)

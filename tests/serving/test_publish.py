@@ -103,6 +103,12 @@ def test_a_bundle_of_a_newer_format_is_not_published_and_the_server_goes_on(
         assert client.classify(["某公司宣布裁员"])[0]
 
 
+def test_serving_before_publishing_says_what_to_do(tmp_path):
+    (tmp_path / "repository" / "tokenizer" / "1").mkdir(parents=True)
+    with pytest.raises(InputError, match="holds no published model: run `make demo`"):
+        TritonServer(tmp_path / "repository", ports=Ports.free(), state_dir=tmp_path / "state").start()
+
+
 def test_a_published_file_that_was_damaged_is_named_when_the_server_starts(model_repository, tmp_path):
     repository = tmp_path / "repository"
     shutil.copytree(model_repository, repository)
