@@ -11,6 +11,12 @@ UV := .tools/bin/uv
 BIN := .venv/bin
 READY := .venv/.ready
 
+# Where the home folder cannot be written, the caches of uv and paddlenlp lie in build/.
+ifneq ($(shell test -w "$$HOME" && echo yes),yes)
+export HOME := $(CURDIR)/build/home
+$(shell mkdir -p "$(HOME)")
+endif
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo serve stop test lint format lock clean
 
@@ -55,21 +61,19 @@ clean: ## remove the environments, everything built and the published models
 
 # One set-up at a time, and each begins anew if the one before was interrupted: markers are written last.
 LOCKED := mkdir -p build && flock build/.setup.lock
-# Where the home folder cannot be written, caches lie in build/.
-WRITABLE := if ! { mkdir -p "$$HOME" && test -w "$$HOME"; } 2>/dev/null; then export HOME="$(CURDIR)/build/home"; mkdir -p "$$HOME"; fi
 
 $(UV): requirements/uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' || { \
 		echo "error: $(PYTHON) is $$($(PYTHON) --version 2>&1); Python 3.10, 3.11 or 3.12 is needed:" \
 			"make PYTHON=python3.11 ..." >&2; exit 3; }
-	@$(WRITABLE); $(LOCKED) sh -ec 'test $(UV) -nt requirements/uv.txt && exit; \
+	@$(LOCKED) sh -ec 'test $(UV) -nt requirements/uv.txt && exit; \
 		echo "setting up .tools (uv)" >&2; \
 		$(PYTHON) -m venv --clear .tools; \
 		.tools/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt; \
 		touch $(UV)'
 
 $(READY): requirements/main.txt pyproject.toml | $(UV)
-	@$(WRITABLE); $(LOCKED) sh -ec 'test $(READY) -nt requirements/main.txt -a $(READY) -nt pyproject.toml && exit; \
+	@$(LOCKED) sh -ec 'test $(READY) -nt requirements/main.txt -a $(READY) -nt pyproject.toml && exit; \
 		echo "setting up .venv; the first time takes a minute or two" >&2; \
 		test -x $(BIN)/python || $(UV) venv -q --clear --python \
 			"$$(.tools/bin/python -c "import sys; print(sys._base_executable)")" .venv; \
