@@ -15,6 +15,7 @@ from pipeline.dataset import (
 from pipeline.errors import DatasetError, InputError
 from pipeline.hierarchy import LabelHierarchy
 from pipeline.normalisation import text_fault
+from tests.conftest import REAL_DATA
 
 LABELS = LabelHierarchy(["人生", "人生##死亡", "灾害/意外", "灾害/意外##车祸"])
 
@@ -110,6 +111,28 @@ def test_what_is_written_is_read_back(tmp_path_factory, rows):
     assert read_labels(folder / "label.txt").labels == LABELS.labels
     assert list(read_examples(folder / "train.txt", LABELS)) == examples
     assert list(read_texts(folder / "data.txt")) == [example.text for example in examples]
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "rows"),
+    [
+        ("duee1", 74, {"train.txt": 10712, "dev.txt": 1190, "test.txt": 1498}),
+        ("clinc150", 160, {"train.txt": 14983, "dev.txt": 2998, "test.txt": 4497}),
+        ("reuters21578", 123, {"train.txt": 6913, "dev.txt": 760, "test.txt": 3003}),
+    ],
+)
+def test_real_datasets_are_read_whole(name, labels, rows):
+    folder = REAL_DATA / name
+    if not folder.is_dir():
+        pytest.skip(f"the dataset {name} is not on this machine")
+    hierarchy = read_labels(folder / "label.txt")
+    assert len(hierarchy) == labels
+    for file, count in rows.items():
+        report = ReadReport()
+        examples = list(read_examples(folder / file, hierarchy, report))
+        assert (report.rows, report.rows_completed) == (count, 0)
+        assert hierarchy.consistent_rows(hierarchy.matrix([example.labels for example in examples])).all()
+    assert sum(1 for _ in read_texts(folder / "data.txt")) > 1000
 
 
 def test_a_text_that_the_format_cannot_hold_leaves_the_old_file(tmp_path):

@@ -5,7 +5,6 @@ import json
 import random
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,9 +15,8 @@ from pipeline import tokenisation, words
 from pipeline.errors import InputError
 from pipeline.tokenisation import Tokeniser, TokeniserSettings, read_vocabulary
 from pipeline.vocabulary import build_vocabulary
+from tests.conftest import PROJECT, REAL_DATA
 
-ROOT = Path(__file__).resolve().parents[2]
-DATA = ROOT.parent / "shared" / "data"
 SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 VOCABULARY = [*SPECIALS, "lay", "##off", "##s", "裁", "员", ",", "4", "##0", "[", "]", "sep"]
 
@@ -86,7 +84,7 @@ def test_what_is_remembered_changes_no_ids(texts):
 
 def test_importing_loads_no_library_but_numpy():
     code = "import sys, pipeline.tokenisation, pipeline.vocabulary; print({'tokenizers', 'paddle'} & set(sys.modules))"
-    printed = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
+    printed = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=True, capture_output=True, text=True)
     assert printed.stdout.strip() == "set()"
 
 
@@ -257,7 +255,7 @@ def real_texts():
     """Some 10,700 texts; the long ones of the third dataset are few, for paddlenlp takes its time."""
     texts = []
     for dataset, step in (("duee1", 2), ("clinc150", 3), ("reuters21578", 20)):
-        path = DATA / dataset / "train.txt"
+        path = REAL_DATA / dataset / "train.txt"
         if not path.is_file():
             pytest.skip(f"{path}, the real texts to compare on, is not there")
         texts += [line.split("\t")[0] for line in path.read_text(encoding="utf-8").splitlines()[::step]]

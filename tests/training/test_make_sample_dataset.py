@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -24,6 +23,7 @@ from pipeline.dataset import (
     read_texts,
 )
 from pipeline.errors import InputError
+from tests.conftest import PROJECT, REAL_DATA
 from training import make_sample_dataset
 from training.make_sample_dataset import (
     FILES,
@@ -38,8 +38,7 @@ from training.make_sample_dataset import (
 from training.sample_wordings import slots
 from training.sample_wordings.author import Author
 
-ROOT = Path(__file__).parents[2]
-DUEE_LABELS = ROOT.parent / "shared" / "data" / "duee1" / LABEL_FILE
+DUEE_LABELS = REAL_DATA / "duee1" / LABEL_FILE
 LABELLED = (TRAIN_FILE, DEV_FILE, TEST_FILE)
 SMALL = ["--train_rows", "300", "--dev_rows", "200", "--test_rows", "200", "--data_rows", "10"]
 
@@ -160,7 +159,7 @@ def test_dev_and_test_use_names_that_no_training_row_has(rows):
 
 def test_same_seed_same_bytes_whatever_the_hash_seed(folder, tmp_path):
     command = [sys.executable, make_sample_dataset.__file__, "--output_dir", str(tmp_path / "again")]
-    environment = {**os.environ, "PYTHONHASHSEED": "77", "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONHASHSEED": "77", "PYTHONPATH": str(PROJECT)}
     done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True, encoding="utf-8")
     assert contents(tmp_path / "again") == contents(folder)
     assert "synthetic" in done.stdout
