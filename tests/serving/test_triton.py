@@ -118,6 +118,12 @@ def eventually(condition) -> bool:
     return condition()
 
 
+def heed_signals() -> None:
+    """As at a terminal, even where these tests run in the background or under nohup, which ignore signals."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Command:
     """`python -m serving.triton` in the foreground, waited for until it says that it is ready."""
 
@@ -132,6 +138,7 @@ class Command:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            preexec_fn=heed_signals,
         )
         self.first_line = self.process.stdout.readline()
         self.prefix = json.loads((state_dir / f"triton-{self.ports.grpc}.process.json").read_text())[
