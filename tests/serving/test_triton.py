@@ -118,12 +118,6 @@ def eventually(condition) -> bool:
     return condition()
 
 
-def heed_signals() -> None:
-    """As at a terminal, even where these tests run in the background or under nohup, which ignore signals."""
-    for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
-
-
 class Command:
     """`python -m serving.triton` in the foreground, waited for until it says that it is ready."""
 
@@ -132,13 +126,14 @@ class Command:
         arguments = ["--model_repository", repository, "--state_dir", state_dir]
         for service in ("grpc", "http", "metrics"):
             arguments += [f"--{service}_port", getattr(self.ports, service)]
+        # As at a terminal, even where the tests run in the background or under nohup, which ignore these signals.
+        terminal = ["env", "--default-signal=INT,HUP"]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "serving.triton", *map(str, arguments)],
+            [*terminal, sys.executable, "-m", "serving.triton", *map(str, arguments)],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            preexec_fn=heed_signals,
         )
         self.first_line = self.process.stdout.readline()
         self.prefix = json.loads((state_dir / f"triton-{self.ports.grpc}.process.json").read_text())[
