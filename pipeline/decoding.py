@@ -22,6 +22,7 @@ import numpy as np
 from pipeline.errors import ClassifierError, InputError
 from pipeline.hierarchy import LabelHierarchy
 
+DEFAULT_THRESHOLD = 0.5
 POLICIES = ("threshold", "ancestors", "top_down", "single_path")
 
 
@@ -138,7 +139,7 @@ class Decoder:
     def __init__(
         self,
         hierarchy: LabelHierarchy,
-        thresholds: float | Sequence[float] | np.ndarray = 0.5,
+        thresholds: float | Sequence[float] | np.ndarray = DEFAULT_THRESHOLD,
         policy: DecodingPolicy = DecodingPolicy(),
     ) -> None:
         self.hierarchy, self.policy = hierarchy, policy

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.command import run
-from pipeline.decoding import POLICIES, Decoder, DecodingPolicy
+from pipeline.decoding import DEFAULT_THRESHOLD, POLICIES, Decoder, DecodingPolicy
 from training.checkpoint import read_checkpoint
 
 
@@ -23,7 +23,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--at_least_one", action="store_true", help="answer every text with at least one label")
     parser.add_argument("--top_k", type=int, help="answer with at most this many labels")
-    parser.add_argument("--threshold", type=float, default=0.5, help="score from which a label counts (%(default)s)")
+    parser.add_argument(
+        "--threshold", type=float, default=DEFAULT_THRESHOLD, help="score from which a label counts (%(default)s)"
+    )
     return parser.parse_args(argv)
 
 

@@ -15,7 +15,7 @@ import paddle
 
 from pipeline.checksums import check_replaceable, read_checksums, verify_file
 from pipeline.dataset import read_examples, read_labels, read_texts
-from pipeline.decoding import Decoder
+from pipeline.decoding import DEFAULT_THRESHOLD, Decoder
 from pipeline.encoding import TextEncoder
 from pipeline.errors import EnvironmentFault, InputError
 from pipeline.hierarchy import LabelHierarchy
@@ -76,7 +76,7 @@ def _train(
             max_seq_length=args.max_seq_length,
             normalisation=args.normalisation,
             options=vars(args),
-            metrics={"dev": {**scores, "threshold": 0.5, "decoding": decoder.policy.to_json()}},
+            metrics={"dev": {**scores, "threshold": DEFAULT_THRESHOLD, "decoding": decoder.policy.to_json()}},
             sample_texts=tuple(dev_set.texts[:SAMPLE_TEXTS]),
         )
         write_checkpoint(args.save_dir, model, tokeniser_folder, hierarchy, record)
