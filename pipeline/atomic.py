@@ -49,7 +49,8 @@ def atomic_folder(path: Path | str) -> Iterator[Path]:
         os.chmod(temporary, 0o755)
         yield temporary
         for file in temporary.rglob("*"):
-            _sync(file)
+            if not file.is_symlink():
+                _sync(file)
         _exchange(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -14,7 +14,7 @@ import numpy as np
 import paddle
 
 from pipeline.checksums import check_replaceable, read_checksums, verify_file
-from pipeline.dataset import read_examples, read_labels, read_texts
+from pipeline.dataset import DATA_FILE, read_examples, read_labels, read_texts
 from pipeline.decoding import DEFAULT_THRESHOLD, Decoder
 from pipeline.encoding import TextEncoder
 from pipeline.errors import EnvironmentFault, InputError
@@ -56,7 +56,9 @@ def _train(
     folder = Path(args.dataset_dir)
     train_path, dev_path = folder / args.train_file, folder / args.dev_file
     scratch, unlabelled_path = args.model_name in SCRATCH, folder / args.unlabelled_file
-    unlabelled = list(read_texts(unlabelled_path)) if scratch and unlabelled_path.exists() else []
+    # data.txt may be absent; a file that was asked for may not.
+    wanted = scratch and (unlabelled_path.exists() or args.unlabelled_file != DATA_FILE)
+    unlabelled = list(read_texts(unlabelled_path)) if wanted else []
     texts = itertools.chain((example.text for example in read_examples(train_path, hierarchy)), unlabelled)
     normalised = (normalise(text, args.normalisation) for text in texts)
     model = create_model(args.model_name, len(hierarchy), args.max_seq_length, normalised, tokeniser_folder)

@@ -64,11 +64,13 @@ def test_imports_are_followed_through_the_package():
 def test_publishing_again_replaces_the_models_and_nothing_else(bundle_path, tmp_path):
     repository = tmp_path / "repository"
     (repository / "another_model" / "1").mkdir(parents=True)
+    (repository / "another_model" / "dangling").symlink_to("nowhere")
     (repository / "tokenizer" / "1").mkdir(parents=True)
     (repository / "tokenizer" / "1" / "stale.txt").touch()
     publish(Bundle(bundle_path), repository, ServingOptions())
     publish(Bundle(bundle_path), repository, ServingOptions())
     assert (repository / "another_model" / "1").is_dir()
+    assert (repository / "another_model" / "dangling").is_symlink()
     assert not (repository / "tokenizer" / "1" / "stale.txt").exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["repository"]
 

@@ -9,73 +9,19 @@ import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from pipeline.errors import EnvironmentFault, InputError, ServerError
-from serving import processes, stop
+from serving import processes
 from serving.ports import Ports
-from serving.process_record import ProcessRecord
 from serving.triton_guard import remove_shared_memory
-from serving.triton_installation import find_triton
 from serving.triton_options import TritonOptions
 from serving.triton_server import TritonServer
-
-ROOT = Path(__file__).resolve().parents[2]
-PATIENCE_SECONDS = 20.0
-
-CONFIG = """
-name: "{name}" backend: "python" max_batch_size: 0
-input [{{ name: "MILLISECONDS" data_type: TYPE_INT32 dims: [ 1 ] }}]
-output [{{ name: "ECHO" data_type: TYPE_INT32 dims: [ 1 ] }}]
-instance_group [{{ kind: KIND_CPU count: 1 }}]
-"""
-SLEEPY_ECHO = """
-import time
-from pathlib import Path
-
-import triton_python_backend_utils as pb_utils
-
-class TritonPythonModel:
-    def execute(self, requests):
-        answers = []
-        Path(__file__).with_name("busy").touch()
-        for request in requests:
-            milliseconds = pb_utils.get_input_tensor_by_name(request, "MILLISECONDS").as_numpy()
-            time.sleep(milliseconds[0] / 1000)
-            answers.append(pb_utils.InferenceResponse([pb_utils.Tensor("ECHO", milliseconds)]))
-        return answers
-"""
-NO_VOCABULARY = """
-class TritonPythonModel:
-    def initialize(self, args):
-        raise ValueError("词表 vocab.txt is absent")
-
-    def execute(self, requests):
-        return []
-"""
-
-with contextlib.suppress(EnvironmentFault):
-    TRITON = find_triton()
-pytestmark = pytest.mark.skipif("TRITON" not in globals(), reason="this machine runs no tritonserver")
-
-
-def write_model(repository: Path, name: str, code: str) -> Path:
-    (repository / name / "1").mkdir(parents=True)
-    (repository / name / "config.pbtxt").write_text(CONFIG.format(name=name), encoding="utf-8")
-    (repository / name / "1" / "model.py").write_text(code, encoding="utf-8")
-    return repository
-
-
-@pytest.fixture
-def repository(tmp_path):
-    return write_model(tmp_path / "repository", "echo", SLEEPY_ECHO)
+from tests.serving.tiny_model import NO_VOCABULARY, PATIENCE_SECONDS, SLEEPY_ECHO, eventually, traces, write_model
 
 
 @pytest.fixture
@@ -103,56 +49,6 @@ def echo_until_cut_off(server: TritonServer) -> None:
 
 def is_busy(server: TritonServer) -> bool:
     return (server.model_repository / "echo" / "1" / "busy").exists()
-
-
-def traces(prefix: str) -> list[str]:
-    """Processes whose command line holds a server's shared-memory prefix, and its regions."""
-    commands = [" ".join(processes.command_line(int(name))) for name in os.listdir("/proc") if name.isdigit()]
-    return [each for each in [*commands, *os.listdir("/dev/shm")] if prefix in each]
-
-
-def eventually(condition) -> bool:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return condition()
-
-
-class Command:
-    """`python -m serving.triton` in the foreground, waited for until it says that it is ready."""
-
-    def __init__(self, repository: Path, state_dir: Path) -> None:
-        self.ports, self.state_dir = Ports.free(), state_dir
-        arguments = ["--model_repository", repository, "--state_dir", state_dir]
-        for service in ("grpc", "http", "metrics"):
-            arguments += [f"--{service}_port", getattr(self.ports, service)]
-        # As at a terminal, even where the tests run in the background or under nohup, which ignore these signals.
-        terminal = ["env", "--default-signal=INT,HUP"]
-        self.process = subprocess.Popen(
-            [*terminal, sys.executable, "-m", "serving.triton", *map(str, arguments)],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        self.first_line = self.process.stdout.readline()
-        self.prefix = json.loads((state_dir / f"triton-{self.ports.grpc}.process.json").read_text())[
-            "shared_memory_prefix"
-        ]
-
-    def __enter__(self) -> Command:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.process.kill()
-        self.process.communicate()
-        stop.main(["--state_dir", str(self.state_dir)])
-
-
-@pytest.fixture
-def command(repository, tmp_path):
-    with Command(repository, tmp_path / "run") as started:
-        yield started
 
 
 def test_serves_on_loopback_only_and_leaves_nothing(repository, tmp_path):
@@ -289,46 +185,6 @@ def test_log_of_the_start_before_is_kept(repository, tmp_path):
     with TritonServer(repository, ports=Ports.free(), log_path=log, state_dir=tmp_path):
         pass
     assert log.with_name("triton.log.1").read_text() == "the start before"
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_signals_end_the_command_and_all_it_started(command, number):
-    assert re.match(rf"Triton is ready after .* gRPC 127.0.0.1:{command.ports.grpc}, ", command.first_line)
-    command.process.send_signal(number)
-    rest, _ = command.process.communicate(timeout=PATIENCE_SECONDS)
-    assert (rest, command.process.returncode) == ("Triton stopped\n", 0)
-    assert traces(command.prefix) == []
-
-
-def test_killed_command_leaves_no_server(command, capsys):
-    assert traces(command.prefix)
-    command.process.kill()
-    assert eventually(lambda: traces(command.prefix) == [])
-    stop.main(["--state_dir", str(command.state_dir)])
-    assert "no server is running" in capsys.readouterr().out
-
-
-def test_stop_from_elsewhere_and_twice(command, capsys):
-    for expected in (f"stopped triton-{command.ports.grpc} ", "no server is running"):
-        assert stop.main(["--state_dir", str(command.state_dir)]) == 0
-        assert expected in capsys.readouterr().out
-    rest, _ = command.process.communicate(timeout=PATIENCE_SECONDS)
-    assert (rest, command.process.returncode) == ("Triton stopped\n", 0)
-    assert traces(command.prefix) == []
-
-
-def test_stop_spares_a_process_with_a_recycled_id(tmp_path, capsys):
-    bystander = subprocess.Popen(["sleep", "60"])
-    try:
-        replace(ProcessRecord.of("triton-8001", bystander.pid, 1.0), identity="another start").write(tmp_path)
-        (tmp_path / "cut-short.process.json").write_text('{"name": "tri')
-        assert stop.main(["--state_dir", str(tmp_path)]) == 0
-        assert bystander.poll() is None
-        assert "no server is running" in capsys.readouterr().out
-        assert list(tmp_path.iterdir()) == []
-    finally:
-        bystander.kill()
-        bystander.wait()
 
 
 def test_missing_repository(tmp_path):

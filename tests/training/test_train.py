@@ -118,6 +118,7 @@ def test_a_loss_that_explodes_stops_the_run(sample_dataset, tmp_path):
         (("--device", "cpu", "--epochs", 0), 2, "--epochs is 0; it must be above 0"),
         (("--device", "cpu", "--max_seq_length", 4096), 2, "--max_seq_length is 4096; give 3 to 2048"),
         (("--device", "cpu", "--token_dropout", 1), 2, "--token_dropout is 1.0"),
+        ((*TINY, "--unlabelled_file", "more.txt"), 2, "cannot read {dataset}/more.txt: No such file"),
         (("--device", "cpu", "--seed", -1), 2, "--seed is -1; give 0 to"),
         (("--device", "cpu", "--max_seq_length", 2), 2, "--max_seq_length is 2; give 3 to 2048"),
         (("--early_stop", "--early_stop_nums", 0), 2, "--early_stop_nums is 0"),
@@ -126,7 +127,7 @@ def test_a_loss_that_explodes_stops_the_run(sample_dataset, tmp_path):
 def test_options_that_cannot_be_met_are_named(sample_dataset, tmp_path, options, status, message):
     done = train(sample_dataset, tmp_path / "checkpoint", *options)
     assert done.returncode == status
-    assert f"error: {message}" in done.stderr
+    assert f"error: {message.format(dataset=sample_dataset)}" in done.stderr
 
 
 def test_batches_hold_every_row_once_and_little_padding():
