@@ -17,6 +17,7 @@ from typing import Any
 from pipeline.atomic import atomic_folder
 from pipeline.checksums import read_checksums, verify_file, write_all_checksums
 from pipeline.dataset import LABEL_FILE, read_labels, write_labels
+from pipeline.decoding import DEFAULT_THRESHOLD, Decoder, DecodingPolicy
 from pipeline.encoding import TextEncoder
 from pipeline.errors import BundleError
 from pipeline.hierarchy import LabelHierarchy
@@ -36,6 +37,8 @@ class TrainingRecord:
         options: every option of the run.
         metrics: scores by dataset file.
         sample_texts: texts of the development set; an export is checked on them, and they become golden texts.
+        thresholds: one for all labels, or one per label.
+        decoding: how label sets are made consistent.
     """
 
     model_name: str
@@ -44,6 +47,15 @@ class TrainingRecord:
     options: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     sample_texts: tuple[str, ...] = ()
+    thresholds: tuple[float, ...] = (DEFAULT_THRESHOLD,)
+    decoding: DecodingPolicy = DecodingPolicy()
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> TrainingRecord:
+        """Read what `dataclasses.asdict` wrote; raises ValueError, KeyError or TypeError for anything else."""
+        lists = {name: tuple(fields[name]) for name in ("sample_texts", "thresholds") if name in fields}
+        policy = {"decoding": DecodingPolicy.from_json(fields["decoding"])} if "decoding" in fields else {}
+        return cls(**{**fields, **lists, **policy})
 
 
 @dataclass(frozen=True)
@@ -54,10 +66,15 @@ class Checkpoint:
     record: TrainingRecord
     hierarchy: LabelHierarchy
 
-    def encoder(self) -> TextEncoder:
-        """What turns texts into token ids as the model was trained to read them."""
-        tokeniser = Tokeniser.from_checkpoint(self.path, self.record.max_seq_length)
+    def encoder(self, max_seq_length: int | None = None) -> TextEncoder:
+        """What turns texts into token ids, as many per text as the model was trained to read unless told otherwise."""
+        tokeniser = Tokeniser.from_checkpoint(self.path, max_seq_length or self.record.max_seq_length)
         return TextEncoder(self.record.normalisation, tokeniser)
+
+    def decoder(self) -> Decoder:
+        """What turns logits into label sets, with the thresholds and the policy that training chose."""
+        thresholds = self.record.thresholds
+        return Decoder(self.hierarchy, thresholds if len(thresholds) > 1 else thresholds[0], self.record.decoding)
 
     def model(self) -> Any:
         """The paddle model, in evaluation mode."""
@@ -79,8 +96,7 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
     for name in {*sums, RECORD_FILE}:
         verify_file(path, name, sums)
     try:
-        fields = json.loads((path / RECORD_FILE).read_text(encoding="utf-8"))
-        record = TrainingRecord(**{**fields, "sample_texts": tuple(fields["sample_texts"])})
+        record = TrainingRecord.from_json(json.loads((path / RECORD_FILE).read_text(encoding="utf-8")))
     except (ValueError, KeyError, TypeError) as error:
         raise BundleError(f"{path / RECORD_FILE} is damaged ({error}); train again") from error
     return Checkpoint(path, record, read_labels(path / LABEL_FILE))

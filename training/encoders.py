@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,6 +13,8 @@ import paddle
 from paddlenlp.transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
+    BertForSequenceClassification,
+    BertTokenizer,
     ErnieConfig,
     ErnieForSequenceClassification,
     ErnieTokenizer,
@@ -17,9 +22,13 @@ from paddlenlp.transformers import (
 from paddlenlp.utils.log import logger as paddlenlp_logger
 
 from pipeline.bundle import VOCABULARY_FILE
-from pipeline.errors import EnvironmentFault, InputError
+from pipeline.errors import ClassifierError, EnvironmentFault, InputError
 from pipeline.vocabulary import build_vocabulary
 from training.model_names import PRETRAINED, SCRATCH, SCRATCH_VOCABULARY_SIZE, ScratchShape
+
+PADDLE_WEIGHTS_FILE = "model_state.pdparams"
+TOKENISER_OPTIONS = ("do_lower_case", "tokenize_chinese_chars", "strip_accents")
+HUGGING_FACE_FILES = ("config.json", "model.safetensors", "vocab.txt", "tokenizer_config.json")
 
 paddlenlp_logger.set_level("ERROR")
 
@@ -30,7 +39,7 @@ def create_model(
     """A model ready to train, its tokeniser's files written to `tokeniser_folder`.
 
     Args:
-        name: a name of PRETRAINED or SCRATCH, or a folder that paddlenlp wrote.
+        name: a name of PRETRAINED or SCRATCH, or a folder: one that paddlenlp wrote, or a Hugging Face BERT model.
         labels: width of the classifier.
         max_seq_length: tokens per text; bounds the position embeddings of a scratch model.
         texts: normalised training texts, from which a scratch model's vocabulary is made.
@@ -50,14 +59,12 @@ def create_model(
         known = ", ".join((*PRETRAINED, *SCRATCH))
         raise InputError(f"unknown --model_name {name!r}; give a local folder or one of {known}")
     try:
-        AutoTokenizer.from_pretrained(name).save_pretrained(str(tokeniser_folder))
-        # A folder may hold a classifier for other labels: its encoder is what counts.
-        model = AutoModelForSequenceClassification.from_pretrained(
-            name, num_labels=labels, ignore_mismatched_sizes=True
-        )
+        model = _load_pretrained(name, labels, tokeniser_folder)
+    except ClassifierError:
+        raise
     except Exception as error:
         if name not in PRETRAINED:
-            raise InputError(f"{name} does not load as a paddlenlp model: {error}") from error
+            raise InputError(f"{name} does not load as a paddlenlp or Hugging Face model: {error}") from error
         raise EnvironmentFault(
             f"the weights of {name} cannot be fetched ({error}); give --model_name a local folder, or one of "
             f"{', '.join(SCRATCH)}, which need none"
@@ -67,6 +74,32 @@ def create_model(
             f"--max_seq_length is {max_seq_length}, and {name} reads at most {model.config.max_position_embeddings}"
         )
     return model
+
+
+def _load_pretrained(name: str, labels: int, tokeniser_folder: Path) -> paddle.nn.Layer:
+    """A pretrained encoder with a classifier on top, its tokeniser's files written to `tokeniser_folder`.
+
+    A folder may hold a classifier for other labels: its encoder is what counts.
+    """
+    if not Path(name).is_dir() or (Path(name) / PADDLE_WEIGHTS_FILE).exists():
+        AutoTokenizer.from_pretrained(name).save_pretrained(str(tokeniser_folder))
+        return AutoModelForSequenceClassification.from_pretrained(name, num_labels=labels, ignore_mismatched_sizes=True)
+    with tempfile.TemporaryDirectory() as copy:  # paddlenlp writes its own form of the weights beside the files
+        for file in HUGGING_FACE_FILES:
+            if not (Path(name) / file).exists():
+                raise InputError(
+                    f"{name} holds neither {PADDLE_WEIGHTS_FILE} nor {file}; a local model is a folder of paddlenlp, "
+                    f"or a Hugging Face BERT model with {', '.join(HUGGING_FACE_FILES)}"
+                )
+            shutil.copyfile(Path(name) / file, Path(copy) / file)
+        config = json.loads((Path(copy) / "tokenizer_config.json").read_text(encoding="utf-8"))
+        kept = {
+            key: config[key] for key in ("do_lower_case", "tokenize_chinese_chars", "strip_accents") if key in config
+        }
+        BertTokenizer(str(Path(copy) / VOCABULARY_FILE), **kept).save_pretrained(str(tokeniser_folder))
+        return BertForSequenceClassification.from_pretrained(
+            copy, num_labels=labels, convert_from_torch=True, ignore_mismatched_sizes=True, use_cache=False
+        )
 
 
 def _scratch_config(shape: ScratchShape, vocabulary_size: int, labels: int, max_seq_length: int) -> ErnieConfig:

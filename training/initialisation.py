@@ -26,13 +26,18 @@ FIRST_ORDINARY_ID = 5
 """Ids below it are special tokens, as `pipeline.vocabulary` numbers them."""
 
 
-def initialise(model: paddle.nn.Layer, rows: Sequence[np.ndarray], labels: np.ndarray, seed: int) -> None:
-    """Set the parameters of an ERNIE-shaped classifier.
+def start_from_frequencies(model: paddle.nn.Layer, labels: np.ndarray) -> None:
+    """Set the classifier's bias to the log odds of each label in bool [texts, labels]: what an empty text tells."""
+    frequencies = labels.mean(axis=0)
+    model.classifier.bias.set_value(np.log((frequencies + 1e-4) / (1 - frequencies + 1e-4)).astype(np.float32))
+
+
+def initialise(model: paddle.nn.Layer, rows: Sequence[np.ndarray], seed: int) -> None:
+    """Set the parameters of an ERNIE-shaped classifier, all but the classifier's bias.
 
     Args:
         model: a sequence classification model with an `ernie` encoder.
         rows: token ids of all texts at hand, int64 [length] each.
-        labels: bool [labelled texts, labels]; their frequencies become the classifier's bias.
         seed: of the random parts.
     """
     encoder = model.ernie
@@ -43,8 +48,6 @@ def initialise(model: paddle.nn.Layer, rows: Sequence[np.ndarray], labels: np.nd
         if parameter.ndim == 2 and "embeddings" not in name:
             deviation = (2 / sum(parameter.shape)) ** 0.5  # Glorot and Bengio 2010
             parameter.set_value(random.normal(0, deviation, parameter.shape).astype(np.float32))
-    frequencies = labels.mean(axis=0)
-    model.classifier.bias.set_value(np.log((frequencies + 1e-4) / (1 - frequencies + 1e-4)).astype(np.float32))
 
     words, positions, types = (
         getattr(encoder.embeddings, f"{name}_embeddings").weight for name in ("word", "position", "token_type")

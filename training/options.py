@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from pipeline.errors import InputError
 
+DEVICES = ("cpu", "gpu", "xpu", "npu")
+
 
 @dataclass(frozen=True)
 class TrainingOptions:

@@ -17,15 +17,15 @@ from pipeline.checksums import check_replaceable, read_checksums, verify_file
 from pipeline.dataset import DATA_FILE, read_examples, read_labels, read_texts
 from pipeline.decoding import DEFAULT_THRESHOLD, Decoder
 from pipeline.encoding import TextEncoder
-from pipeline.errors import EnvironmentFault, InputError
+from pipeline.errors import InputError
 from pipeline.hierarchy import LabelHierarchy
 from pipeline.normalisation import normalise
 from pipeline.tokenisation import Tokeniser
 from training.checkpoint import TrainingRecord, write_checkpoint
-from training.cpu_speed import speed_up_cpu
+from training.device import use_device
 from training.encoded import read_encoded
 from training.encoders import create_model
-from training.initialisation import initialise
+from training.initialisation import initialise, start_from_frequencies
 from training.model_names import SCRATCH
 from training.options import TrainingOptions
 from training.trainer import Trainer
@@ -67,8 +67,10 @@ def _train(
     dev_set = read_encoded(dev_path, hierarchy, encoder)
     if args.init_from_ckpt:
         load_parameters(model, args.init_from_ckpt)
-    elif scratch:
-        initialise(model, [*train_set.rows, *encoder.encode(unlabelled)], train_set.labels, args.seed)
+    else:
+        start_from_frequencies(model, train_set.labels)
+        if scratch:
+            initialise(model, [*train_set.rows, *encoder.encode(unlabelled)], args.seed)
     for path, dataset in ((train_path, train_set), (dev_path, dev_set)):
         print(f"{path}: {dataset.report.summary()}")
 
@@ -89,24 +91,6 @@ def _train(
         f"best on dev: micro F1 {best['micro_f1']:.4f}, macro F1 {best['macro_f1']:.4f}; kept in {args.save_dir} "
         f"after {time.monotonic() - started:.0f} s"
     )
-
-
-def use_device(name: str) -> None:
-    """Make paddle compute on `name`.
-
-    Raises:
-        EnvironmentFault: the installed paddle or this machine lacks the device.
-    """
-    try:
-        paddle.set_device(name)
-        paddle.zeros([1])
-        if name == "cpu":
-            speed_up_cpu()
-    except (ValueError, RuntimeError, OSError) as error:
-        raise EnvironmentFault(
-            f"--device {name} is not available with the installed paddle {paddle.__version__}; use --device cpu, "
-            f"or install the paddle that supports {name}"
-        ) from error
 
 
 def set_seed(seed: int) -> None:

@@ -13,9 +13,7 @@ from pipeline.dataset import DATA_FILE, DEV_FILE, LABEL_FILE, TRAIN_FILE
 from pipeline.errors import InputError
 from pipeline.normalisation import NORMALISATIONS
 from training.model_names import PRETRAINED, SCRATCH
-from training.options import TrainingOptions
-
-DEVICES = ("cpu", "gpu", "xpu", "npu")
+from training.options import DEVICES, TrainingOptions
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

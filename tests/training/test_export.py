@@ -80,7 +80,7 @@ def test_an_absent_or_damaged_checkpoint_is_named(checkpoint, tmp_path):
     with pytest.raises(BundleError, match=r"training\.json is damaged: its checksum differs"):
         read_checkpoint(copy)
     write_all_checksums(copy)
-    with pytest.raises(BundleError, match=r"training\.json is damaged \('sample_texts'\)"):
+    with pytest.raises(BundleError, match=r"training\.json is damaged \(.*'max_seq_length'"):
         read_checkpoint(copy)
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import paddle
 from paddlenlp.transformers import ErnieConfig, ErnieForSequenceClassification
 
-from training.initialisation import HEAD_OFFSETS, context_embeddings, initialise
+from training.initialisation import HEAD_OFFSETS, context_embeddings, initialise, start_from_frequencies
 
 LENGTH, WIDTH, HEADS = 24, 64, 4
 
@@ -20,7 +20,8 @@ def started_model(rows, labels):
         type_vocab_size=2,
     )
     model = ErnieForSequenceClassification(config)
-    initialise(model, rows, labels, seed=3)
+    start_from_frequencies(model, labels)
+    initialise(model, rows, seed=3)
     model.eval()
     return model
 

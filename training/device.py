@@ -1,0 +1,26 @@
+"""The device that paddle computes on."""
+
+from __future__ import annotations
+
+import paddle
+
+from pipeline.errors import EnvironmentFault
+from training.cpu_speed import speed_up_cpu
+
+
+def use_device(name: str) -> None:
+    """Make paddle compute on `name`, one of `training.options.DEVICES`.
+
+    Raises:
+        EnvironmentFault: the installed paddle or this machine lacks the device.
+    """
+    try:
+        paddle.set_device(name)
+        paddle.zeros([1])
+        if name == "cpu":
+            speed_up_cpu()
+    except (ValueError, RuntimeError, OSError) as error:
+        raise EnvironmentFault(
+            f"--device {name} is not available with the installed paddle {paddle.__version__}; use --device cpu, "
+            f"or install the paddle that supports {name}"
+        ) from error
