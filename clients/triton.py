@@ -18,11 +18,12 @@ import numpy as np
 from tritonclient import grpc
 from tritonclient.utils import InferenceServerException
 
-from clients.output import FORMATS
+from pipeline.chunks import chunks
 from pipeline.command import run
 from pipeline.dataset import read_texts
 from pipeline.decoding import Prediction
 from pipeline.errors import ClassifierError, InputError, ServerError
+from pipeline.output import FORMATS
 from pipeline.tensors import CONFIDENCE, ENSEMBLE, LABEL, TEXT
 
 DEFAULT_URL = "127.0.0.1:8001"
@@ -80,7 +81,7 @@ class TritonClient:
         Raises:
             InputError, ServerError: as `classify` does; answers to earlier texts have been yielded by then.
         """
-        batches = _batches(texts, batch_size)
+        batches = chunks(texts, batch_size)
         under_way: deque[tuple[int, list[str], Future[Any]]] = deque()
         sent, fault = 0, None
         while True:
@@ -135,23 +136,6 @@ class TritonClient:
         if "UNAVAILABLE" in status:
             return ServerError(f"no Triton server answers at {self.url} ({message}); start one with `make serve`")
         return ServerError(f"{self.url}: {message}")
-
-
-def _batches(texts: Iterable[str], size: int) -> Iterator[list[str]]:
-    """Cut `texts` into lists of `size`; if it raises, what was gathered comes first."""
-    batch: list[str] = []
-    try:
-        for text in texts:
-            batch.append(text)
-            if len(batch) == size:
-                yield batch
-                batch = []
-    except ClassifierError:
-        if batch:
-            yield batch
-        raise
-    if batch:
-        yield batch
 
 
 def _predictions(result: Any) -> list[list[Prediction]]:

@@ -57,6 +57,15 @@ def atomic_folder(path: Path | str) -> Iterator[Path]:
     _sync(path.parent)
 
 
+def remove_leftovers(path: Path) -> None:
+    """Remove what a process that was killed while it wrote `path` has left beside it.
+
+    To be called only where no other process can be writing there.
+    """
+    for leftover in path.parent.glob(f".{path.name}.????????"):
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
 def _exchange(temporary: Path, path: Path) -> None:
     """Put `temporary` at `path`; what was at `path` is then at `temporary`, for the caller to remove."""
     if not path.exists():

@@ -13,7 +13,7 @@ CHECKSUM_FILE = "SHA256SUMS"
 
 def write_checksums(folder: Path, names: Iterable[str]) -> None:
     """List the named files of `folder` in its SHA256SUMS."""
-    lines = [f"{_sha256(folder / name)}  {name}\n" for name in names]
+    lines = [f"{sha256_file(folder / name)}  {name}\n" for name in names]
     (folder / CHECKSUM_FILE).write_text("".join(lines), encoding="utf-8")
 
 
@@ -50,7 +50,7 @@ def verify_file(folder: Path, name: str, sums: Mapping[str, str]) -> None:
         raise BundleError(f"{folder / CHECKSUM_FILE} lists no {name}; copy the folder again")
     if not path.is_file():
         raise BundleError(f"{path} is missing; copy the folder again")
-    if _sha256(path) != sums[name]:
+    if sha256_file(path) != sums[name]:
         raise BundleError(f"{path} is damaged: its checksum differs from {CHECKSUM_FILE}; copy the folder again")
 
 
@@ -71,7 +71,8 @@ def check_replaceable(folder: Path, option: str) -> None:
         raise InputError(f"{folder} holds {foreign[0]!r}, which would be lost; give {option} a new or an empty folder")
 
 
-def _sha256(path: Path) -> str:
+def sha256_file(path: Path) -> str:
+    """The checksum of a file, in hexadecimal digits."""
     digest = hashlib.sha256()
     with open(path, "rb") as stream:
         for block in iter(lambda: stream.read(1 << 20), b""):

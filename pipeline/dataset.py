@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 from pipeline.atomic import atomic_writer
 from pipeline.errors import DatasetError, InputError
@@ -54,8 +54,10 @@ class ReadReport:
         )
 
 
-def read_lines(source: Path | str | IO[bytes]) -> Iterator[tuple[int, str]]:
+def read_lines(source: Path | str | Iterable[bytes]) -> Iterator[tuple[int, str]]:
     """Yield (line number from 1, line without its ending) of a UTF-8 file; a byte order mark is dropped.
+
+    A binary stream, or anything else that gives lines, is read as well; its `name` stands in messages.
 
     Raises:
         InputError: the file is missing or unreadable.
@@ -71,7 +73,7 @@ def read_lines(source: Path | str | IO[bytes]) -> Iterator[tuple[int, str]]:
         yield from _decoded_lines(source, getattr(source, "name", "input"))
 
 
-def _decoded_lines(stream: IO[bytes], name: str) -> Iterator[tuple[int, str]]:
+def _decoded_lines(stream: Iterable[bytes], name: str) -> Iterator[tuple[int, str]]:
     for number, raw in enumerate(stream, start=1):
         try:
             line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
@@ -146,7 +148,7 @@ def _split_row(path: Path | str, number: int, line: str, hierarchy: LabelHierarc
     return text, paths
 
 
-def read_texts(source: Path | str | IO[bytes]) -> Iterator[str]:
+def read_texts(source: Path | str | Iterable[bytes]) -> Iterator[str]:
     """Yield the texts of an unlabelled file, one per line.
 
     Raises:

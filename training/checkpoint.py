@@ -86,10 +86,13 @@ class Checkpoint:
 def read_checkpoint(path: Path | str) -> Checkpoint:
     """Check a checkpoint's files and read its descriptions.
 
+    Args:
+        path: its folder, or the parameter file in it.
+
     Raises:
         BundleError: the folder is no checkpoint, or one of its files is missing or damaged.
     """
-    path = Path(path)
+    path = Path(path).parent if Path(path).is_file() else Path(path)
     if not (path / RECORD_FILE).exists():
         raise BundleError(f"there is no checkpoint at {path}; make one with training/train.py")
     sums = read_checksums(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import numpy as np
 
 from pipeline.batching import run_in_batches
 from pipeline.bundle import MANIFEST_FILE
+from pipeline.checksums import CHECKSUM_FILE
 from pipeline.dataset import read_labels
 from pipeline.decoding import Decoder
 from pipeline.errors import InputError
@@ -28,10 +30,14 @@ class Classifier:
         decoder: turns logits into label sets, with the thresholds and the policy that the model was released with.
         logits: float32 [texts, labels] of any number of texts; raises InputError for a text that is empty or too
             long, naming its row.
+        model_name: the encoder's name, as `train.py --model_name` was given it.
+        identity: 12 hexadecimal digits that change with any byte of the model's files.
     """
 
     decoder: Decoder
     logits: Callable[[Sequence[str]], np.ndarray]
+    model_name: str = ""
+    identity: str = ""
 
     @property
     def hierarchy(self) -> LabelHierarchy:
@@ -63,8 +69,9 @@ def load_classifier(params_path: Path | str, device: str, max_seq_length: int, b
         if device != "cpu":
             raise InputError(f"{folder} is a bundle, which computes on the CPU here; give --device cpu")
         predictor = Predictor(folder, token_budget=budget)
-        _note_length(max_seq_length, predictor.bundle.manifest.max_seq_length)
-        return Classifier(predictor.bundle.decoder(), predictor.logits)
+        bundle = predictor.bundle
+        _note_length(max_seq_length, bundle.manifest.max_seq_length)
+        return Classifier(bundle.decoder(), predictor.logits, bundle.manifest.model_name, bundle.identity)
     return _from_checkpoint(folder, device, max_seq_length, budget)
 
 
@@ -86,7 +93,8 @@ def _from_checkpoint(folder: Path, device: str, max_seq_length: int, budget: int
             return np.empty((0, len(checkpoint.hierarchy)), np.float32)
         return run_in_batches(encoder.encode(texts), lambda *inputs: model_logits(model, *inputs), budget)
 
-    return Classifier(checkpoint.decoder(), logits)
+    identity = hashlib.sha256((folder / CHECKSUM_FILE).read_bytes()).hexdigest()[:12]
+    return Classifier(checkpoint.decoder(), logits, checkpoint.record.model_name, identity)
 
 
 def _note_length(asked: int, trained: int) -> None:

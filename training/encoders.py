@@ -120,6 +120,21 @@ def _scratch_config(shape: ScratchShape, vocabulary_size: int, labels: int, max_
     )
 
 
+def freeze_layers(model: paddle.nn.Layer, count: int) -> None:
+    """Keep the embeddings and the `count` lowest encoder layers as they are.
+
+    Raises:
+        InputError: the encoder has fewer layers.
+    """
+    encoder = getattr(model, model.base_model_prefix)
+    layers = list(encoder.encoder.layers)
+    if count > len(layers):
+        raise InputError(f"--freeze_layers is {count}, and the encoder has {len(layers)} layers")
+    for frozen in (encoder.embeddings, *layers[:count]):
+        for parameter in frozen.parameters():
+            parameter.stop_gradient = True
+
+
 def load_model(folder: Path, labels: int) -> paddle.nn.Layer:
     """The model of a checkpoint, in evaluation mode."""
     model = AutoModelForSequenceClassification.from_pretrained(str(folder), num_labels=labels)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from pipeline.errors import InputError
 
 DEVICES = ("cpu", "gpu", "xpu", "npu")
+LOSSES = ("bce", "zlpr")
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,14 @@ class TrainingOptions:
         warmup_steps: steps over which the learning rate grows from 0 to its peak; 0 for none.
         weight_decay: decoupled decay of all parameters but biases and normalisation layers.
         patience_epochs: stop after so many epochs without a better result; None never stops early.
-        logging_steps: steps between updates of the progress shown.
+        logging_steps: steps between lines of the log.
+        save_steps: steps between writings of the training state, which is also written after each epoch; None writes
+            it then only.
+        loss: one of LOSSES.
+        hierarchy_weight: of the penalty for a child scored above its parent; 0 for none.
+        thresholds: how they are chosen, one of `pipeline.threshold_tuning.MODES`.
+        freeze_layers: how many of the lowest encoder layers stay as they are, and the embeddings with them; None
+            trains everything.
         token_dropout: share of a step's tokens that are replaced by [MASK]; in [0, 1).
         seed: of the batches' order.
 
@@ -35,16 +44,23 @@ class TrainingOptions:
     weight_decay: float = 0.0
     patience_epochs: int | None = None
     logging_steps: int = 5
+    save_steps: int | None = None
+    loss: str = "bce"
+    hierarchy_weight: float = 0.0
+    thresholds: str = "fixed"
+    freeze_layers: int | None = None
     token_dropout: float = 0.0
     seed: int = 3
 
     def __post_init__(self) -> None:
-        for name in ("learning_rate", "batch_size", "epochs", "logging_steps"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"--{name} is {getattr(self, name)}; it must be above 0")
-        for name in ("warmup_steps", "weight_decay"):
-            if getattr(self, name) < 0:
-                raise InputError(f"--{name} is {getattr(self, name)}; it must not be negative")
+        for name in ("learning_rate", "batch_size", "epochs", "logging_steps", "save_steps"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise InputError(f"--{name} is {value}; it must be above 0")
+        for name in ("warmup_steps", "weight_decay", "hierarchy_weight", "freeze_layers"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < math.inf:
+                raise InputError(f"--{name} is {value}; it must not be negative")
         if self.patience_epochs is not None and self.patience_epochs < 1:
             raise InputError(f"--early_stop_nums is {self.patience_epochs}; it must be at least 1")
         if not 0 <= self.seed < 1 << 32:

@@ -12,8 +12,9 @@ from pipeline.command import run
 from pipeline.dataset import DATA_FILE, DEV_FILE, LABEL_FILE, TRAIN_FILE
 from pipeline.errors import InputError
 from pipeline.normalisation import NORMALISATIONS
+from pipeline.threshold_tuning import MODES
 from training.model_names import PRETRAINED, SCRATCH
-from training.options import DEVICES, TrainingOptions
+from training.options import DEVICES, LOSSES, TrainingOptions
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -22,7 +23,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--device", choices=DEVICES, default="gpu", help="what to train on")
-    add("--dataset_dir", required=True, help="folder with train.txt, dev.txt and label.txt")
+    add("--dataset_dir", help="folder with train.txt, dev.txt and label.txt; required unless --dataset is given")
+    add("--dataset", choices=("wos",), help="a public dataset that is fetched instead")
     add("--save_dir", default="./checkpoint", help="where the best model is kept")
     add("--max_seq_length", type=int, default=128, help="tokens per text, the rest is cut off; at most 2048")
     add(
@@ -35,7 +37,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--epochs", type=int, default=10, help="passes over the training rows")
     add("--early_stop", action="store_true", help="stop when the result on dev no longer improves")
     add("--early_stop_nums", type=int, default=10, help="epochs without improvement after which --early_stop stops")
-    add("--logging_steps", type=int, default=5, help="steps between updates of the progress shown")
+    add("--logging_steps", type=int, default=5, help="steps between lines of the log")
+    add("--save_steps", type=int, help="steps after which the training state is written, besides after each epoch")
+    add("--resume", action="store_true", help="go on with the run that was interrupted")
     add("--weight_decay", type=float, default=0.0, help="weight decay against overfitting")
     add("--warmup", action="store_true", help="let the learning rate grow from 0 over --warmup_steps")
     add("--warmup_steps", type=int, default=0, help="steps that --warmup takes")
@@ -44,6 +48,15 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--train_file", default=TRAIN_FILE, help="training rows in --dataset_dir")
     add("--dev_file", default=DEV_FILE, help="development rows in --dataset_dir")
     add("--label_file", default=LABEL_FILE, help="label paths in --dataset_dir")
+    add("--loss", choices=LOSSES, default="bce", help="binary cross-entropy, or ZLPR (arXiv 2208.02955)")
+    add("--hierarchy_weight", type=float, default=0.0, help="weight of a penalty for a child scored above its parent")
+    add(
+        "--thresholds",
+        choices=MODES,
+        default="fixed",
+        help="0.5 and the policy `ancestors`; or one threshold and a policy tuned on dev; or a threshold per label",
+    )
+    add("--freeze_layers", type=int, help="keep the embeddings and so many of the lowest encoder layers as they are")
     add("--token_dropout", type=float, default=0.0, help="share of the tokens that each training step hides")
     add("--unlabelled_file", default=DATA_FILE, help="texts in --dataset_dir that scratch models learn words from")
     add("--normalisation", choices=tuple(NORMALISATIONS), default="half_width", help="applied to every text")
@@ -53,6 +66,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     options = training_options(args)
+    if bool(args.dataset_dir) == bool(args.dataset):
+        raise InputError("give either --dataset_dir, a folder with train.txt, dev.txt and label.txt, or --dataset")
+    if args.dataset:
+        from training.named_datasets import dataset_folder
+
+        args.dataset_dir = str(dataset_folder(args.dataset))
     # Importing paddle takes seconds: the command line is judged first.
     from training.run import train
 
@@ -71,6 +90,11 @@ def training_options(args: argparse.Namespace) -> TrainingOptions:
         weight_decay=args.weight_decay,
         patience_epochs=args.early_stop_nums if args.early_stop else None,
         logging_steps=args.logging_steps,
+        save_steps=args.save_steps,
+        loss=args.loss,
+        hierarchy_weight=args.hierarchy_weight,
+        thresholds=args.thresholds,
+        freeze_layers=args.freeze_layers,
         token_dropout=args.token_dropout,
         seed=args.seed,
     )

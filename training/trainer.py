@@ -5,26 +5,49 @@ from __future__ import annotations
 import math
 import sys
 import time
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Callable
 
 import numpy as np
 import paddle
-from paddle.nn import functional
 from paddlenlp.transformers import LinearDecayWithWarmup
 from tqdm import tqdm
 
 from pipeline.batching import run_in_batches
 from pipeline.decoding import Decoder
 from pipeline.errors import ClassifierError
+from pipeline.hierarchy import LabelHierarchy
 from pipeline.metrics import Metrics
+from pipeline.threshold_tuning import tune
 from pipeline.tokenisation import Tokeniser
 from training.cpu_gradients import use_cpu_gradients
+from training.curves import Curves
+from training.distributed import ProcessGroup
 from training.encoded import EncodedDataset, padded, shuffled_batches
-from training.encoders import model_logits
+from training.encoders import freeze_layers, model_logits
 from training.first_token import read_first_token_only
+from training.losses import create_loss
 from training.options import TrainingOptions
+from training.training_state import Progress, read_state, write_state
 
 MAX_GRADIENT_NORM = 1.0
+EVALUATION_TOKENS = 4096
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """Where a run keeps what it needs to go on, and its curves.
+
+    Attributes:
+        state: folder of the training state.
+        logs: folder of the curves.
+        identity: what a run that goes on must have in common with this one.
+    """
+
+    state: Path
+    logs: Path
+    identity: dict[str, Any]
 
 
 class Trainer:
@@ -34,9 +57,12 @@ class Trainer:
         model: gives logits, float32 [batch, labels], for input_ids and token_type_ids.
         tokeniser: the model's tokeniser.
         train, dev: the encoded files.
-        decoder: turns dev logits into label sets for the scores.
+        hierarchy: the labels.
         options: how to train.
-        on_better: called with the dev scores whenever micro F1 on dev is the best so far.
+        files: what to write on the way.
+        on_better: called with the dev scores and the decoder that gave them whenever micro F1 on dev is the best so
+            far, in the leading process only.
+        group: the processes that train together.
     """
 
     def __init__(
@@ -45,32 +71,50 @@ class Trainer:
         tokeniser: Tokeniser,
         train: EncodedDataset,
         dev: EncodedDataset,
-        decoder: Decoder,
+        hierarchy: LabelHierarchy,
         options: TrainingOptions,
-        on_better: Callable[[dict[str, Any]], None],
+        files: RunFiles,
+        on_better: Callable[[dict[str, Any], Decoder], None],
+        group: ProcessGroup,
     ) -> None:
         self.model, self.tokeniser, self.train_set, self.dev_set = model, tokeniser, train, dev
-        self.decoder, self.options, self.on_better = decoder, options, on_better
+        self.hierarchy, self.options, self.files = hierarchy, options, files
+        self.on_better, self.group = on_better, group
         read_first_token_only(model)
+        if options.freeze_layers is not None:
+            freeze_layers(model, options.freeze_layers)
         if paddle.get_device() == "cpu":
             use_cpu_gradients(model)
+        self._loss = create_loss(options.loss, options.hierarchy_weight, hierarchy.parents)
         self._lengths = np.array([len(row) for row in train.rows])
-        self.steps_per_epoch = math.ceil(len(train) / options.batch_size)
+        self.steps_per_epoch = math.ceil(math.ceil(len(train) / options.batch_size) / group.size)
         self._schedule = LinearDecayWithWarmup(
             options.learning_rate, self.steps_per_epoch * options.epochs, options.warmup_steps
         )
+        self._optimizer = self._create_optimizer()
+        self._shared_model = group.share(model)
+        self.progress = Progress()
+        self._curves: Curves | None = None
+
+    def _create_optimizer(self) -> paddle.optimizer.Optimizer:
+        trained = [parameter for parameter in self.model.parameters() if not parameter.stop_gradient]
         decayed = {
             parameter.name
-            for name, parameter in model.named_parameters()
+            for name, parameter in self.model.named_parameters()
             if not name.endswith("bias") and "norm" not in name
         }
-        self._optimizer = paddle.optimizer.AdamW(
+        return paddle.optimizer.AdamW(
             learning_rate=self._schedule,
-            parameters=model.parameters(),
-            weight_decay=options.weight_decay,
+            parameters=trained,
+            weight_decay=self.options.weight_decay,
             apply_decay_param_fun=decayed.__contains__,
             grad_clip=paddle.nn.ClipGradByGlobalNorm(MAX_GRADIENT_NORM),
         )
+
+    def resume(self) -> None:
+        """Go on where the run was when it last wrote its state; raises as `training.training_state.read_state`."""
+        self.progress = read_state(self.files.state, self.files.identity, self.model, self._optimizer)
+        self._schedule.step(self.progress.step)
 
     def run(self) -> dict[str, Any]:
         """Train; returns the best dev scores.
@@ -78,67 +122,99 @@ class Trainer:
         Raises:
             ClassifierError: the loss is no longer finite; the best model so far has been reported already.
         """
-        random = np.random.default_rng(self.options.seed)
-        best: dict[str, Any] | None = None
-        epochs_without_gain = 0
-        for epoch in range(1, self.options.epochs + 1):
+        progress = self.progress
+        if self.group.leads:
+            self._curves = Curves(self.files.logs)
+        while progress.step < self.steps_per_epoch * self.options.epochs and not self._out_of_patience():
             started = time.monotonic()
-            loss = self._run_epoch(epoch, random)
-            scores = self.evaluate()
-            better = best is None or scores["micro_f1"] > best["micro_f1"]
-            print(
-                f"epoch {epoch}/{self.options.epochs}: loss {loss:.4f}, dev micro F1 {scores['micro_f1']:.4f}, "
-                f"macro F1 {scores['macro_f1']:.4f}, {time.monotonic() - started:.0f} s{' *' if better else ''}",
-                flush=True,
-            )
-            if better:
-                best, epochs_without_gain = scores, 0
-                self.on_better(scores)
-                continue
-            epochs_without_gain += 1
-            if self.options.patience_epochs is not None and epochs_without_gain >= self.options.patience_epochs:
-                print(f"no better result in {epochs_without_gain} epochs: stopped early")
-                break
-        assert best is not None
-        return best
+            epoch = progress.step // self.steps_per_epoch + 1
+            self._run_epoch(epoch)
+            self._end_epoch(epoch, started)
+        if self._out_of_patience() and self.group.leads:
+            print(f"no better result in {progress.epochs_without_gain} epochs: stopped early")
+        if self._curves:
+            self._curves.close()
+        assert progress.best is not None
+        return progress.best
 
-    def evaluate(self) -> dict[str, Any]:
-        """Scores on dev; see `pipeline.metrics.Metrics.result`."""
+    def _out_of_patience(self) -> bool:
+        patience = self.options.patience_epochs
+        return patience is not None and self.progress.epochs_without_gain >= patience
+
+    def _end_epoch(self, epoch: int, started: float) -> None:
+        progress = self.progress
+        scores, decoder = self.evaluate()
+        better = progress.best is None or scores["micro_f1"] > progress.best["micro_f1"]
+        loss, progress.loss_sum = progress.loss_sum / self.steps_per_epoch, 0.0
+        progress.epochs_without_gain = 0 if better else progress.epochs_without_gain + 1
+        if better:
+            progress.best = scores
+        if not self.group.leads:
+            return
+        print(
+            f"epoch {epoch}/{self.options.epochs}: loss {loss:.4f}, dev micro F1 {scores['micro_f1']:.4f}, "
+            f"macro F1 {scores['macro_f1']:.4f}, {time.monotonic() - started:.0f} s{' *' if better else ''}",
+            flush=True,
+        )
+        self._log(micro_f1=scores["micro_f1"], macro_f1=scores["macro_f1"])
+        if better:
+            self.on_better(scores, decoder)
+        assert self._curves is not None
+        self._curves.draw(progress.history)
+        self._write_state()
+
+    def evaluate(self) -> tuple[dict[str, Any], Decoder]:
+        """Scores on dev (see `pipeline.metrics.Metrics.result`) and the decoder that gave them.
+
+        Its thresholds and policy are chosen on the same rows, unless the options fix them.
+        """
         self.model.eval()
-        logits = run_in_batches(self.dev_set.rows, lambda *inputs: model_logits(self.model, *inputs), 4096)
-        metrics = Metrics(self.decoder.hierarchy)
-        metrics.update(self.dev_set.labels, self.decoder.decode(logits).selected)
-        return metrics.result()
+        rows = self.dev_set.rows[self.group.rank :: self.group.size]
+        logits = run_in_batches(rows, lambda *inputs: model_logits(self.model, *inputs), EVALUATION_TOKENS)
+        logits = self.group.gather_rows(logits.reshape(len(rows), len(self.hierarchy)), len(self.dev_set))
+        decoder = tune(self.hierarchy, logits, self.dev_set.labels, self.options.thresholds)
+        metrics = Metrics(self.hierarchy)
+        metrics.update(self.dev_set.labels, decoder.decode(logits).selected)
+        return metrics.result(), decoder
 
-    def _run_epoch(self, epoch: int, random: np.random.Generator) -> float:
-        self.model.train()
-        losses = []
-        batches = shuffled_batches(self._lengths, self.options.batch_size, random)
+    def _run_epoch(self, epoch: int) -> None:
+        """Run the epoch's steps that are not done yet."""
+        self._shared_model.train()
+        order = np.random.default_rng([self.options.seed, epoch])
+        batches = list(shuffled_batches(self._lengths, self.options.batch_size, order))
+        done = self.progress.step % self.steps_per_epoch
+        shown = self.group.leads and sys.stderr.isatty()
         with tqdm(
-            total=self.steps_per_epoch, desc=f"epoch {epoch}", leave=False, disable=not sys.stderr.isatty()
+            initial=done, total=self.steps_per_epoch, desc=f"epoch {epoch}", leave=False, disable=not shown
         ) as bar:
-            for step, batch in enumerate(batches, start=1):
-                losses.append(self._step(batch, random))
-                if not math.isfinite(losses[-1]):
-                    raise ClassifierError(
-                        f"the loss is {losses[-1]} at epoch {epoch}, step {step}; lower --learning_rate. "
-                        "A model that was kept before stays"
-                    )
-                if step % self.options.logging_steps == 0 or step == self.steps_per_epoch:
-                    bar.set_postfix(loss=f"{np.mean(losses[-self.options.logging_steps :]):.4f}", refresh=False)
-                    bar.update(step - bar.n)
-        return float(np.mean(losses))
+            since, seconds = done, time.monotonic()
+            for index in range(done, self.steps_per_epoch):
+                # The last round may lack a batch for some processes; these take one of the first.
+                batch = batches[(index * self.group.size + self.group.rank) % len(batches)]
+                loss = self._step(batch)
+                self._check_loss(loss, epoch, index + 1, batch)
+                bar.update()
+                if self.group.leads and self.progress.step % self.options.logging_steps == 0:
+                    speed = (index + 1 - since) / (time.monotonic() - seconds)
+                    self._log_step(epoch, index + 1, loss, speed)
+                    since, seconds = index + 1, time.monotonic()
+                if self._is_time_to_save(index + 1):
+                    self._write_state()
 
-    def _step(self, batch: np.ndarray, random: np.random.Generator) -> float:
+    def _step(self, batch: np.ndarray) -> float:
+        # Each step draws its own random numbers, so that a run can go on at any of them.
+        key = (self.options.seed, self.progress.step, self.group.rank)
+        random = np.random.default_rng(key)
+        paddle.seed(int(random.integers(1 << 31)))
         input_ids = paddle.to_tensor(self._hide_tokens(padded(self.train_set.rows, batch), random))
-        labels = paddle.to_tensor(self.train_set.labels[batch].astype(np.float32))
-        logits = self.model(input_ids, paddle.zeros_like(input_ids))
-        # Summed over the labels, so that a label weighs the same whether there are ten or ten thousand others.
-        loss = functional.binary_cross_entropy_with_logits(logits, labels, reduction="sum") / len(batch)
+        targets = paddle.to_tensor(self.train_set.labels[batch].astype(np.float32))
+        loss = self._loss(self._shared_model(input_ids, paddle.zeros_like(input_ids)), targets)
         loss.backward()
         self._optimizer.step()
         self._schedule.step()
         self._optimizer.clear_grad()
+        self.progress.step += 1
+        self.progress.loss_sum += float(loss)
         return float(loss)
 
     def _hide_tokens(self, input_ids: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -148,3 +224,32 @@ class Trainer:
         hidden = random.random(input_ids.shape) < self.options.token_dropout
         ordinary = ~np.isin(input_ids, self.tokeniser.special_ids)
         return np.where(hidden & ordinary, self.tokeniser.mask_id, input_ids)
+
+    def _check_loss(self, loss: float, epoch: int, step: int, batch: np.ndarray) -> None:
+        if math.isfinite(loss):
+            return
+        lines = ", ".join(str(row + 1) for row in sorted(batch))
+        raise ClassifierError(
+            f"the loss is {loss} at epoch {epoch}, step {step}, on the batch of lines {lines} of the training file; "
+            "lower --learning_rate. The best model so far is kept"
+        )
+
+    def _is_time_to_save(self, index: int) -> bool:
+        steps = self.options.save_steps
+        # The epoch's last step is followed by evaluation, and the state is written after it.
+        return steps is not None and self.progress.step % steps == 0 and index < self.steps_per_epoch
+
+    def _write_state(self) -> None:
+        if self.group.leads:
+            write_state(self.files.state, self.files.identity, self.progress, self.model, self._optimizer)
+
+    def _log_step(self, epoch: int, step: int, loss: float, speed: float) -> None:
+        done = self.progress.step
+        tqdm.write(f"global step {done}, epoch: {epoch}, batch: {step}, loss: {loss:.5f}, speed: {speed:.2f} step/s")
+        self._log(loss=loss, learning_rate=self._schedule.get_lr())
+
+    def _log(self, **values: float) -> None:
+        entry = {"step": self.progress.step, **values}
+        self.progress.history.append(entry)
+        if self._curves:
+            self._curves.log(entry)

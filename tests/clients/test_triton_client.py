@@ -4,33 +4,13 @@ import sys
 
 import pytest
 
-from clients.output import as_json_line, as_tree
 from clients.triton import TritonClient
-from pipeline.decoding import Prediction
 from pipeline.errors import InputError, ServerError
 from tests.conftest import PROJECT, run_command
-
-ANSWER = [Prediction("人生", 0.99), Prediction("人生##死亡", 0.98), Prediction("灾害##车祸", 0.7)]
 
 
 def client(triton, *arguments, **options):
     return run_command("-m", "clients.triton", "--url", triton.grpc_address, *arguments, **options)
-
-
-def test_a_tree_shows_children_below_their_parents():
-    assert as_tree("文本", ANSWER).split("\n") == [
-        "文本",
-        "  ├─ 人生  0.990",
-        "  │  └─ 死亡  0.980",
-        "  └─ 灾害##车祸  0.700",
-    ]
-
-
-def test_a_json_line_holds_text_and_labels():
-    assert json.loads(as_json_line("文本", ANSWER[:1])) == {
-        "text": "文本",
-        "labels": [{"label": "人生", "confidence": 0.99}],
-    }
 
 
 def test_texts_from_the_command_line_are_answered_as_trees(triton):

@@ -1,0 +1,75 @@
+"""How predictions are shown: as a tree or level by level for people, as rows or JSON lines for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Callable
+
+from pipeline.dataset import LABEL_DELIMITER
+from pipeline.decoding import Prediction
+from pipeline.hierarchy import SEPARATOR, parent_path
+
+NO_LABEL = "(no label reaches its threshold)"
+
+_TO_SPACES = str.maketrans("\t\r\n", "   ")
+
+
+def as_json_line(text: str, predictions: Sequence[Prediction]) -> str:
+    """`{"text": ..., "labels": [{"label": path, "confidence": p}, ...]}`, most confident first."""
+    labels = [{"label": label, "confidence": round(confidence, 6)} for label, confidence in predictions]
+    return json.dumps({"text": text, "labels": labels}, ensure_ascii=False)
+
+
+def as_row(text: str, predictions: Sequence[Prediction]) -> str:
+    """The text, its label paths and their confidences, between tabs; the first two are a row of a dataset file.
+
+    A tab or a line break in the text, which such a file cannot hold, becomes a space.
+    """
+    labels = LABEL_DELIMITER.join(prediction.label for prediction in predictions)
+    confidences = LABEL_DELIMITER.join(f"{prediction.confidence:.6f}" for prediction in predictions)
+    return f"{text.translate(_TO_SPACES)}\t{labels}\t{confidences}"
+
+
+def as_levels(text: str, predictions: Sequence[Prediction]) -> str:
+    """The text, its label paths as in a dataset file, and a line for each level of the hierarchy with confidences."""
+    levels: dict[int, list[str]] = {}
+    for label, confidence in predictions:
+        levels.setdefault(label.count(SEPARATOR) + 1, []).append(f"{label} ({confidence:.3f})")
+    result = LABEL_DELIMITER.join(prediction.label for prediction in predictions)
+    lines = [f"text: {text}", f"prediction result: {result or NO_LABEL}"]
+    lines += [f"level {level}: {', '.join(shown)}" for level, shown in sorted(levels.items())]
+    return "\n".join([*lines, "-" * 28])
+
+
+def as_tree(text: str, predictions: Sequence[Prediction]) -> str:
+    """The text, and below it its label paths as a tree with confidences."""
+    confidences = {label: confidence for label, confidence in predictions}
+    children: dict[str | None, list[str]] = {}
+    for label in confidences:
+        parent = parent_path(label)
+        children.setdefault(parent if parent in confidences else None, []).append(label)
+    lines = [text]
+
+    def add(parent: str | None, indent: str) -> None:
+        below = children.get(parent, [])
+        for label in below:
+            last = label is below[-1]
+            # An inconsistent answer can hold a label without its parent: it is then shown with its whole path.
+            name = label.rpartition(SEPARATOR)[2] if parent else label
+            lines.append(f"{indent}{'└─' if last else '├─'} {name}  {confidences[label]:.3f}")
+            add(label, indent + ("   " if last else "│  "))
+
+    add(None, "  ")
+    if not predictions:
+        lines.append(f"  {NO_LABEL}")
+    return "\n".join(lines)
+
+
+FORMATS: dict[str, Callable[[str, Sequence[Prediction]], str]] = {
+    "text": as_levels,
+    "tree": as_tree,
+    "tsv": as_row,
+    "jsonl": as_json_line,
+}
+"""Of one text each; what they give takes a line break at its end."""

@@ -1,0 +1,160 @@
+"""A headless Chromium that tests look at pages with, driven by the DevTools protocol over its own two pipes."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import select
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+SWITCHES = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-extensions",
+    "--hide-scrollbars",
+    "--remote-debugging-pipe",
+)
+PATIENCE = 60  # seconds
+
+
+def find_browser() -> str | None:
+    """The browser's program, or None where there is none."""
+    return next((found for found in map(shutil.which, NAMES) if found), None)
+
+
+class Browser:
+    """A context manager; `profile` is an empty folder of its own.
+
+    Attributes:
+        faults: what the page that is open has complained about: console errors and warnings, exceptions, refusals.
+        requests: the addresses that it asked for, its own first.
+    """
+
+    def __init__(self, program: str, profile: Path) -> None:
+        self.faults: list[str] = []
+        self.requests: list[str] = []
+        self._command = [program, *SWITCHES, f"--user-data-dir={profile}", "about:blank"]
+        self._received = b""
+        self._last = 0
+        self._session: str | None = None
+        self._events: list[str] = []
+
+    def __enter__(self) -> Browser:
+        # Chromium takes commands from descriptor 3 and answers on 4.
+        shell = ["sh", "-c", 'exec "$@" 3<&0 4>&1 </dev/null >/dev/null 2>&1', "sh", *self._command]
+        self._process = subprocess.Popen(shell, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        target = self._call("Target.createTarget", url="about:blank")["targetId"]
+        self._session = self._call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self._call(f"{domain}.enable")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process.stdin.close()
+        self._process.stdout.close()
+
+    def open(self, page: Path, width: int = 1280, height: int = 900, dark: bool = False, language: str = "en") -> None:
+        """Load a page and wait until it is there."""
+        self.resize(width, height)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        calm = {"name": "prefers-reduced-motion", "value": "reduce"}
+        self._call("Emulation.setEmulatedMedia", features=[scheme, calm])
+        agent = self.evaluate("navigator.userAgent")
+        self._call("Emulation.setUserAgentOverride", userAgent=agent, acceptLanguage=language)
+        self.faults, self.requests, self._events = [], [], []
+        self._call("Page.navigate", url=page.resolve().as_uri())
+        self._until(lambda: "Page.loadEventFired" in self._events)
+        self.settle()
+
+    def resize(self, width: int, height: int) -> None:
+        """Give the window another size, in CSS pixels."""
+        self._call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
+        )
+
+    def settle(self) -> None:
+        """Wait until the page has been drawn twice: what it observes of its own size has then arrived."""
+        self.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+    def evaluate(self, expression: str) -> Any:
+        """The value of a JavaScript expression, once it is there; an exception in it is an AssertionError."""
+        answer = self._call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in answer, json.dumps(answer["exceptionDetails"])
+        return answer["result"].get("value")
+
+    def wait_for(self, expression: str) -> None:
+        """Wait until a JavaScript expression is true."""
+        self._until(lambda: bool(self.evaluate(expression)), expression)
+
+    def press(self, key: str) -> None:
+        """Press a key that has a name, such as ArrowRight, and let it go."""
+        for kind in ("keyDown", "keyUp"):
+            self._call("Input.dispatchKeyEvent", type=kind, key=key, text="\r" if key == "Enter" else "")
+
+    def screenshot(self, path: Path, whole: bool = True) -> None:
+        """Save a PNG of the page, or of what its window shows."""
+        answer = self._call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
+        path.write_bytes(base64.b64decode(answer["data"]))
+
+    def pdf(self) -> bytes:
+        """The page as it would be printed."""
+        return base64.b64decode(self._call("Page.printToPDF", printBackground=True)["data"])
+
+    def _call(self, method: str, **params: object) -> dict[str, Any]:
+        self._last += 1
+        message: dict[str, object] = {"id": self._last, "method": method, "params": params}
+        if self._session:
+            message["sessionId"] = self._session
+        self._process.stdin.write(json.dumps(message).encode() + b"\0")
+        self._process.stdin.flush()
+        while (answer := self._receive()).get("id") != self._last:
+            self._note(answer)
+        assert "error" not in answer, f"{method}: {answer['error']}"
+        return answer["result"]
+
+    def _receive(self) -> dict[str, Any]:
+        deadline = time.monotonic() + PATIENCE
+        while b"\0" not in self._received:
+            ready, _, _ = select.select([self._process.stdout], [], [], max(0, deadline - time.monotonic()))
+            assert ready, f"the browser said nothing for {PATIENCE} seconds"
+            block = os.read(self._process.stdout.fileno(), 1 << 16)
+            assert block, f"the browser went away: {self._process.wait()}"
+            self._received += block
+        message, _, self._received = self._received.partition(b"\0")
+        return json.loads(message)
+
+    def _note(self, event: dict[str, Any]) -> None:
+        method, params = event.get("method", ""), event.get("params", {})
+        self._events.append(method)
+        if method == "Network.requestWillBeSent":
+            self.requests.append(params["request"]["url"])
+        elif method == "Runtime.exceptionThrown":
+            self.faults.append(json.dumps(params["exceptionDetails"]))
+        elif method == "Runtime.consoleAPICalled" and params["type"] in ("error", "warning", "assert"):
+            self.faults.append(json.dumps(params["args"]))
+        elif method == "Log.entryAdded" and params["entry"]["level"] in ("error", "warning"):
+            self.faults.append(params["entry"]["text"])
+
+    def _until(self, ready, what: str = "the page") -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not ready():
+            assert time.monotonic() < deadline, f"waited {PATIENCE} seconds for {what}"
+            self.evaluate("new Promise((done) => setTimeout(done, 20))")

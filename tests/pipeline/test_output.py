@@ -1,0 +1,63 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.dataset import read_examples
+from pipeline.decoding import Prediction
+from pipeline.hierarchy import LabelHierarchy
+from pipeline.output import FORMATS, as_json_line, as_levels, as_row, as_tree
+from tests.pipeline.test_dataset import TEXTS
+
+ANSWER = [Prediction("人生", 0.99), Prediction("人生##死亡", 0.98), Prediction("灾害##车祸", 0.7)]
+
+
+def test_a_tree_shows_children_below_their_parents():
+    assert as_tree("文本", ANSWER).split("\n") == [
+        "文本",
+        "  ├─ 人生  0.990",
+        "  │  └─ 死亡  0.980",
+        "  └─ 灾害##车祸  0.700",
+    ]
+
+
+def test_a_json_line_holds_text_and_labels():
+    assert json.loads(as_json_line("文本", ANSWER[:1])) == {
+        "text": "文本",
+        "labels": [{"label": "人生", "confidence": 0.99}],
+    }
+
+
+def test_text_shows_the_result_and_each_level():
+    assert as_levels("文本", ANSWER).split("\n") == [
+        "text: 文本",
+        "prediction result: 人生,人生##死亡,灾害##车祸",
+        "level 1: 人生 (0.990)",
+        "level 2: 人生##死亡 (0.980), 灾害##车祸 (0.700)",
+        "----------------------------",
+    ]
+
+
+def test_a_row_holds_text_labels_and_confidences():
+    assert as_row("文本", ANSWER) == "文本\t人生,人生##死亡,灾害##车祸\t0.990000,0.980000,0.700000"
+
+
+@given(TEXTS, st.sets(st.sampled_from(["人生", "人生##死亡", "灾害"]), min_size=1))
+def test_the_first_columns_of_a_row_are_a_row_of_a_dataset_file(tmp_path_factory, text, labels):
+    hierarchy = LabelHierarchy(["人生", "人生##死亡", "灾害"])
+    row = as_row(text, [Prediction(label, 0.5) for label in sorted(labels)])
+    path = tmp_path_factory.mktemp("rows") / "train.txt"
+    path.write_bytes(row.rpartition("\t")[0].encode() + b"\n")
+    (example,) = read_examples(path, hierarchy)
+    assert example.text == text
+    assert set(example.labels) == hierarchy.with_ancestors(labels)
+
+
+def test_what_would_break_a_row_becomes_a_space():
+    assert as_row("一\t二\r三", []) == "一 二 三\t\t"
+
+
+@pytest.mark.parametrize("name", ["text", "tree"])
+def test_a_text_without_labels_says_so(name):
+    assert "(no label reaches its threshold)" in FORMATS[name]("文本", [])

@@ -1,0 +1,378 @@
+"""The Web of Science release as a dataset folder, from its files or by name."""
+
+import csv
+import hashlib
+import http.server
+import io
+import socket
+import tarfile
+import threading
+import zipfile
+from xml.sax.saxutils import escape
+
+import pytest
+
+from pipeline.dataset import read_examples, read_labels
+from pipeline.errors import DatasetError, EnvironmentFault, InputError
+from pipeline.hierarchy import LabelHierarchy
+from tests.conftest import run_command
+from training import named_datasets
+from training.named_datasets import dataset_folder, download, wos_rows
+from training.spreadsheet import read_table
+from training.wos import main
+
+HEADER = ("Y1", "Y2", "Y", "Domain", "area", "keywords", "Abstract")
+LABELLED = ("train.txt", "dev.txt", "test.txt")
+
+
+def rows(domains=2, areas=3, each=4):
+    """Rows of a made release as the table has them: domain and area numbers, names, an abstract."""
+    made = []
+    for number in range(domains * areas * each):
+        area = number % (domains * areas)
+        domain = area // areas
+        names = (f"Domain {domain} ", f" area {area} ")  # white space as in the real table
+        made.append((domain, area % areas, area, *names, "words", f"Abstract {number} of area {area}."))
+    return made
+
+
+def write_release(folder, table):
+    """X.txt, Y.txt, YL1.txt and YL2.txt of the rows of a table."""
+    folder.mkdir(parents=True)
+    for name, column in (("X.txt", 6), ("Y.txt", 2), ("YL1.txt", 0), ("YL2.txt", 1)):
+        (folder / name).write_text("".join(f"{row[column]}\n" for row in table), encoding="utf-8")
+    return folder
+
+
+def write_csv(path, table, delimiter=",", encoding="utf-8", header=HEADER):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w", encoding=encoding, newline="") as stream:
+        csv.writer(stream, delimiter=delimiter).writerows([header, *table])
+    return path
+
+
+def write_xlsx(path, table):
+    """A workbook with what real ones have: shared and inline strings, numbers, and empty cells left out."""
+    shared, lines = [], []
+    for line, row in enumerate([HEADER, *table], start=1):
+        cells = []
+        for letter, value in zip("ABCDEFG", row):
+            if isinstance(value, int):
+                cells.append(f'<c r="{letter}{line}"><v>{value}.0</v></c>')
+            elif letter == "G":
+                cells.append(f'<c r="{letter}{line}" t="inlineStr"><is><t>{escape(value)}</t></is></c>')
+            elif value:
+                cells.append(f'<c r="{letter}{line}" t="s"><v>{len(shared)}</v></c>')
+                shared.append(f"<si><r><t>{escape(value[:2])}</t></r><r><t>{escape(value[2:])}</t></r></si>")
+        lines.append(f'<row r="{line}">{"".join(cells)}</row>')
+    space = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/worksheets/sheet2.xml", f"<worksheet {space}/>")
+        archive.writestr(
+            "xl/worksheets/sheet1.xml", f"<worksheet {space}><sheetData>{''.join(lines)}</sheetData></worksheet>"
+        )
+        archive.writestr("xl/sharedStrings.xml", f"<sst {space}>{''.join(shared)}</sst>")
+    return path
+
+
+def convert(release, folder, *options):
+    main(["--release_dir", str(release), "--save_dir", str(folder), *map(str, options)])
+    labels = read_labels(folder / "label.txt")
+    examples = [example for name in LABELLED for example in read_examples(folder / name, labels)]
+    return labels.labels, {text: labels.labels[places[-1]] for text, places in examples}
+
+
+def test_names_come_from_the_workbook_beside_the_folder(tmp_path, capsys):
+    table = rows()
+    release = write_release(tmp_path / "WebOfScience" / "WOSmade", table)
+    write_xlsx(tmp_path / "WebOfScience" / "Meta-data" / "Data.xlsx", table)
+    labels, found = convert(release, tmp_path / "wos")
+    assert labels == (
+        *("Domain 0", "Domain 0##area 0", "Domain 0##area 1", "Domain 0##area 2"),
+        *("Domain 1", "Domain 1##area 3", "Domain 1##area 4", "Domain 1##area 5"),
+    )
+    assert found == {row[6]: f"{row[3].strip()}##{row[4].strip()}" for row in table}
+    output = capsys.readouterr()
+    assert "label.txt 8 labels (by level: 2 + 6), train.txt 19 rows, dev.txt 3 rows, test.txt 2 rows" in output.out
+    assert not output.err
+
+
+def test_a_release_of_the_published_size_has_141_labels(tmp_path, capsys):
+    table = [
+        (area % 7, area // 7, area, f"D{area % 7}", f"area {area}", "", f"{area} {n}")
+        for area in range(134)
+        for n in "ab"
+    ]
+    release = write_release(tmp_path / "WOS46985", table)
+    write_csv(tmp_path / "Meta-data" / "Data.csv", table)
+    labels, found = convert(release, tmp_path / "wos")
+    assert (len(labels), len(found)) == (141, 268)
+    assert not capsys.readouterr().err
+    convert(write_release(tmp_path / "WOS5736", table), tmp_path / "other")
+    assert "published with 3 domains and 11 areas; these are 7 and 134" in capsys.readouterr().err
+
+
+def test_an_area_of_several_names_takes_the_commonest_and_says_so(tmp_path, capsys):
+    """In the real table area 40 is Psychology/Depression in most rows, and Medical/Depression in some."""
+    table = rows(each=10)
+    table[0] = (*table[0][:3], "Domain 1", "area 0", *table[0][5:])
+    release = write_release(tmp_path / "WOSmade", table)
+    labels, found = convert(release, tmp_path / "wos", "--meta_data", write_csv(tmp_path / "Data.csv", table))
+    assert "Domain 1##area 0" not in labels
+    assert found[table[0][6]] == "Domain 0##area 0"
+    note = (
+        "1 areas have several names, of which the commonest is taken: 0 is Domain 0##area 0 (9), Domain 1##area 0 (1)"
+    )
+    assert note in capsys.readouterr().err
+
+
+def test_a_folder_with_numbers_of_its_own_finds_names_by_text(tmp_path):
+    table = rows()
+    part = [(row[0], row[1], row[2] - 3, *row[3:6], f"  {row[6]}") for row in table if row[2] >= 3]
+    release = write_release(tmp_path / "WOSpart", part)
+    labels, found = convert(release, tmp_path / "wos", "--meta_data", write_csv(tmp_path / "Data.csv", table))
+    assert labels[0] == "Domain 1"
+    assert found == {row[6]: f"Domain 1##area {row[2]}" for row in table if row[2] >= 3}
+
+
+@pytest.mark.parametrize("options", [(), ("--meta_data", "none")])
+def test_without_a_table_numbers_are_the_labels(tmp_path, capsys, options):
+    release = write_release(tmp_path / "WOSmade", rows())
+    labels, _ = convert(release, tmp_path / "wos", *options)
+    assert labels == ("0", "0##0.0", "0##0.1", "0##0.2", "1", "1##1.3", "1##1.4", "1##1.5")
+    assert "labels are numbers; give --meta_data the release's Data.xlsx for names" in capsys.readouterr().err
+
+
+def test_blank_lines_at_the_end_do_no_harm_and_blank_texts_are_left_out(tmp_path, capsys):
+    table = rows()
+    table[5] = (*table[5][:6], "  ")
+    release = write_release(tmp_path / "WOSmade", table)
+    for name in ("X.txt", "Y.txt"):
+        with open(release / name, "a", encoding="utf-8") as stream:
+            stream.write("\n \r\n")
+    _, found = convert(release, tmp_path / "wos")
+    assert len(found) == len(table) - 1
+    assert "1 rows without visible text were left out, the first in line 6" in capsys.readouterr().err
+
+
+def test_the_same_seed_gives_the_same_split(tmp_path):
+    release = write_release(tmp_path / "WOSmade", rows())
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        convert(release, tmp_path / name, "--seed", seed)
+    first, again, other = ((tmp_path / name / "train.txt").read_bytes() for name in "abc")
+    assert first == again != other
+    with pytest.raises(InputError, match="holds a dataset already"):
+        convert(release, tmp_path / "a")
+    convert(release, tmp_path / "a", "--overwrite", "--splits", 0.5, 0.25, 0.25)
+    assert len((tmp_path / "a" / "train.txt").read_text().splitlines()) == 12
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "reason"),
+    [
+        ("Y.txt", lambda raw: raw[:-2], r"the files differ in lines \(X\.txt 24, Y\.txt 23, YL1\.txt 24\)"),
+        ("X.txt", lambda raw: raw + b"more\n", r"the files differ in lines \(X\.txt 25"),
+        ("X.txt", lambda raw: raw.replace(b"Abstract 1 ", b"\xe9tude 1 "), r"X\.txt:2: byte 1 \(0xe9\) is not UTF-8"),
+        ("YL1.txt", lambda raw: raw.replace(b"1\n", b"one\n", 1), r"YL1\.txt:4: 'one' is no number"),
+        ("Y.txt", lambda raw: raw.replace(b"2\n", b"\n", 1), r"Y\.txt:3: '' is no number"),
+        ("Y.txt", lambda raw: raw.replace(b"2\n", b"-2\n", 1), r"Y\.txt:3: '-2' is no number"),
+    ],
+)
+def test_a_damaged_release_is_named_by_file_and_line(tmp_path, name, change, reason):
+    release = write_release(tmp_path / "WOSmade", rows())
+    (release / name).write_bytes(change((release / name).read_bytes()))
+    with pytest.raises(DatasetError, match=reason):
+        convert(release, tmp_path / "wos")
+    assert not (tmp_path / "wos").exists()
+
+
+def test_a_folder_that_is_no_release_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"absent is no folder; give for example WebOfScience/WOS46985"):
+        convert(tmp_path / "absent", tmp_path / "wos")
+    with pytest.raises(InputError, match=r"cannot read .*X\.txt: No such file"):
+        convert(tmp_path, tmp_path / "wos")
+    release = write_release(tmp_path / "WOSmade", [])
+    with pytest.raises(DatasetError, match=r"X\.txt: the file is empty"):
+        convert(release, tmp_path / "wos")
+
+
+def test_a_table_of_other_texts_or_with_names_that_no_label_can_have_is_refused(tmp_path):
+    table = rows()
+    release = write_release(tmp_path / "WOSmade", table)
+    foreign = [(*row[:2], 7, *row[3:6], "another text") for row in table]
+    with pytest.raises(InputError, match="names no row of 6 areas, of number 0 first.*--meta_data none"):
+        convert(release, tmp_path / "wos", "--meta_data", write_csv(tmp_path / "Data.csv", foreign))
+    for name, reason in (("sea, sky", "contains a comma"), ("a##b", "contains '##'"), (" ", "empty segment")):
+        named = [(*row[:4], name, *row[5:]) for row in table]
+        with pytest.raises(InputError, match=reason):
+            convert(release, tmp_path / "wos", "--meta_data", write_csv(tmp_path / "Data.csv", named))
+
+
+@pytest.mark.parametrize(("delimiter", "encoding"), [(",", "utf-8"), ("\t", "utf-8-sig"), ("\t", "utf-16")])
+def test_tables_are_read_as_spreadsheet_programs_save_them(tmp_path, delimiter, encoding):
+    table = [(0, 0, 40, "Médecine ", 'a "b"', "x", f'one{delimiter}two\n"three"'), (0, 0, "", "", "", "", "")]
+    path = write_csv(tmp_path / "Data.txt", table, delimiter, encoding, [f" {name.upper()} " for name in HEADER])
+    assert list(read_table(path, ("Abstract", "Domain", "Y"))) == [(table[0][6], "Médecine", "40")]
+
+
+def test_empty_cells_of_a_workbook_do_not_shift_the_others(tmp_path):
+    path = write_xlsx(tmp_path / "Data.xlsx", [(0, 0, 40, "", "area & <more>", "", "text")])
+    assert list(read_table(path, ("Domain", "area", "Abstract"))) == [("", "area & <more>", "text")]
+
+
+def workbook(path, sheet):
+    with zipfile.ZipFile(path, "w") as archive:
+        if sheet is not None:
+            archive.writestr("xl/worksheets/sheet1.xml", sheet)
+    return path.read_bytes()
+
+
+SPACE = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (bytes.fromhex("d0cf11e0a1b11ae1") + b"...", r"old \.xls format; save it as \.xlsx or \.csv"),
+        (b"PK\x03\x04 cut off", "cannot be read as a table"),
+        (None, "archive without a worksheet"),
+        ("<worksheet", "cannot be read as a table"),
+        (f'<worksheet {SPACE}><row><c r="A1" t="s"><v>9</v></c></row></worksheet>', "cannot be read as a table"),
+        (f'<worksheet {SPACE}><row><c r="ZZZZZZ1"><v>9</v></c></row></worksheet>', "cell reference 'ZZZZZZ1'"),
+        (b"Y,Domain\n1,2\n", r":1: there is no column 'area'; the header has y, domain"),
+        (b"", "there is no column 'Y'; the header has nothing"),
+        (b"Y,Domain,area,Abstract\n1,M\xe9decine,a,b\n", "cannot be read as a table.*UTF-8"),
+    ],
+)
+def test_what_is_no_table_is_refused(tmp_path, content, reason):
+    path = tmp_path / "Data.xlsx"
+    path.write_bytes(content if isinstance(content, bytes) else workbook(path, content))
+    with pytest.raises(InputError, match=reason):
+        list(read_table(path, ("Y", "Domain", "area", "Abstract")))
+
+
+def test_a_table_in_the_old_format_is_named_with_a_way_out(tmp_path):
+    release = write_release(tmp_path / "WOSmade", rows())
+    (tmp_path / "Meta-data").mkdir()
+    (tmp_path / "Meta-data" / "Data.xls").write_bytes(bytes.fromhex("d0cf11e0a1b11ae1"))
+    done = run_command("training/wos.py", "--release_dir", release, "--save_dir", tmp_path / "wos", check=False)
+    assert done.returncode == 2
+    assert "old .xls format" in done.stderr
+    assert "or give --meta_data none for numbers as labels" in done.stderr
+
+
+# By name, as train.py --dataset takes it.
+
+
+@pytest.fixture
+def homes(tmp_path, monkeypatch):
+    """Empty caches of this project and of paddlenlp."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("PPNLP_HOME", str(tmp_path / "paddlenlp"))
+    return tmp_path
+
+
+def test_without_the_internet_the_error_says_what_to_fetch_and_how_to_go_on(homes, monkeypatch):
+    with socket.socket() as closed:  # a port that refuses
+        closed.bind(("127.0.0.1", 0))
+        monkeypatch.setattr(named_datasets, "WOS_URL", f"http://127.0.0.1:{closed.getsockname()[1]}/wos.tar.gz")
+        with pytest.raises(EnvironmentFault) as caught:
+            dataset_folder("wos")
+    for part in (
+        "Connection refused",
+        "10.17632/9rw3vkcfy4.6",
+        "python training/wos.py --release_dir WebOfScience/WOS46985 --save_dir data/wos",
+        "--dataset_dir data/wos",
+    ):
+        assert part in str(caught.value)
+    assert list(homes.iterdir()) == []
+
+
+def test_an_unknown_name_is_refused(homes):
+    with pytest.raises(InputError, match="unknown --dataset 'wso'; known are wos"):
+        dataset_folder("wso")
+
+
+def test_a_dataset_that_is_kept_is_not_fetched_again(homes):
+    kept = homes / "cache" / "hierarchical-text-classifier" / "datasets" / "wos"
+    kept.mkdir(parents=True)
+    (kept / "label.txt").touch()
+    assert dataset_folder("wos") == kept
+
+
+def test_a_server_that_never_answers_is_given_up(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(OSError, match="timed out"):
+        download(f"http://127.0.0.1:{silent.getsockname()[1]}/wos.tar.gz", tmp_path / "wos.tar.gz", 0.2)
+    assert list(tmp_path.iterdir()) == []
+
+
+class Archive(http.server.BaseHTTPRequestHandler):
+    """Serves the server's `content`, and promises its `length`."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", str(self.server.length))
+        self.end_headers()
+        self.wfile.write(self.server.content)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def serve():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Archive)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    def url(content, length=None):
+        server.content, server.length = content, length or len(content)
+        return f"http://127.0.0.1:{server.server_address[1]}/wos.tar.gz"
+
+    yield url
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_download_that_ends_early_is_no_file(tmp_path, serve):
+    with pytest.raises(OSError, match="90 bytes early"):
+        download(serve(b"0123456789", length=100), tmp_path / "wos.tar.gz")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_paddlenlps_loader_gives_a_dataset_folder_that_is_kept(homes, monkeypatch, serve):
+    from paddlenlp.datasets import wos
+
+    assert named_datasets.WOS_URL == wos.WOS.URL
+    assert named_datasets.WOS_ARCHIVE.parts[1:] == (wos.WOS.__name__, "wos.tar.gz")
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for part, area in (("train", "Machine learning"), ("dev", "Cryptography"), ("test", "Data structures")):
+            content = f"Abstract of {part}.\tCS\t{area}\nAnother.\tMedical\tAsthma\n".encode()
+            member = tarfile.TarInfo(f"wos/{part}.tsv")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    monkeypatch.setattr(named_datasets, "WOS_URL", serve(packed.getvalue()))
+    monkeypatch.setattr(wos, "DATA_HOME", str(homes / "paddlenlp" / "datasets"))  # it reads PPNLP_HOME when imported
+    monkeypatch.setattr(wos.WOS, "MD5", hashlib.md5(packed.getvalue()).hexdigest())
+    folder = dataset_folder("wos")
+    labels = read_labels(folder / "label.txt")
+    assert len(labels) == 141
+    assert [labels.labels[place] for place in next(read_examples(folder / "dev.txt", labels)).labels] == [
+        "CS",
+        "CS##Cryptography",
+    ]
+    written = (folder / "train.txt").stat().st_mtime_ns
+    assert dataset_folder("wos") == folder
+    assert (folder / "train.txt").stat().st_mtime_ns == written
+
+
+def test_level_names_become_label_paths():
+    labels = LabelHierarchy(["CS", "CS##Machine learning", "Medical", "Medical##Asthma"])
+    bare = {"sentence": "a\u2028b", "level 1": ["CS"], "level 2": ["Machine learning"]}
+    full = {"sentence": "c", "level 1": ["CS", "Medical"], "level 2": ["CS##Machine learning", "Medical##Asthma"]}
+    first, second = wos_rows([bare, full], labels)
+    assert (first.text, sorted(first.labels)) == ("a b", ["CS", "CS##Machine learning"])
+    assert len(second.labels) == 4
+    with pytest.raises(InputError, match="row 1 of the wos dataset has the unknown label 'Asthma'"):
+        wos_rows([{"sentence": "d", "level 1": ["CS"], "level 2": ["Asthma"]}], labels)

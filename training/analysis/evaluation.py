@@ -1,0 +1,187 @@
+"""Measuring a classifier on labelled files, row by row in constant memory."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from pipeline.confused_pairs import ConfusedPairs
+from pipeline.dataset import LABEL_DELIMITER, Example, read_examples
+from pipeline.decoding import Decoded, sigmoid
+from pipeline.errors import ClassifierError, InputError
+from pipeline.hierarchy import LabelHierarchy
+from pipeline.metrics import Metrics
+from pipeline.score_metrics import ScoreMetrics
+from training.classifier import Classifier
+
+CHUNK_ROWS = 1024
+CHUNK_SCORES = 1 << 22
+CONFUSIONS = 100
+SHOWN_CASES = 500
+SHOWN_CHARACTERS = 2000
+SHOWN_PREDICTIONS = 50
+BAD_CASE_HEADER = ("Prediction", "Label", "Text")
+
+
+class LabelledFile(NamedTuple):
+    """A labelled file that was read once and found right."""
+
+    path: Path
+    rows: int
+
+
+def check_labelled_file(path: Path, hierarchy: LabelHierarchy) -> LabelledFile:
+    """Read a labelled file to its end: a fault in its last row shows before anything is computed.
+
+    Raises:
+        InputError: the file is missing or has no rows.
+        DatasetError: a row is wrong.
+    """
+    rows = sum(1 for _ in read_examples(path, hierarchy))
+    if not rows:
+        raise InputError(f"{path} has no rows; there is nothing to evaluate")
+    return LabelledFile(path, rows)
+
+
+def evaluate(classifier: Classifier, train: LabelledFile, dev: LabelledFile, bad_cases: IO[bytes]) -> dict[str, Any]:
+    """Compare a classifier's answers with the labels of two files.
+
+    Args:
+        classifier: the model.
+        train, dev: only the scores of single labels are measured on train, everything else on dev alone.
+        bad_cases: takes a header line and then a line per wrong row of dev: prediction, labels and text, with a tab
+            between them; label paths are joined by commas. A row without a prediction begins with the tab.
+
+    Returns:
+        Values that JSON can hold, scores in [0, 1]:
+
+        - train_rows, rows: of train and of dev.
+        - decoding: how label sets were made; see `pipeline.decoding.DecodingPolicy`.
+        - summary: averages of `pipeline.metrics.Metrics.result` and `pipeline.score_metrics.ScoreMetrics.summary`.
+        - levels: per level its number of labels, averages and accuracy.
+        - labels: per label path its level and threshold, and support, precision, recall and F1 on train and on dev.
+        - threshold_curve, calibration: see `pipeline.score_metrics.ScoreMetrics`.
+        - confusions: the most frequent pairs of `pipeline.confused_pairs.ConfusedPairs`.
+        - bad_cases: how many rows of dev are wrong, and the first of them, long texts cut.
+
+    Raises:
+        InputError: a file changed after it was checked.
+        ClassifierError: the model's scores are not finite.
+    """
+    hierarchy, decoder = classifier.hierarchy, classifier.decoder
+    train_metrics, metrics = Metrics(hierarchy), Metrics(hierarchy)
+    for chunk in _chunks(classifier, train):
+        train_metrics.update(chunk.actual, chunk.decoded.selected)
+    scores, confused = ScoreMetrics(len(hierarchy)), ConfusedPairs(hierarchy)
+    cases = BadCases(bad_cases)
+    for chunk in _chunks(classifier, dev):
+        metrics.update(chunk.actual, chunk.decoded.selected)
+        scores.update(chunk.actual, chunk.scores)
+        confused.update(chunk.actual, chunk.decoded.selected)
+        cases.update(chunk)
+    result = metrics.result()
+    levels = result.pop("levels")
+    return {
+        "train_rows": train_metrics.texts,
+        "rows": result.pop("texts"),
+        "decoding": decoder.policy.to_json(),
+        "summary": {**result, **scores.summary()},
+        "levels": [
+            {"level": int(level), "labels": int((hierarchy.levels == int(level)).sum()), **averages}
+            for level, averages in levels.items()
+        ],
+        "labels": _labels(classifier, train_metrics, metrics),
+        "threshold_curve": scores.threshold_curve(),
+        "calibration": scores.calibration(),
+        "confusions": [asdict(pair) for pair in confused.most_common(CONFUSIONS)],
+        "bad_cases": {"total": cases.total, "shown": cases.shown},
+    }
+
+
+def _labels(classifier: Classifier, train: Metrics, dev: Metrics) -> list[dict[str, Any]]:
+    hierarchy, thresholds = classifier.hierarchy, classifier.decoder.thresholds
+    return [
+        {"label": label, "level": int(level), "threshold": round(float(threshold), 6), "train": seen, "dev": held_out}
+        for label, level, threshold, seen, held_out in zip(
+            hierarchy.labels, hierarchy.levels, thresholds, train.per_label(), dev.per_label()
+        )
+    ]
+
+
+class _Chunk(NamedTuple):
+    """Some rows of a file and the classifier's answers; arrays are [rows, labels]."""
+
+    examples: list[Example]
+    actual: np.ndarray  # bool
+    scores: np.ndarray  # float32
+    decoded: Decoded
+
+
+def _chunks(classifier: Classifier, file: LabelledFile) -> Iterator[_Chunk]:
+    hierarchy = classifier.hierarchy
+    size = max(1, min(CHUNK_ROWS, CHUNK_SCORES // len(hierarchy)))
+    examples, done = read_examples(file.path, hierarchy), 0
+    with tqdm(total=file.rows, desc=file.path.name, leave=False, disable=not sys.stderr.isatty()) as bar:
+        while chunk := list(itertools.islice(examples, size)):
+            try:
+                logits = classifier.logits([example.text for example in chunk])
+                decoded = classifier.decoder.decode(logits)
+            except ClassifierError as error:
+                raise type(error)(f"{file.path}, rows {done + 1} to {done + len(chunk)}: {error}") from error
+            actual = hierarchy.matrix([example.labels for example in chunk])
+            yield _Chunk(chunk, actual, sigmoid(logits), decoded)
+            done += len(chunk)
+            bar.update(len(chunk))
+    if done != file.rows:
+        raise InputError(f"{file.path} had {file.rows} rows and then {done}; evaluate it while nothing writes to it")
+
+
+class BadCases:
+    """Writes the rows whose label set is wrong as they come, and keeps the first of them to show.
+
+    Args:
+        stream: where they are written; the header at once.
+
+    Attributes:
+        total: wrong rows.
+        shown: of the first SHOWN_CASES of them the text, at most SHOWN_CHARACTERS of it; labels in the hierarchy's
+            order; predictions with confidence, at most SHOWN_PREDICTIONS, most confident first.
+    """
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self.total = 0
+        self.shown: list[dict[str, Any]] = []
+        self._stream = stream
+        self._write(*BAD_CASE_HEADER)
+
+    def update(self, chunk: _Chunk) -> None:
+        """Add a chunk; its right rows are passed over."""
+        decoded = chunk.decoded
+        paths = decoded.hierarchy.labels
+        wrong = np.flatnonzero((chunk.actual ^ decoded.selected).any(axis=1))
+        for row in wrong:
+            predicted = (paths[position] for position in np.flatnonzero(decoded.selected[row]))
+            labels = (paths[position] for position in chunk.examples[row].labels)
+            self._write(LABEL_DELIMITER.join(predicted), LABEL_DELIMITER.join(labels), chunk.examples[row].text)
+        self.total += len(wrong)
+        shown = wrong[: SHOWN_CASES - len(self.shown)]
+        answers = Decoded(decoded.hierarchy, decoded.selected[shown], decoded.confidences[shown]).predictions()
+        for row, predictions in zip(shown, answers):
+            text = chunk.examples[row].text
+            self.shown.append(
+                {
+                    "text": text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 1]}…",
+                    "labels": [paths[position] for position in chunk.examples[row].labels],
+                    "predictions": [prediction._asdict() for prediction in predictions[:SHOWN_PREDICTIONS]],
+                }
+            )
+
+    def _write(self, *fields: str) -> None:
+        self._stream.write(("\t".join(fields) + "\n").encode())

@@ -1,0 +1,43 @@
+// Puts the page together, and again when its language changes.
+
+const SECTIONS = [
+  ["overview", overviewSection],
+  ["hierarchy", hierarchySection],
+  ["levels", levelsSection],
+  ["labels", labelsSection],
+  ["thresholds", thresholdsSection],
+  ["calibration", calibrationSection],
+  ["confusions", confusionsSection],
+  ["cases", casesSection],
+];
+
+function languageSwitch() {
+  const button = (code, name) =>
+    element("button", { type: "button", lang: code, "aria-pressed": String(language === code), click: () => speak(code) }, name);
+  return element("div", { class: "languages", role: "group", "aria-label": say("language") }, button("zh", "中文"), button("en", "English"));
+}
+
+function speak(code) {
+  language = code;
+  draw();
+  document.querySelector('.languages [aria-pressed="true"]').focus();
+}
+
+function draw() {
+  hideTooltip();
+  document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
+  const { title, rows, train_rows: train, labels, levels } = EVALUATION;
+  const links = SECTIONS.map(([id]) => element("li", {}, element("a", { href: `#${id}` }, say(id))));
+  const head = element(
+    "header",
+    { class: "page" },
+    element("div", {}, element("p", { class: "kind" }, say("report")), element("h1", { dir: "auto" }, title), element("p", { class: "hint" }, say("subtitle", rows, labels.length, levels.length, train))),
+    languageSwitch(),
+  );
+  const main = element("main", { id: "content" }, SECTIONS.map(([, build]) => build()));
+  const skip = element("a", { class: "skip", href: "#content" }, say("skip"));
+  const sections = element("nav", { class: "sections", "aria-label": say("sections") }, element("ul", {}, links));
+  document.getElementById("page").replaceChildren(skip, head, sections, main, tooltip);
+}
+
+draw();

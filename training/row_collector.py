@@ -1,0 +1,157 @@
+"""Rows on their way into a dataset folder: texts are cleaned, labels get their ancestors, repetitions are left out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.errors import DatasetError, InputError
+from pipeline.hierarchy import SEPARATOR, LabelHierarchy, ancestor_paths
+from pipeline.normalisation import MAX_TEXT_CHARACTERS, text_fault
+
+# What ends a line somewhere: for Python's splitlines(), for a browser, for a spreadsheet. And the tab.
+_BREAKS = re.compile("[\t\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]+")
+
+
+def single_line(text: str) -> str:
+    """`text` as a row of a dataset file can hold it: tabs and line breaks are spaces, and none is at the ends."""
+    return _BREAKS.sub(" ", text).strip().lstrip("\ufeff").strip()
+
+
+def surrogate_fault(text: str) -> str | None:
+    """What is wrong with a text that has no UTF-8, as JSON's escapes can make one; None for all others."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        return f"{text!r:.40} holds half of a surrogate pair at character {error.start + 1}; correct that character"
+    return None
+
+
+def closed(paths: Iterable[str]) -> list[str]:
+    """The paths and all their ancestors, sorted so that a parent stands right before its children."""
+    every = {label for path in paths for label in (path, *ancestor_paths(path))}
+    return sorted(every, key=lambda path: path.split(SEPARATOR))
+
+
+class Row(NamedTuple):
+    """A labelled text, where it was read, and the file that it has to go to, if any."""
+
+    text: str
+    labels: frozenset[str]
+    line: int
+    file: str | None
+
+
+@dataclass
+class CollectionReport:
+    """What happened to the rows on their way in."""
+
+    broken_lines: int = 0
+    empty: list[int] = field(default_factory=list)
+    repeated: int = 0
+    contradictions: list[tuple[Row, Row]] = field(default_factory=list)
+
+    def notes(self, source: Path | str) -> list[str]:
+        """A sentence for each thing that a user should know."""
+        notes = []
+        if self.broken_lines:
+            notes.append(f"{self.broken_lines} texts held tabs or line breaks, which became spaces")
+        if self.empty:
+            notes.append(
+                f"{len(self.empty)} rows without visible text were left out, the first in line {self.empty[0]}"
+            )
+        if self.repeated:
+            notes.append(f"{self.repeated} rows that repeat another in text and labels were left out")
+        if self.contradictions:
+            first, second = self.contradictions[0]
+            notes.append(
+                f"{len(self.contradictions)} rows repeat a text with other labels, and are kept; correct them. First, "
+                f"{source}:{second.line}: {second.text!r:.40} is {_listed(second.labels)}, "
+                f"and {_listed(first.labels)} in line {first.line}"
+            )
+        return notes
+
+
+def _listed(labels: Collection[str]) -> str:
+    return ",".join(closed(labels))
+
+
+class RowCollector:
+    """Takes rows in, cleans their texts, and leaves repetitions out.
+
+    Args:
+        source: the file that messages name.
+
+    Attributes:
+        rows: the labelled rows, in the order in which they came; label sets are shared among rows.
+        texts: the texts without labels, likewise.
+        report: what was cleaned and left out.
+    """
+
+    def __init__(self, source: Path | str) -> None:
+        self.source = source
+        self.rows: list[Row] = []
+        self.texts: dict[str, None] = {}
+        self.report = CollectionReport()
+        self._first: dict[str, Row] = {}
+        self._contradictory: dict[str, set[frozenset[str]]] = {}
+        self._label_sets: dict[frozenset[str], frozenset[str]] = {}
+
+    def add(self, line: int, text: str, labels: Iterable[str], file: str | None = None) -> None:
+        """Take a row in.
+
+        Args:
+            line: where it stands in the source.
+            text: as it stands there.
+            labels: label paths without fault; their ancestors are added. None at all makes it a text to predict.
+            file: the name of the labelled file that the row has to go to, if any.
+
+        Raises:
+            DatasetError: the text is too long, or cannot be written in UTF-8.
+        """
+        cleaned = single_line(text)
+        self.report.broken_lines += bool(_BREAKS.search(text.strip()))
+        fault = surrogate_fault(cleaned)
+        if fault is None and len(cleaned) > MAX_TEXT_CHARACTERS:
+            fault = text_fault(cleaned)
+        if fault:
+            raise DatasetError(self.source, line, fault)
+        if text_fault(cleaned):
+            self.report.empty.append(line)
+            return
+        paths = self._label_set(labels)
+        if paths:
+            self._add_labelled(Row(cleaned, paths, line, file))
+        else:
+            self.report.repeated += cleaned in self.texts
+            self.texts[cleaned] = None
+
+    def hierarchy(self) -> LabelHierarchy:
+        """All labels of all rows.
+
+        Raises:
+            InputError: no row has a label.
+        """
+        if not self.rows:
+            raise InputError(f"{self.source}: no row has a label; label some texts first")
+        return LabelHierarchy(closed(path for labels in self._label_sets.values() for path in labels))
+
+    def _label_set(self, labels: Iterable[str]) -> frozenset[str]:
+        given = frozenset(labels)
+        if given not in self._label_sets:
+            self._label_sets[given] = frozenset(closed(given))
+        return self._label_sets[given]
+
+    def _add_labelled(self, row: Row) -> None:
+        first = self._first.setdefault(row.text, row)
+        if first is not row:
+            known = self._contradictory.setdefault(row.text, {first.labels})
+            if row.labels in known:
+                self.report.repeated += 1
+                return
+            known.add(row.labels)
+            self.report.contradictions.append((first, row))
+        self.rows.append(row)
