@@ -1,28 +1,38 @@
-"""Cutting a stream of texts into lists of bounded size."""
+"""Cutting a stream into lists of bounded size."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from typing import Any, Callable, TypeVar
 
 from pipeline.errors import ClassifierError
 
+Item = TypeVar("Item", bound=Any)
+CHARACTERS_PER_CHUNK = 1 << 20
+"""Characters that are held at once where texts may be long."""
 
-def chunks(texts: Iterable[str], rows: int, characters: float = math.inf) -> Iterator[list[str]]:
-    """Lists of `rows` texts, or fewer where they have `characters` together before; the last may be shorter.
+
+def chunks(
+    items: Iterable[Item], rows: int, characters: float = math.inf, size: Callable[[Item], int] = len
+) -> Iterator[list[Item]]:
+    """Lists of `rows` items, or fewer where they have `characters` together before; the last may be shorter.
+
+    Args:
+        size: the characters of an item; texts are measured without being told how.
 
     Raises:
-        ClassifierError: `texts` raised it; the texts that came before have been yielded by then.
+        ClassifierError: `items` raised it; the items that came before have been yielded by then.
     """
-    chunk: list[str] = []
-    size = 0
+    chunk: list[Item] = []
+    total = 0
     try:
-        for text in texts:
-            chunk.append(text)
-            size += len(text)
-            if len(chunk) == rows or size >= characters:
+        for item in items:
+            chunk.append(item)
+            total += size(item)
+            if len(chunk) == rows or total >= characters:
                 yield chunk
-                chunk, size = [], 0
+                chunk, total = [], 0
     except ClassifierError:
         if chunk:
             yield chunk

@@ -14,7 +14,7 @@ All but `threshold` also make the confidences consistent, so that a parent is ne
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -144,6 +144,15 @@ class Decoder:
     ) -> None:
         self.hierarchy, self.policy = hierarchy, policy
         self.thresholds = check_thresholds(np.asarray(thresholds), len(hierarchy))
+
+    def changed(self, threshold: float | None = None, **policy: Any) -> Decoder:
+        """This decoder, but for one threshold for all labels and the named fields of `DecodingPolicy`.
+
+        None leaves what is. Raises InputError as the constructors do.
+        """
+        chosen = {name: value for name, value in policy.items() if value is not None}
+        thresholds = self.thresholds if threshold is None else threshold
+        return Decoder(self.hierarchy, thresholds, replace(self.policy, **chosen))
 
     def decode(self, logits: np.ndarray) -> Decoded:
         """Decode logits, float [batch, labels].

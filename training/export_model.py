@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.command import run
-from pipeline.decoding import POLICIES, Decoder, DecodingPolicy
 from pipeline.errors import InputError
-from training.checkpoint import Checkpoint, read_checkpoint
+from training.arguments import add_decoding_options, chosen_decoder
+from training.checkpoint import read_checkpoint
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -22,14 +22,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--output_path", default="./export", help="where the export is written (%(default)s)")
     add("--num_classes", type=int, help="number of labels, to check the checkpoint against")
     add("--model_name", help="accepted for older command lines; the checkpoint knows its model")
-    add("--policy", choices=POLICIES, help="how servers make label sets consistent (default: what training chose)")
-    add(
-        "--at_least_one",
-        action=argparse.BooleanOptionalAction,
-        help="answer every text with at least one label (default: what training chose)",
-    )
-    add("--top_k", type=int, help="answer with at most this many labels")
-    add("--threshold", type=float, help="score from which a label counts (default: what training chose)")
+    add_decoding_options(parser)
     return parser.parse_args(argv)
 
 
@@ -40,20 +33,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise InputError(
             f"--num_classes is {args.num_classes}; {args.params_path} has {len(checkpoint.hierarchy)} labels"
         )
-    decoder = chosen_decoder(args, checkpoint)
+    decoder = chosen_decoder(checkpoint.decoder(), args)
     # Importing paddle takes seconds: what was asked for is judged first.
     from training.export import export
 
     bundle = export(checkpoint, Path(args.output_path), decoder)
     print(f"exported bundle {bundle.identity} to {args.output_path}: {', '.join(bundle.files)}")
-
-
-def chosen_decoder(args: argparse.Namespace, checkpoint: Checkpoint) -> Decoder:
-    """The checkpoint's own decoder, but for what the command line says; raises InputError as `Decoder` does."""
-    trained = checkpoint.decoder()
-    at_least_one = trained.policy.at_least_one if args.at_least_one is None else args.at_least_one
-    policy = DecodingPolicy(args.policy or trained.policy.policy, at_least_one, args.top_k)
-    return Decoder(checkpoint.hierarchy, trained.thresholds if args.threshold is None else args.threshold, policy)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,8 @@ class TrainingOptions:
         thresholds: how they are chosen, one of `pipeline.threshold_tuning.MODES`.
         freeze_layers: how many of the lowest encoder layers stay as they are, and the embeddings with them; None
             trains everything.
+        average_weights: what is evaluated and kept is the exponential average of the parameters with this decay; 0
+            for the parameters themselves.
         token_dropout: share of a step's tokens that are replaced by [MASK]; in [0, 1).
         seed: of the batches' order.
 
@@ -49,6 +51,7 @@ class TrainingOptions:
     hierarchy_weight: float = 0.0
     thresholds: str = "fixed"
     freeze_layers: int | None = None
+    average_weights: float = 0.0
     token_dropout: float = 0.0
     seed: int = 3
 
@@ -65,5 +68,6 @@ class TrainingOptions:
             raise InputError(f"--early_stop_nums is {self.patience_epochs}; it must be at least 1")
         if not 0 <= self.seed < 1 << 32:
             raise InputError(f"--seed is {self.seed}; give 0 to {(1 << 32) - 1}")
-        if not 0 <= self.token_dropout < 1:
-            raise InputError(f"--token_dropout is {self.token_dropout}; it must be at least 0 and below 1")
+        for name in ("token_dropout", "average_weights"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(f"--{name} is {getattr(self, name)}; it must be at least 0 and below 1")

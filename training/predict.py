@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import dataclasses
 import itertools
 import os
 import sys
@@ -22,32 +21,32 @@ from typing import IO, Any, Callable
 
 from tqdm import tqdm
 
-from pipeline.chunks import chunks
+from pipeline.chunks import CHARACTERS_PER_CHUNK, chunks
 from pipeline.command import run
 from pipeline.dataset import DATA_FILE, LABEL_FILE
-from pipeline.decoding import POLICIES, Decoder, DecodingPolicy, check_thresholds
 from pipeline.errors import ClassifierError, InputError
 from pipeline.output import FORMATS
-from training.classifier import Classifier, check_labels, load_classifier
+from training.arguments import (
+    DECODING_OPTIONS,
+    add_decoding_options,
+    add_model_options,
+    check_decoding_options,
+    chosen_classifier,
+    chosen_decoder,
+)
+from training.classifier import Classifier, check_labels
 from training.model_names import PRETRAINED, SCRATCH
-from training.options import DEVICES
 from training.predictions_file import InputLines, PredictionsFile, check_output
 
 ROWS_PER_CHUNK = 1024
-CHARACTERS_PER_CHUNK = 1 << 20
 STANDARD_INPUT = "-"
-
-DECODING_OPTIONS = ("threshold", "top_k", "policy", "at_least_one")
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--device", choices=DEVICES, default="gpu", help="what to compute on; a bundle needs cpu (%(default)s)")
+    add_model_options(parser)
     add("--dataset_dir", required=True, help="folder with data.txt and label.txt")
-    add("--params_path", default="./checkpoint/", help="a checkpoint, its parameter file, or a bundle (%(default)s)")
-    add("--max_seq_length", type=int, default=128, help="tokens per text, as in training (%(default)s)")
-    add("--batch_size", type=int, default=32, help="texts of full length that are computed at once (%(default)s)")
     add("--data_file", default=DATA_FILE, help="texts in --dataset_dir, or - for standard input (%(default)s)")
     add("--label_file", default=LABEL_FILE, help="held against the model's labels; may be absent (%(default)s)")
     add("--model_name", help="not needed, the checkpoint knows it; refused where it names another encoder")
@@ -56,14 +55,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add(
         "--resume", action="store_true", help="go on with the interrupted run that wrote --output_file, if there is one"
     )
-    add("--threshold", type=float, help="score from which a label counts, for all labels (the model's own)")
-    add("--top_k", type=int, help="at most this many labels per text (the model's own)")
-    add("--policy", choices=POLICIES, help="how label sets are made consistent (the model's own)")
-    add(
-        "--at_least_one",
-        action=argparse.BooleanOptionalAction,
-        help="answer every text with at least one label (the model's own)",
-    )
+    add_decoding_options(parser)
     args = parser.parse_args(argv)
     if args.resume and not args.output_file:
         parser.error("--resume goes on with a file; give its --output_file")
@@ -72,25 +64,18 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
-    _check_decoding(args)
+    check_decoding_options(args)
     output = Path(args.output_file) if args.output_file else None
     with _open_data(args) as stream:
         if output and not _anything_to_do(output, stream, args.resume):
             print(f"{output} is complete; leave out --resume to predict anew", file=sys.stderr)
             return
-        classifier = load_classifier(args.params_path, args.device, args.max_seq_length, args.batch_size)
+        classifier = chosen_classifier(args)
         _check_model(classifier, args)
         started = time.monotonic()
         rows = _predict(classifier, stream, output, args)
     seconds = time.monotonic() - started
     print(f"{rows} texts in {seconds:.1f} s, {rows / max(seconds, 1e-9):.0f} a second", file=sys.stderr)
-
-
-def _check_decoding(args: argparse.Namespace) -> None:
-    """Raise InputError for options that no model can be decoded with."""
-    DecodingPolicy(top_k=args.top_k)
-    if args.threshold is not None:
-        check_thresholds(args.threshold, 1)
 
 
 def _open_data(args: argparse.Namespace) -> contextlib.AbstractContextManager[IO[bytes]]:
@@ -127,17 +112,9 @@ def _check_model(classifier: Classifier, args: argparse.Namespace) -> None:
         )
 
 
-def _decoder(classifier: Classifier, args: argparse.Namespace) -> Decoder:
-    """The model's own decoder, but for what the command line says."""
-    own = classifier.decoder
-    chosen = {name: getattr(args, name) for name in ("policy", "top_k", "at_least_one")}
-    policy = dataclasses.replace(own.policy, **{name: value for name, value in chosen.items() if value is not None})
-    return Decoder(classifier.hierarchy, own.thresholds if args.threshold is None else args.threshold, policy)
-
-
 def _predict(classifier: Classifier, stream: IO[bytes], output: Path | None, args: argparse.Namespace) -> int:
     """Answer what `stream` holds; returns the number of texts that this run has answered."""
-    decoder, show = _decoder(classifier, args), FORMATS[args.format]
+    decoder, show = chosen_decoder(classifier.decoder, args), FORMATS[args.format]
     lines = InputLines(stream, str(stream.name))
     texts = lines.texts()
     write: Callable[[bytes, InputLines], None] = _write_standard_output

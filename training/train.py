@@ -57,6 +57,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help="0.5 and the policy `ancestors`; or one threshold and a policy tuned on dev; or a threshold per label",
     )
     add("--freeze_layers", type=int, help="keep the embeddings and so many of the lowest encoder layers as they are")
+    add("--average_weights", type=float, default=0.0, help="decay of a running average of the weights; 0 for none")
     add("--token_dropout", type=float, default=0.0, help="share of the tokens that each training step hides")
     add("--unlabelled_file", default=DATA_FILE, help="texts in --dataset_dir that scratch models learn words from")
     add("--normalisation", choices=tuple(NORMALISATIONS), default="half_width", help="applied to every text")
@@ -95,6 +96,7 @@ def training_options(args: argparse.Namespace) -> TrainingOptions:
         hierarchy_weight=args.hierarchy_weight,
         thresholds=args.thresholds,
         freeze_layers=args.freeze_layers,
+        average_weights=args.average_weights,
         token_dropout=args.token_dropout,
         seed=args.seed,
     )

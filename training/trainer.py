@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sys
 import time
@@ -21,6 +22,7 @@ from pipeline.hierarchy import LabelHierarchy
 from pipeline.metrics import Metrics
 from pipeline.threshold_tuning import tune
 from pipeline.tokenisation import Tokeniser
+from training.averaging import WeightAverage
 from training.cpu_gradients import use_cpu_gradients
 from training.curves import Curves
 from training.distributed import ProcessGroup
@@ -93,6 +95,7 @@ class Trainer:
         )
         self._optimizer = self._create_optimizer()
         self._shared_model = group.share(model)
+        self._average = WeightAverage(model, options.average_weights) if options.average_weights else None
         self.progress = Progress()
         self._curves: Curves | None = None
 
@@ -113,7 +116,8 @@ class Trainer:
 
     def resume(self) -> None:
         """Go on where the run was when it last wrote its state; raises as `training.training_state.read_state`."""
-        self.progress = read_state(self.files.state, self.files.identity, self.model, self._optimizer)
+        files = self.files
+        self.progress = read_state(files.state, files.identity, self.model, self._optimizer, self._average)
         self._schedule.step(self.progress.step)
 
     def run(self) -> dict[str, Any]:
@@ -129,7 +133,9 @@ class Trainer:
             started = time.monotonic()
             epoch = progress.step // self.steps_per_epoch + 1
             self._run_epoch(epoch)
-            self._end_epoch(epoch, started)
+            with self._average.applied() if self._average else contextlib.nullcontext():
+                self._end_epoch(epoch, started)
+            self._write_state()
         if self._out_of_patience() and self.group.leads:
             print(f"no better result in {progress.epochs_without_gain} epochs: stopped early")
         if self._curves:
@@ -161,7 +167,6 @@ class Trainer:
             self.on_better(scores, decoder)
         assert self._curves is not None
         self._curves.draw(progress.history)
-        self._write_state()
 
     def evaluate(self) -> tuple[dict[str, Any], Decoder]:
         """Scores on dev (see `pipeline.metrics.Metrics.result`) and the decoder that gave them.
@@ -213,6 +218,8 @@ class Trainer:
         self._optimizer.step()
         self._schedule.step()
         self._optimizer.clear_grad()
+        if self._average:
+            self._average.update()
         self.progress.step += 1
         self.progress.loss_sum += float(loss)
         return float(loss)
@@ -241,7 +248,8 @@ class Trainer:
 
     def _write_state(self) -> None:
         if self.group.leads:
-            write_state(self.files.state, self.files.identity, self.progress, self.model, self._optimizer)
+            files = self.files
+            write_state(files.state, files.identity, self.progress, self.model, self._optimizer, self._average)
 
     def _log_step(self, epoch: int, step: int, loss: float, speed: float) -> None:
         done = self.progress.step

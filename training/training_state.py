@@ -20,6 +20,7 @@ import paddle
 from pipeline.atomic import atomic_folder
 from pipeline.checksums import read_checksums, verify_file, write_all_checksums
 from pipeline.errors import BundleError, InputError
+from training.averaging import WeightAverage
 
 TENSORS_FILE = "tensors.npz"
 PROGRESS_FILE = "progress.json"
@@ -50,7 +51,12 @@ def state_path(save_dir: Path | str) -> Path:
 
 
 def write_state(
-    path: Path, identity: dict[str, Any], progress: Progress, model: paddle.nn.Layer, optimizer: Any
+    path: Path,
+    identity: dict[str, Any],
+    progress: Progress,
+    model: paddle.nn.Layer,
+    optimizer: Any,
+    average: WeightAverage | None,
 ) -> None:
     """Write the state whole or not at all; one that is there already is replaced in a single step.
 
@@ -64,6 +70,8 @@ def write_state(
         for key, tensor in kept.items():
             if key.startswith(prefix):
                 tensors[f"optimizer/{name}/{key[len(prefix) :]}"] = tensor.numpy()
+    if average:
+        tensors |= {f"average/{name}": values for name, values in average.tensors().items()}
     with atomic_folder(path) as folder:
         np.savez(folder / TENSORS_FILE, **tensors)
         text = json.dumps({"identity": identity, "progress": asdict(progress)}, ensure_ascii=False)
@@ -71,8 +79,10 @@ def write_state(
         write_all_checksums(folder)
 
 
-def read_state(path: Path, identity: dict[str, Any], model: paddle.nn.Layer, optimizer: Any) -> Progress:
-    """Put `model` and `optimizer` into the state that `path` holds.
+def read_state(
+    path: Path, identity: dict[str, Any], model: paddle.nn.Layer, optimizer: Any, average: WeightAverage | None
+) -> Progress:
+    """Put `model`, `optimizer` and `average` into the state that `path` holds.
 
     Raises:
         InputError: there is no state, or it is of another run than `identity`.
@@ -103,4 +113,6 @@ def read_state(path: Path, identity: dict[str, Any], model: paddle.nn.Layer, opt
                 if key.startswith(prefix):
                     kept[f"{parameter.name}_{key[len(prefix) :]}"] = paddle.to_tensor(tensors[key])
         optimizer.set_state_dict(kept)
+        if average:
+            average.restore(lambda name: tensors[f"average/{name}"], progress.step)
     return progress

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from pipeline.chunks import CHARACTERS_PER_CHUNK
 from pipeline.dataset import read_examples, read_labels
 from pipeline.decoding import Decoder, DecodingPolicy
 from pipeline.errors import ClassifierError, DatasetError, EnvironmentFault, InputError
@@ -45,7 +46,7 @@ def folder(tmp_path, monkeypatch):
         "生二\t人生,人生##死亡\n无二\t灾害,灾害##死亡\n半二\t人生,人生##死亡\n灾，二\t人生,人生##死亡\n"
     )
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(command, "load_classifier", lambda *_: classifier())
+    monkeypatch.setattr(command, "chosen_classifier", lambda *_: classifier())
     return tmp_path
 
 
@@ -145,7 +146,7 @@ def test_the_evaluation_holds_what_a_page_needs(folder):
 
 
 def test_an_inconsistent_model_shows(folder, monkeypatch):
-    monkeypatch.setattr(command, "load_classifier", lambda *_: classifier("threshold"))
+    monkeypatch.setattr(command, "chosen_classifier", lambda *_: classifier("threshold"))
     (folder / "data" / "dev.txt").write_text("孤\t人生,人生##死亡\n")
     summary = evaluation()["summary"]
     assert summary["micro_f1"] == pytest.approx(2 / 3)
@@ -166,11 +167,12 @@ def test_rows_are_read_in_bounded_chunks(folder, monkeypatch):
         asked.append(len(texts))
         return np.full((len(texts), 4), -9, np.float32)
 
-    monkeypatch.setattr(command, "load_classifier", lambda *_: Classifier(Decoder(LABELS), logits))
+    monkeypatch.setattr(command, "chosen_classifier", lambda *_: Classifier(Decoder(LABELS), logits))
     text = "长" * (SHOWN_CHARACTERS + 1)
     (folder / "data" / "dev.txt").write_text(f"{text}\t人生\n" * 2500)
     cases = evaluation()["bad_cases"]
-    assert asked[-3:] == [1024, 1024, 452]
+    by_characters = CHARACTERS_PER_CHUNK // len(text) + 1
+    assert asked[-5:] == [by_characters] * 4 + [2500 - 4 * by_characters]
     assert (cases["total"], len(cases["shown"])) == (2500, SHOWN_CASES)
     assert len(cases["shown"][0]["text"]) == SHOWN_CHARACTERS
     wrong = (folder / "bad_case.txt").read_text().splitlines()
@@ -243,7 +245,7 @@ def test_a_file_that_changes_meanwhile_is_noticed(folder, monkeypatch):
             stream.write("生\t人生\n")
         return classifier()
 
-    monkeypatch.setattr(command, "load_classifier", load)
+    monkeypatch.setattr(command, "chosen_classifier", load)
     with pytest.raises(InputError, match=r"data/dev\.txt had 4 rows and then 5"):
         evaluate()
     assert {path.name for path in folder.iterdir()} == {"data"}

@@ -46,7 +46,7 @@ def stand_in(monkeypatch):
 
 def use_stand_in(patch, identity="model"):
     classifier = Classifier(Decoder(LABELS), arbitrary_logits, "scratch-tiny", identity)
-    patch.setattr(predict, "load_classifier", lambda *arguments: classifier)
+    patch.setattr(predict, "chosen_classifier", lambda *arguments: classifier)
     patch.setattr(predict, "ROWS_PER_CHUNK", 3)
 
 
@@ -348,7 +348,7 @@ def test_resume_needs_a_file(folder, capsys):
 
 def test_logits_that_are_not_finite_are_placed(folder, stand_in, monkeypatch):
     broken = Classifier(Decoder(LABELS), lambda texts: np.full((len(texts), 3), np.nan, "f4"))
-    monkeypatch.setattr(predict, "load_classifier", lambda *arguments: broken)
+    monkeypatch.setattr(predict, "chosen_classifier", lambda *arguments: broken)
     with pytest.raises(ClassifierError, match=r"data.txt, lines 1 to 3: row 0: the model's logits are not finite"):
         answers(folder)
 

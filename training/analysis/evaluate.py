@@ -17,28 +17,28 @@ from typing import Any, Callable
 from pipeline.atomic import atomic_writer
 from pipeline.command import run
 from pipeline.dataset import DEV_FILE, LABEL_FILE, TRAIN_FILE, read_labels
-from pipeline.decoding import Decoder, check_thresholds
 from pipeline.errors import InputError
 from training.analysis.evaluation import check_labelled_file, evaluate
-from training.classifier import check_labels, load_classifier
-from training.options import DEVICES
+from training.arguments import (
+    add_decoding_options,
+    add_model_options,
+    check_decoding_options,
+    chosen_classifier,
+    chosen_decoder,
+)
+from training.classifier import check_labels
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=(__doc__ or "").split("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     add = parser.add_argument
-    add("--device", choices=DEVICES, default="gpu", help="what to compute on")
+    add_model_options(parser)
     add("--dataset_dir", required=True, help="folder with train.txt, dev.txt and label.txt")
-    add("--params_path", default="./checkpoint/", help="the model: a checkpoint, or a bundle (with --device cpu)")
-    add("--max_seq_length", type=int, default=128, help="tokens per text, the rest is cut off")
-    add("--batch_size", type=int, default=32, help="texts of that length that are computed at once")
-    add("--bad_case_path", default="./bad_case.txt", help="where the wrong rows are written")
-    add("--train_file", default=TRAIN_FILE, help="training rows in --dataset_dir")
-    add("--dev_file", default=DEV_FILE, help="rows in --dataset_dir that the model did not learn from")
-    add("--label_file", default=LABEL_FILE, help="label paths in --dataset_dir")
-    add("--threshold", type=float, help="score from which a label counts, in place of the model's own thresholds")
+    add("--bad_case_path", default="./bad_case.txt", help="where the wrong rows are written (%(default)s)")
+    add("--train_file", default=TRAIN_FILE, help="training rows in --dataset_dir (%(default)s)")
+    add("--dev_file", default=DEV_FILE, help="rows in --dataset_dir that the model did not learn from (%(default)s)")
+    add("--label_file", default=LABEL_FILE, help="label paths in --dataset_dir (%(default)s)")
+    add_decoding_options(parser)
     add("--report", metavar="FILE", help="write a page to look at: one HTML file")
     add("--json", metavar="FILE", help="write every figure as JSON")
     return parser.parse_args(argv)
@@ -48,8 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     folder = Path(args.dataset_dir)
     label_path, train_path, dev_path = (folder / name for name in (args.label_file, args.train_file, args.dev_file))
-    if args.threshold is not None:
-        check_thresholds(args.threshold, 1)
+    check_decoding_options(args)
     outputs = {"--bad_case_path": args.bad_case_path, "--report": args.report, "--json": args.json}
     check_outputs(outputs, (label_path, train_path, dev_path))
     writers: dict[str, Callable[[Path, dict[str, Any]], None]] = {}
@@ -61,11 +60,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         writers[args.report] = write_report
     listed = read_labels(label_path)
     train, dev = (check_labelled_file(path, listed) for path in (train_path, dev_path))
-    classifier = load_classifier(args.params_path, args.device, args.max_seq_length, args.batch_size)
+    classifier = chosen_classifier(args)
     check_labels(label_path, classifier.hierarchy)
-    if args.threshold is not None:
-        decoder = Decoder(classifier.hierarchy, args.threshold, classifier.decoder.policy)
-        classifier = replace(classifier, decoder=decoder)
+    classifier = replace(classifier, decoder=chosen_decoder(classifier.decoder, args))
     with atomic_writer(args.bad_case_path) as bad_cases:
         evaluation = evaluate(classifier, train, dev, bad_cases)
     evaluation = {"title": f"{args.params_path} on {dev_path}", **evaluation}

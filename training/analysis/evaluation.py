@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -12,6 +11,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from pipeline.chunks import CHARACTERS_PER_CHUNK, chunks
 from pipeline.confused_pairs import ConfusedPairs
 from pipeline.dataset import LABEL_DELIMITER, Example, read_examples
 from pipeline.decoding import Decoded, sigmoid
@@ -128,8 +128,9 @@ def _chunks(classifier: Classifier, file: LabelledFile) -> Iterator[_Chunk]:
     hierarchy = classifier.hierarchy
     size = max(1, min(CHUNK_ROWS, CHUNK_SCORES // len(hierarchy)))
     examples, done = read_examples(file.path, hierarchy), 0
+    parts = chunks(examples, size, CHARACTERS_PER_CHUNK, lambda example: len(example.text))
     with tqdm(total=file.rows, desc=file.path.name, leave=False, disable=not sys.stderr.isatty()) as bar:
-        while chunk := list(itertools.islice(examples, size)):
+        for chunk in parts:
             try:
                 logits = classifier.logits([example.text for example in chunk])
                 decoded = classifier.decoder.decode(logits)

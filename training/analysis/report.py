@@ -15,19 +15,23 @@ from pipeline.atomic import atomic_writer
 from pipeline.hierarchy import SEPARATOR
 
 _PARTS = Path(__file__).parent / "report_page"
-_STYLES = ("theme.css", "parts.css", "page.css", "tables.css", "pictures.css", "cases.css", "narrow.css")
+_STYLES = ("theme.css", "parts.css", "page.css", "tables.css", "hierarchy.css", "charts.css", "cases.css", "narrow.css")
 # One script in the end: each file may use what the others define, and the last one draws the page.
 _SCRIPTS = (
     "dom.js",
     "messages.js",
     "overview.js",
+    "levels.js",
     "tree.js",
+    "slices.js",
     "sunburst.js",
     "hierarchy.js",
     "labels.js",
     "charts.js",
+    "thresholds.js",
     "calibration.js",
     "cases.js",
+    "confusions.js",
     "page.js",
 )
 # What would end the script element or the line, or cannot be written as UTF-8.

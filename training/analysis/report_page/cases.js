@@ -1,33 +1,8 @@
-// The most confused pairs of labels, and the rows with a wrong label set.
+// The rows with a wrong label set, to be searched.
 
 const caseState = { query: "", kind: "every", pair: null };
 
 let showPair = () => {};
-
-function confusionsSection() {
-  const pairs = EVALUATION.confusions;
-  if (!pairs.length) return section("confusions", null, nothing(say("noConfusions")));
-  const most = Math.max(...pairs.map((pair) => pair.count));
-  const list = element("ol", { class: "confusions" });
-  const growing = growingList(list, pairs, 12, (pair) =>
-    element(
-      "li",
-      {},
-      element(
-        "button",
-        { type: "button", click: () => showPair(pair) },
-        element("span", { class: "pair" }, tagged("missed", pair.missed), element("span", { class: "hint" }, say("insteadOf")), tagged("wrong", pair.predicted)),
-        element(
-          "span",
-          { class: "meter" },
-          element("span", { class: "bar plain", "aria-hidden": "true" }, element("span", { style: { width: `${(100 * pair.count) / most}%` } })),
-          element("span", { class: "number", title: say("times") }, count(pair.count)),
-        ),
-      ),
-    ),
-  );
-  return section("confusions", say("confusionsHint"), list, growing);
-}
 
 const SIGNS = { correct: "✓", missed: "−", wrong: "+" };
 
@@ -46,69 +21,80 @@ function tagged(kind, path, confidence = null, words = []) {
 function prepared(row) {
   const predicted = new Map(row.predictions.map(({ label, confidence }) => [label, confidence]));
   const actual = new Set(row.labels);
+  const paths = [...row.labels, ...predicted.keys()];
   return {
     text: row.text,
     correct: row.labels.filter((label) => predicted.has(label)).map((label) => [label, predicted.get(label)]),
     missed: row.labels.filter((label) => !predicted.has(label)).map((label) => [label, null]),
-    wrong: row.predictions.filter(({ label }) => !actual.has(label)).map(({ label, confidence }) => [label, confidence]),
-    searched: [row.text, ...row.labels, ...predicted.keys()].join("\n").toLowerCase(),
+    wrong: [...predicted].filter(([label]) => !actual.has(label)),
+    searched: [row.text, ...paths, ...paths.map(readable)].join("\n").toLowerCase(),
   };
+}
+
+function holdsPair(row, { missed, predicted }) {
+  return row.missed.some(([label]) => label === missed) && row.wrong.some(([label]) => label === predicted);
+}
+
+class CaseList {
+  constructor(rows) {
+    this.rows = rows.map(prepared);
+    this.list = element("ol", { class: "cases" });
+    this.status = element("p", { class: "hint status", role: "status" });
+    this.growing = element("div");
+    this.pair = element("div");
+    this.refresh();
+  }
+
+  parts() {
+    const search = searchBox(say("searchCasesExample"), caseState.query, (query) => this.change({ query }));
+    const kinds = [
+      ["every", say("everyCase")],
+      ["missed", say("missedCases")],
+      ["wrong", say("wrongCases")],
+    ];
+    const kind = choice(kinds, caseState.kind, (chosen) => this.change({ kind: chosen }));
+    const fields = [field(say("searchCases"), search), field(say("caseKind"), kind)];
+    return [element("div", { class: "controls" }, fields), this.pair, this.status, this.list, this.growing];
+  }
+
+  change(state) {
+    Object.assign(caseState, state);
+    this.refresh();
+  }
+
+  refresh() {
+    const { query, kind, pair } = caseState;
+    const words = wordsOf(query);
+    const fits = (row) =>
+      (kind === "every" || row[kind].length > 0) &&
+      (!pair || holdsPair(row, pair)) &&
+      words.every((word) => row.searched.includes(word));
+    const entries = this.rows.filter(fits);
+    this.status.replaceChildren(say("casesMatching", entries.length, this.rows.length));
+    this.pair.replaceChildren(...(pair ? [this.pairFilter(pair)] : []));
+    this.list.replaceChildren();
+    if (!entries.length) this.list.append(element("li", {}, nothing(say("noneMatch"))));
+    this.growing.replaceChildren(growingList(this.list, entries, 10, (row) => caseEntry(row, words)));
+  }
+
+  pairFilter({ missed, predicted }) {
+    const remove = () => this.change({ pair: null });
+    return element(
+      "button",
+      { type: "button", class: "filter", title: say("removeFilter"), click: remove },
+      say("onlyPair", readable(missed), readable(predicted)),
+      element("span", { class: "arrow", "aria-hidden": "true" }, "✕"),
+    );
+  }
 }
 
 function casesSection() {
   const { shown, total } = EVALUATION.bad_cases;
   if (!total) return section("cases", null, nothing(EVALUATION.rows ? say("noCases") : say("noRows")));
-  const rows = shown.map(prepared);
-  const list = element("ol", { class: "cases" });
-  const status = element("p", { class: "hint status", role: "status" });
-  const growing = element("div");
-  const filter = element("div");
-
-  function refresh() {
-    const words = wordsOf(caseState.query);
-    const { kind, pair } = caseState;
-    const entries = rows.filter(
-      (row) =>
-        (kind === "every" || row[kind].length) &&
-        (!pair || (row.missed.some(([label]) => label === pair.missed) && row.wrong.some(([label]) => label === pair.predicted))) &&
-        words.every((word) => row.searched.includes(word)),
-    );
-    status.replaceChildren(say("casesMatching", entries.length, rows.length));
-    filter.replaceChildren(...(pair ? [pairFilter(pair)] : []));
-    list.replaceChildren();
-    if (!entries.length) list.append(element("li", {}, nothing(say("noneMatch"))));
-    growing.replaceChildren(growingList(list, entries, 10, (row) => caseEntry(row, words)));
-  }
-
-  function pairFilter(pair) {
-    const name = say("onlyPair", readable(pair.missed), readable(pair.predicted));
-    const remove = () => {
-      caseState.pair = null;
-      refresh();
-    };
-    return element("button", { type: "button", class: "filter", title: say("removeFilter"), click: remove }, name, element("span", { class: "arrow", "aria-hidden": "true" }, "✕"));
-  }
-
-  const kinds = [["every", say("everyCase")], ["missed", say("missedCases")], ["wrong", say("wrongCases")]];
-  const kindChanged = (kind) => {
-    caseState.kind = kind;
-    refresh();
-  };
-  const queryChanged = (query) => {
-    caseState.query = query;
-    refresh();
-  };
-  const controls = element(
-    "div",
-    { class: "controls" },
-    field(say("searchCases"), searchBox(say("searchCasesExample"), caseState.query, queryChanged)),
-    field(say("caseKind"), choice(kinds, caseState.kind, kindChanged)),
-  );
-  const built = section("cases", say("casesHint", shown.length, total), controls, filter, status, list, growing);
-  refresh();
+  const cases = new CaseList(shown);
+  const built = section("cases", say("casesHint", shown.length, total), ...cases.parts());
   showPair = (pair) => {
-    caseState.pair = pair;
-    refresh();
+    cases.change({ pair });
     built.scrollIntoView({ block: "start" });
   };
   return built;
@@ -121,7 +107,11 @@ function caseEntry(row, words) {
   const whole = () => text.replaceChildren(...marked(row.text, words));
   if (row.text.length > LONG_TEXT) {
     const cut = [...row.text.slice(0, LONG_TEXT)].slice(0, -1).join("");
-    text.append(...marked(cut, words), "… ", element("button", { type: "button", class: "link", click: whole }, say("wholeText")));
+    text.append(
+      ...marked(cut, words),
+      "… ",
+      element("button", { type: "button", class: "link", click: whole }, say("wholeText")),
+    );
   } else if (row.text.trim()) whole();
   else text.append(element("em", {}, say("emptyText")));
   const kinds = ["correct", "missed", "wrong"].filter((kind) => row[kind].length);
@@ -134,7 +124,11 @@ function caseEntry(row, words) {
       {},
       kinds.map((kind) => [
         element("dt", { class: kind }, say(kind)),
-        element("dd", {}, row[kind].map(([label, confidence]) => tagged(kind, label, confidence, words))),
+        element(
+          "dd",
+          {},
+          row[kind].map(([label, confidence]) => tagged(kind, label, confidence, words)),
+        ),
       ]),
     ),
   );

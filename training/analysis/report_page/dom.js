@@ -6,7 +6,8 @@ function fill(node, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (value === null || value === undefined || value === false) continue;
     if (typeof value === "function") node.addEventListener(name, value);
-    else if (name === "style") for (const [property, set] of Object.entries(value)) node.style.setProperty(property, set);
+    else if (name === "style")
+      for (const [property, set] of Object.entries(value)) node.style.setProperty(property, set);
     else node.setAttribute(name, value === true ? "" : value);
   }
   node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
@@ -20,6 +21,20 @@ function element(name, attributes = {}, ...children) {
 function shape(name, attributes = {}, ...children) {
   return fill(document.createElementNS(SVG_NAMESPACE, name), attributes, children);
 }
+
+const SCOPES = { columnheader: "col", rowheader: "row" };
+
+// Parts of a table with their roles spelt out: narrow screens lay it out anew, which would take them away.
+const tablePart =
+  (name, role) =>
+  (attributes, ...children) =>
+    element(name, { role, scope: SCOPES[role], ...attributes }, ...children);
+const tableHead = tablePart("thead", "rowgroup");
+const tableBody = tablePart("tbody", "rowgroup");
+const tableRow = tablePart("tr", "row");
+const tableCell = tablePart("td", "cell");
+const columnHead = tablePart("th", "columnheader");
+const rowHead = tablePart("th", "rowheader");
 
 function percent(score, digits = 1) {
   return typeof score === "number" ? (100 * score).toFixed(digits) : "–";
@@ -56,6 +71,16 @@ function f1Of(label) {
   return label.dev.support > 0 ? label.dev.f1 : null;
 }
 
+// A bar of a score, coloured by its range unless told otherwise; and the same with its figure beside it.
+function bar(score, tone = `f1-${score === null ? RANGES.length : rangeOf(score)}`) {
+  const filled = element("span", { style: { width: `${100 * (score || 0)}%` } });
+  return element("span", { class: `bar ${tone}`, "aria-hidden": "true" }, filled);
+}
+
+function meter(score, tone) {
+  return element("span", { class: "meter" }, bar(score, tone), element("span", { class: "number" }, percent(score)));
+}
+
 function segments(path) {
   return path.split(EVALUATION.separator);
 }
@@ -68,9 +93,17 @@ function readable(path) {
 function pathElement(path, words = []) {
   const parts = segments(path);
   const last = parts.pop();
-  const above = parts.map((part) => [element("bdi", {}, ...marked(part, words)), element("span", { class: "then" }, " › ")]);
+  const above = parts.map((part) => [
+    element("bdi", {}, ...marked(part, words)),
+    element("span", { class: "then" }, " › "),
+  ]);
   const leaf = element("bdi", { class: "leaf" }, ...marked(last, words));
-  return element("span", { class: "path", title: readable(path) }, parts.length ? element("span", { class: "above" }, above) : null, leaf);
+  return element(
+    "span",
+    { class: "path", title: readable(path) },
+    parts.length ? element("span", { class: "above" }, above) : null,
+    leaf,
+  );
 }
 
 // `text` as nodes in which the given lower-case words are marked.
@@ -100,7 +133,11 @@ function marked(text, words) {
 
 // Short texts that stay whole where a line ends.
 function pieces(...texts) {
-  return element("span", { class: "pieces" }, texts.map((text) => element("span", {}, text)));
+  return element(
+    "span",
+    { class: "pieces" },
+    texts.map((text) => element("span", {}, text)),
+  );
 }
 
 function wordsOf(query) {
@@ -138,7 +175,14 @@ function searchBox(placeholder, value, report) {
     clearTimeout(waiting);
     waiting = setTimeout(() => report(box.value), 120);
   };
-  const box = element("input", { type: "search", placeholder, value, autocomplete: "off", spellcheck: "false", input: later });
+  const box = element("input", {
+    type: "search",
+    placeholder,
+    value,
+    autocomplete: "off",
+    spellcheck: "false",
+    input: later,
+  });
   return box;
 }
 

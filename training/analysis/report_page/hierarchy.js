@@ -28,9 +28,13 @@ function hierarchySection() {
     const way = [];
     for (let node = view.node; node; node = node.parent) way.unshift(node);
     const steps = way.map((node) =>
-      element("button", { type: "button", click: () => picture.zoom(node) }, element("bdi", {}, node.path ? node.name : say("all"))),
+      element(
+        "button",
+        { type: "button", click: () => picture.show(viewOf(node)) },
+        element("bdi", {}, node.path ? node.name : say("all")),
+      ),
     );
-    if (view.bundle) steps.push(element("span", {}, say("bundle", view.bundle.nodes.length)));
+    if (view.bundle) steps.push(element("span", {}, say("labelCount", view.bundle.nodes.length)));
     steps[steps.length - 1].setAttribute("aria-current", "true");
     crumbs.replaceChildren(...(steps.length > 1 ? steps : []));
   }
@@ -48,7 +52,7 @@ function hierarchySection() {
     tree.uniform ? element("p", { class: "hint" }, say("equalSizes")) : null,
     undrawn ? element("p", { class: "hint" }, say("notDrawn", undrawn)) : null,
   );
-  picture = sunburst(tree, host, follow);
+  picture = new Sunburst(tree, host, follow);
   showInHierarchy = (path) => {
     reveal(path);
     built.scrollIntoView({ block: "start" });
@@ -62,12 +66,22 @@ function legend() {
   const steps = [...RANGES, null].map((_, range) =>
     element("li", {}, element("span", { class: `swatch f1-${range}`, "aria-hidden": "true" }), rangeName(range)),
   );
-  return element("ul", { class: "legend", "aria-label": say("f1") }, element("li", { class: "hint" }, say("f1")), steps);
+  return element(
+    "ul",
+    { class: "legend", "aria-label": say("f1") },
+    element("li", { class: "hint" }, say("f1")),
+    steps,
+  );
 }
 
 function rootDetails(root, reveal) {
   const { summary, rows } = EVALUATION;
-  const scores = { support: rows, precision: summary.micro_precision, recall: summary.micro_recall, f1: summary.micro_f1 };
+  const scores = {
+    support: rows,
+    precision: summary.micro_precision,
+    recall: summary.micro_recall,
+    f1: summary.micro_f1,
+  };
   return [
     element("h3", {}, say("all")),
     bigFigure(rows ? summary.micro_f1 : null, say("microF1")),
@@ -114,7 +128,15 @@ function figuresTable(rows) {
   return element(
     "table",
     { class: "figures" },
-    element("thead", {}, element("tr", {}, heads.map((head) => (head ? element("th", { scope: "col" }, head) : element("td"))))),
+    element(
+      "thead",
+      {},
+      element(
+        "tr",
+        {},
+        heads.map((head) => (head ? element("th", { scope: "col" }, head) : element("td"))),
+      ),
+    ),
     element(
       "tbody",
       {},
@@ -154,9 +176,4 @@ function weakest(nodes, heading, reveal) {
     element("ul", { class: "weakest" }, entries),
     ...(nodes.length > most ? [element("p", { class: "hint" }, say("andMore", nodes.length - most))] : []),
   ];
-}
-
-// A bar of a score, coloured by its range unless told otherwise.
-function bar(score, tone = `f1-${score === null ? RANGES.length : rangeOf(score)}`) {
-  return element("span", { class: `bar ${tone}`, "aria-hidden": "true" }, element("span", { style: { width: `${100 * (score || 0)}%` } }));
 }

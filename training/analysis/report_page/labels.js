@@ -1,14 +1,15 @@
 // The table of all labels: sortable, filterable, a page at a time.
 
+// `wide` columns are for wide screens alone; values are written as per cent unless `write` does it.
 const LABEL_COLUMNS = [
   { key: "label", name: "label", value: (label) => label.label, text: true },
-  { key: "level", name: "level", value: (label) => label.level, wide: true },
-  { key: "support", name: "support", value: (label) => label.dev.support },
+  { key: "level", name: "level", value: (label) => label.level, write: count, wide: true },
+  { key: "support", name: "support", value: (label) => label.dev.support, write: count },
   { key: "precision", name: "precision", value: (label) => label.dev.precision },
   { key: "recall", name: "recall", value: (label) => (label.dev.support > 0 ? label.dev.recall : null) },
   { key: "f1", name: "f1", value: f1Of },
-  { key: "threshold", name: "threshold", value: (label) => label.threshold, wide: true },
-  { key: "trainSupport", name: "trainSupport", value: (label) => label.train?.support, wide: true },
+  { key: "threshold", name: "threshold", value: (label) => label.threshold, write: decimal, wide: true },
+  { key: "trainSupport", name: "trainSupport", value: (label) => label.train?.support, write: count, wide: true },
   { key: "trainF1", name: "trainF1", value: (label) => label.train?.f1, wide: true },
 ];
 
@@ -16,73 +17,98 @@ const labelState = { query: "", level: "", range: "", sort: "f1", descending: fa
 
 let showRange = () => {};
 
-function labelsSection() {
-  const page = 25;
-  const columns = LABEL_COLUMNS.filter((column) => EVALUATION.train_rows || !column.key.startsWith("train"));
-  const body = element("tbody");
-  const heads = element("tr");
-  const status = element("p", { class: "hint status", role: "status" });
-  const growing = element("div");
-  const levels = [...new Set(EVALUATION.labels.map((label) => label.level))].sort((a, b) => a - b);
-
-  function refresh() {
-    heads.replaceChildren(...columns.map(head));
-    const entries = sorted(matchingLabels(), columns);
-    status.replaceChildren(say("matching", entries.length, EVALUATION.labels.length));
-    const words = wordsOf(labelState.query);
-    body.replaceChildren();
-    if (!entries.length) body.append(element("tr", {}, element("td", { colspan: columns.length }, nothing(say("noneMatch")))));
-    growing.replaceChildren(growingList(body, entries, page, (label) => labelRow(label, columns, words)));
+class LabelTable {
+  constructor(labels) {
+    this.labels = labels;
+    this.columns = LABEL_COLUMNS.filter((column) => EVALUATION.train_rows || !column.key.startsWith("train"));
+    this.heads = tableRow();
+    this.body = tableBody();
+    this.status = element("p", { class: "hint status", role: "status" });
+    this.growing = element("div");
+    this.ranges = choice(
+      [["", say("everyF1")], ...[...RANGES, null].map((_, range) => [String(range), rangeName(range)])],
+      labelState.range,
+      (range) => this.change({ range }),
+    );
+    this.refresh();
   }
 
-  function head(column) {
-    const current = labelState.sort === column.key;
-    const sort = () => {
-      labelState.descending = current ? !labelState.descending : false;
-      labelState.sort = column.key;
-      refresh();
-      heads.querySelector(`[data-sort="${column.key}"]`).focus();
-    };
-    const arrow = current ? (labelState.descending ? "↓" : "↑") : "";
+  section() {
+    const caption = element("caption", { class: "unseen" }, `${say("labels")}. ${say("perCent")}`);
+    const table = element("table", { role: "table", class: "labels" }, caption, tableHead({}, this.heads), this.body);
+    const hint = `${say("labelsHint")} ${say("perCent")}`;
+    return section("labels", hint, this.controls(), this.status, table, this.growing);
+  }
+
+  controls() {
+    const levels = [...new Set(this.labels.map((label) => label.level))].sort((a, b) => a - b);
+    const options = [["", say("everyLevel")], ...levels.map((level) => [String(level), say("atLevel", level)])];
+    const search = searchBox(say("filterLabelsExample"), labelState.query, (query) => this.change({ query }));
+    const level = choice(options, labelState.level, (chosen) => this.change({ level: chosen }));
     return element(
-      "th",
-      { scope: "col", class: kindOf(column), "aria-sort": current ? (labelState.descending ? "descending" : "ascending") : "none" },
-      element("button", { type: "button", "data-sort": column.key, click: sort }, say(column.name), element("span", { class: "arrow", "aria-hidden": "true" }, arrow)),
+      "div",
+      { class: "controls" },
+      field(say("filterLabels"), search),
+      levels.length > 1 ? field(say("level"), level) : null,
+      field(say("f1"), this.ranges),
     );
   }
 
-  const set = (key) => (value) => {
-    labelState[key] = value;
-    refresh();
-  };
-  const ranges = choice([["", say("everyF1")], ...[...RANGES, null].map((_, range) => [String(range), rangeName(range)])], labelState.range, set("range"));
-  const controls = element(
-    "div",
-    { class: "controls" },
-    field(say("filterLabels"), searchBox(say("filterLabelsExample"), labelState.query, set("query"))),
-    levels.length > 1
-      ? field(say("level"), choice([["", say("everyLevel")], ...levels.map((level) => [String(level), say("atLevel", level)])], labelState.level, set("level")))
-      : null,
-    field(say("f1"), ranges),
-  );
-  const table = element("table", { class: "labels" }, element("caption", { class: "unseen" }, `${say("labels")}. ${say("perCent")}`), element("thead", {}, heads), body);
-  const built = section("labels", `${say("labelsHint")} ${say("perCent")}`, controls, status, table, growing);
-  refresh();
+  change(state) {
+    Object.assign(labelState, state);
+    this.ranges.value = labelState.range;
+    this.refresh();
+  }
+
+  refresh() {
+    const { columns, body } = this;
+    const words = wordsOf(labelState.query);
+    const entries = sorted(matching(this.labels, words), columns);
+    this.heads.replaceChildren(...columns.map((column) => this.head(column)));
+    this.status.replaceChildren(say("matching", entries.length, this.labels.length));
+    body.replaceChildren();
+    if (!entries.length) body.append(tableRow({}, tableCell({ colspan: columns.length }, nothing(say("noneMatch")))));
+    this.growing.replaceChildren(growingList(body, entries, 25, (label) => labelRow(label, columns, words)));
+  }
+
+  head({ key, name, ...column }) {
+    const current = labelState.sort === key;
+    const { descending } = labelState;
+    const sort = () => {
+      this.change({ sort: key, descending: current && !descending });
+      this.heads.querySelector(`[data-sort="${key}"]`).focus();
+    };
+    const arrow = current ? (descending ? "↓" : "↑") : "";
+    const order = current ? (descending ? "descending" : "ascending") : "none";
+    return columnHead(
+      { class: kindOf({ key, ...column }), "aria-sort": order },
+      element(
+        "button",
+        { type: "button", "data-sort": key, click: sort },
+        say(name),
+        element("span", { class: "arrow", "aria-hidden": "true" }, arrow),
+      ),
+    );
+  }
+}
+
+function labelsSection() {
+  const table = new LabelTable(EVALUATION.labels);
+  const built = table.section();
   showRange = (range) => {
-    ranges.value = String(range);
-    set("range")(String(range));
+    table.change({ range: String(range) });
     built.scrollIntoView({ block: "start" });
   };
   return built;
 }
 
-function matchingLabels() {
-  const words = wordsOf(labelState.query);
-  return EVALUATION.labels.filter((label) => {
-    if (labelState.level && String(label.level) !== labelState.level) return false;
-    if (labelState.range && String(rangeOfLabel(label)) !== labelState.range) return false;
-    const text = readable(label.label).toLowerCase();
-    return words.every((word) => text.includes(word) || label.label.toLowerCase().includes(word));
+function matching(labels, words) {
+  const { level, range } = labelState;
+  return labels.filter((label) => {
+    if (level && String(label.level) !== level) return false;
+    if (range && String(rangeOfLabel(label)) !== range) return false;
+    const written = `${label.label}\n${readable(label.label)}`.toLowerCase();
+    return words.every((word) => written.includes(word));
   });
 }
 
@@ -100,28 +126,28 @@ function sorted(entries, columns) {
   return decorated.map(([, label]) => label);
 }
 
-function kindOf(column) {
-  return [column.text ? "name" : "count", column.wide ? "wide" : "", column.key === "f1" ? "f1" : ""].filter(Boolean).join(" ");
+function kindOf({ key, text, wide }) {
+  return `${text ? "name" : "count"} ${wide ? "wide" : ""} ${key === "f1" ? "f1" : ""}`.trim();
 }
 
 function labelRow(label, columns, words) {
-  return element("tr", {}, columns.map((column) => labelCell(label, column, words)));
+  const cells = columns.map((column) => (column.text ? labelHead(label, column, words) : labelCell(label, column)));
+  return tableRow({}, cells);
 }
 
-function labelCell(label, column, words) {
+function labelHead(label, column, words) {
+  const threshold = `${say("threshold")} ${decimal(label.threshold)}`;
+  const more = EVALUATION.train_rows ? pieces(threshold, `${say("trainF1")} ${percent(label.train?.f1)}`) : threshold;
+  const show = () => showInHierarchy(label.label);
+  return rowHead(
+    { class: kindOf(column) },
+    element("button", { type: "button", click: show }, pathElement(label.label, words)),
+    element("span", { class: "hint narrow" }, more),
+  );
+}
+
+function labelCell(label, column) {
   const value = column.value(label);
-  if (column.text) {
-    const threshold = `${say("threshold")} ${decimal(label.threshold)}`;
-    const narrow = EVALUATION.train_rows ? pieces(threshold, `${say("trainF1")} ${percent(label.train?.f1)}`) : threshold;
-    return element(
-      "th",
-      { scope: "row", class: kindOf(column) },
-      element("button", { type: "button", click: () => showInHierarchy(label.label) }, pathElement(label.label, words)),
-      element("span", { class: "hint narrow" }, narrow),
-    );
-  }
-  if (column.key === "f1") return element("td", { class: kindOf(column) }, element("span", { class: "meter" }, bar(value), element("span", { class: "number" }, percent(value))));
-  const whole = ["level", "support", "trainSupport"].includes(column.key);
-  const shown = whole ? (typeof value === "number" ? count(value) : "–") : column.key === "threshold" ? decimal(value) : percent(value);
-  return element("td", { class: kindOf(column) }, shown);
+  const write = column.key === "f1" ? meter : column.write || percent;
+  return tableCell({ class: kindOf(column) }, value === undefined || value === null ? "–" : write(value));
 }

@@ -54,15 +54,16 @@ const MESSAGES = {
     distributionHint: "Choose a range to list its labels.",
     unseen: "no rows",
     labelCount: (n) => (n === 1 ? "1 label" : `${count(n)} labels`),
-    hierarchyHint: "Each slice is a label: its size is the support, its colour the F1. Choose a slice to zoom in, the centre to zoom out.",
+    hierarchyHint:
+      "Each slice is a label: its size is the support, its colour the F1. Choose a slice to zoom in, the centre to zoom out.",
     hierarchyKeys: "Arrow keys move between slices, Enter zooms in, Escape zooms out.",
     equalSizes: "No row was evaluated: every lowest label has the same size.",
-    notDrawn: (n) => `${n === 1 ? "1 label has" : `${count(n)} labels have`} no evaluated row and no slice; the table below lists all.`,
+    notDrawn: (n) =>
+      `${n === 1 ? "1 label has" : `${count(n)} labels have`} no evaluated row and no slice; the table below lists all.`,
     all: "All labels",
     up: "up",
     meanF1: "Mean F1",
     sliceLabel: (path, f1, support) => `${path}: F1 ${f1}, support ${support}`,
-    bundle: (n) => `${count(n)} small labels`,
     weakestBelow: "Below it, weakest first",
     weakestInside: "Among them, weakest first",
     andMore: (n) => `and ${count(n)} more`,
@@ -81,7 +82,8 @@ const MESSAGES = {
     curveHint: "Scores if one threshold held for all labels. The mark is the best micro F1.",
     noCurve: "There is no threshold curve for this evaluation.",
     best: (f1, threshold) => `best ${f1} at ${threshold}`,
-    calibrationHint: "How often a label is right at the confidence it is given. On the dashed line, confidence is honest; below it, the model is too sure of itself.",
+    calibrationHint:
+      "How often a label is right at the confidence it is given. On the dashed line, confidence is honest; below it, the model is too sure of itself.",
     noCalibration: "There are no confidences to calibrate.",
     rightShare: "Right",
     overShare: "Too confident by",
@@ -91,7 +93,8 @@ const MESSAGES = {
     range: "Confidence range",
     decisions: "Decisions",
     asTable: "Figures as a table",
-    confusionsHint: "Rows in which the first label was missed and the second predicted in vain. Choose a pair to see its rows.",
+    confusionsHint:
+      "Rows in which the first label was missed and the second predicted in vain. Choose a pair to see its rows.",
     noConfusions: "No label was predicted in place of another.",
     missed: "Missed",
     wrong: "Wrong",
@@ -99,7 +102,9 @@ const MESSAGES = {
     insteadOf: "predicted instead",
     times: "Rows",
     casesHint: (shown, total) =>
-      shown === total ? `${count(total)} rows with a wrong label set.` : `${count(total)} rows with a wrong label set; ${count(shown)} of them are kept here.`,
+      shown === total
+        ? `${count(total)} rows with a wrong label set.`
+        : `${count(total)} rows with a wrong label set; ${count(shown)} of them are kept here.`,
     noCases: "Not a single row has a wrong label set.",
     searchCases: "Search in texts and labels",
     searchCasesExample: "words, all of which must occur",
@@ -120,7 +125,8 @@ const MESSAGES = {
     skip: "跳到正文",
     sections: "章节",
     subtitle: (rows, labels, levels, train) =>
-      `评估 ${count(rows)} 条文本 · ${count(levels)} 层共 ${count(labels)} 个标签` + (train ? ` · 训练集 ${count(train)} 条` : ""),
+      `评估 ${count(rows)} 条文本 · ${count(levels)} 层共 ${count(labels)} 个标签` +
+      (train ? ` · 训练集 ${count(train)} 条` : ""),
     noRows: "没有可评估的文本，因此没有得分；层次结构与阈值照常显示。",
     overview: "总览",
     hierarchy: "层次结构",
@@ -175,7 +181,6 @@ const MESSAGES = {
     up: "返回",
     meanF1: "平均 F1",
     sliceLabel: (path, f1, support) => `${path}：F1 ${f1}，样本数 ${support}`,
-    bundle: (n) => `${count(n)} 个小标签`,
     weakestBelow: "下级标签（由弱到强）",
     weakestInside: "其中的标签（由弱到强）",
     andMore: (n) => `另有 ${count(n)} 个`,
@@ -212,7 +217,9 @@ const MESSAGES = {
     insteadOf: "误报为",
     times: "文本数",
     casesHint: (shown, total) =>
-      shown === total ? `共 ${count(total)} 条文本的标签有误。` : `共 ${count(total)} 条文本的标签有误，此处保留 ${count(shown)} 条。`,
+      shown === total
+        ? `共 ${count(total)} 条文本的标签有误。`
+        : `共 ${count(total)} 条文本的标签有误，此处保留 ${count(shown)} 条。`,
     noCases: "所有文本的标签均预测正确。",
     searchCases: "搜索文本与标签",
     searchCasesExample: "多个词以空格分隔，须同时出现",

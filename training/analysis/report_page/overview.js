@@ -1,22 +1,36 @@
-// The headline figures, how the labels spread over the F1 ranges, and the levels.
+// The headline figures, and how the labels spread over the F1 ranges.
 
 function overviewSection() {
   const { summary, rows } = EVALUATION;
   const score = (key) => (rows ? summary[key] : null);
   const pair = (family) =>
-    pieces(`${say("precision")} ${percent(score(`${family}_precision`))}`, `${say("recall")} ${percent(score(`${family}_recall`))}`);
+    pieces(
+      `${say("precision")} ${percent(score(`${family}_precision`))}`,
+      `${say("recall")} ${percent(score(`${family}_recall`))}`,
+    );
   const at = (k) => `@${k} ${percent(score(`precision_at_${k}`))}`;
   const tiles = [
     tile("microF1", score("micro_f1"), "microGloss", pair("micro"), "first"),
     tile("macroF1", score("macro_f1"), "macroGloss", pair("macro")),
     tile("hierarchicalF1", score("hierarchical_f1"), "hierarchicalGloss", pair("hierarchical")),
     tile("exactMatch", score("accuracy"), "exactGloss"),
-    tile("constrainedF1", score("constrained_micro_f1"), "constrainedGloss", `${say("constrainedMacro")} ${percent(score("constrained_macro_f1"))}`),
+    tile(
+      "constrainedF1",
+      score("constrained_micro_f1"),
+      "constrainedGloss",
+      `${say("constrainedMacro")} ${percent(score("constrained_macro_f1"))}`,
+    ),
     tile("precisionAt", score("precision_at_1"), "precisionAtGloss", pieces(at(3), at(5))),
     tile("consistent", score("consistent_share"), "consistentGloss"),
     tile("calibrationError", score("calibration_error"), "calibrationGloss"),
   ];
-  return section("overview", null, rows ? null : element("p", { class: "notice" }, say("noRows")), element("dl", { class: "tiles" }, tiles), distribution());
+  return section(
+    "overview",
+    null,
+    rows ? null : element("p", { class: "notice" }, say("noRows")),
+    element("dl", { class: "tiles" }, tiles),
+    distribution(),
+  );
 }
 
 function tile(name, score, gloss, more = null, extra = "") {
@@ -54,35 +68,4 @@ function distribution() {
     element("h3", {}, say("distribution"), " ", element("span", { class: "hint" }, say("distributionHint"))),
     element("ul", {}, parts),
   );
-}
-
-function levelsSection() {
-  const heads = ["level", "labels", "microF1", "macroF1", "accuracy", "precision", "recall"];
-  const rows = EVALUATION.levels.map((level) =>
-    element(
-      "tr",
-      {},
-      element("th", { scope: "row" }, say("atLevel", level.level)),
-      element("td", { class: "count", "data-name": say("labelsOfLevel") }, count(level.labels)),
-      ["micro_f1", "macro_f1", "accuracy"].map((key, position) =>
-        element(
-          "td",
-          { class: "barred", "data-name": say(heads[2 + position]) },
-          element("span", { class: "meter" }, key === "accuracy" ? bar(level[key], "right") : bar(level[key]), element("span", { class: "number" }, percent(EVALUATION.rows ? level[key] : null))),
-        ),
-      ),
-      ["micro_precision", "micro_recall"].map((key, position) =>
-        element("td", { class: "count", "data-name": say(position ? "microRecall" : "microPrecision") }, percent(EVALUATION.rows ? level[key] : null)),
-      ),
-    ),
-  );
-  const titles = [say("level"), say("labelsOfLevel"), say("microF1"), say("macroF1"), say("accuracy"), say("microPrecision"), say("microRecall")];
-  const table = element(
-    "table",
-    { class: "levels" },
-    element("caption", { class: "unseen" }, say("levels")),
-    element("thead", {}, element("tr", {}, titles.map((title, column) => element("th", { scope: "col", class: column === 1 || column > 4 ? "count" : null }, title)))),
-    element("tbody", {}, rows),
-  );
-  return section("levels", say("levelsHint"), rows.length ? table : nothing(say("noRows")));
 }

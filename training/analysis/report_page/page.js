@@ -13,8 +13,17 @@ const SECTIONS = [
 
 function languageSwitch() {
   const button = (code, name) =>
-    element("button", { type: "button", lang: code, "aria-pressed": String(language === code), click: () => speak(code) }, name);
-  return element("div", { class: "languages", role: "group", "aria-label": say("language") }, button("zh", "中文"), button("en", "English"));
+    element(
+      "button",
+      { type: "button", lang: code, "aria-pressed": String(language === code), click: () => speak(code) },
+      name,
+    );
+  return element(
+    "div",
+    { class: "languages", role: "group", "aria-label": say("language") },
+    button("zh", "中文"),
+    button("en", "English"),
+  );
 }
 
 function speak(code) {
@@ -31,10 +40,20 @@ function draw() {
   const head = element(
     "header",
     { class: "page" },
-    element("div", {}, element("p", { class: "kind" }, say("report")), element("h1", { dir: "auto" }, title), element("p", { class: "hint" }, say("subtitle", rows, labels.length, levels.length, train))),
+    element(
+      "div",
+      {},
+      element("p", { class: "kind" }, say("report")),
+      element("h1", { dir: "auto" }, title),
+      element("p", { class: "hint" }, say("subtitle", rows, labels.length, levels.length, train)),
+    ),
     languageSwitch(),
   );
-  const main = element("main", { id: "content" }, SECTIONS.map(([, build]) => build()));
+  const main = element(
+    "main",
+    { id: "content" },
+    SECTIONS.map(([, build]) => build()),
+  );
   const skip = element("a", { class: "skip", href: "#content" }, say("skip"));
   const sections = element("nav", { class: "sections", "aria-label": say("sections") }, element("ul", {}, links));
   document.getElementById("page").replaceChildren(skip, head, sections, main, tooltip);

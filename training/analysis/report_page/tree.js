@@ -44,7 +44,14 @@ function place(node, x0, x1) {
 
 // What the circle shows: the part [x0, x1) of it, from the level below `base` outwards.
 function viewOf(node) {
-  return { node, bundle: null, x0: node.x0, x1: node.x1, base: node.level, rings: Math.max(1, node.height) };
+  return {
+    node,
+    bundle: null,
+    x0: node.x0,
+    x1: node.x1,
+    base: node.level,
+    rings: Math.max(1, node.height),
+  };
 }
 
 function viewOfBundle(bundle) {
@@ -71,6 +78,7 @@ function arcsOf(view, top, circumferenceAt) {
         walk(child);
         continue;
       }
+      if (child.level > Math.ceil(view.base + view.rings)) return;
       const scale = circumferenceAt(child.level) / span;
       if ((child.x1 - child.x0) * scale >= NARROWEST) {
         flush();
@@ -104,7 +112,7 @@ function f1OfArc(arc) {
 }
 
 function nameOfArc(arc) {
-  return arc.node ? readable(arc.node.path) : say("bundle", arc.nodes.length);
+  return arc.node ? readable(arc.node.path) : say("labelCount", arc.nodes.length);
 }
 
 function weakestFirst(nodes) {
