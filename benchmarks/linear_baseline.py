@@ -1,6 +1,7 @@
 """The baseline that every trained model is held against: TF-IDF and a linear SVM per label path.
 
     python -m benchmarks.linear_baseline --dataset_dir data/sample
+    python -m benchmarks.linear_baseline --dataset_dir data/sample --output_file linear.jsonl     a teacher's answers
 
 It takes seconds to train and needs no pretrained weights, so a neural model has to earn its place against it.
 """
@@ -12,67 +13,114 @@ import json
 import re
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.svm import LinearSVC
 
+from pipeline.atomic import atomic_writer
+from pipeline.chunks import chunks
 from pipeline.command import run
-from pipeline.dataset import DEV_FILE, LABEL_FILE, TRAIN_FILE, Example, evaluation_file, read_examples, read_labels
+from pipeline.dataset import (
+    DATA_FILE,
+    DEV_FILE,
+    LABEL_FILE,
+    TRAIN_FILE,
+    Example,
+    evaluation_file,
+    read_examples,
+    read_labels,
+    read_texts,
+)
+from pipeline.decoding import Prediction
 from pipeline.hierarchy import LabelHierarchy
 from pipeline.metrics import Metrics
 from pipeline.normalisation import normalise
+from pipeline.output import as_json_line
 
 REGULARISATIONS = (1.0, 4.0)
 MARGINS = (0.0, -0.1, -0.2, -0.3)
+CHUNK_ROWS = 1024
+MENTIONED = 0.001
 
 _CJK = re.compile(r"[\u4e00-\u9fff]")
 
 
-def evaluate_baseline(folder: Path, hierarchy: LabelHierarchy) -> dict[str, Any]:
-    """Train on a dataset folder's train.txt, choose on dev.txt, and score on test.txt (dev.txt where there is none).
+class LinearBaseline:
+    """A fitted baseline.
 
     Chosen for the best micro F1 on dev are the regularisation C and the margin from which a label counts. Every text
     gets at least one label, and labels bring their ancestors.
-
-    Returns:
-        Scores as in `pipeline.metrics.Metrics.result`.
     """
-    train, dev, test = (
-        list(read_examples(path, hierarchy))
-        for path in (folder / TRAIN_FILE, folder / DEV_FILE, evaluation_file(folder))
-    )
-    vectoriser = _vectoriser(train)
-    features = vectoriser.fit_transform(_texts(train))
-    dev_features = vectoriser.transform(_texts(dev))
-    best: tuple[float, OneVsRestClassifier, float] | None = None
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Label not .* is present in all training examples")
-        for regularisation in REGULARISATIONS:
-            classifier = OneVsRestClassifier(LinearSVC(random_state=0, C=regularisation))
-            classifier.fit(features, _matrix(train, hierarchy).astype(np.int8))
-            margins = classifier.decision_function(dev_features)
-            for margin in MARGINS:
-                f1 = _score(dev, margins, margin, hierarchy)["micro_f1"]
-                if best is None or f1 > best[0]:
-                    best = f1, classifier, margin
-    assert best is not None
-    _, classifier, margin = best
-    return _score(test, classifier.decision_function(vectoriser.transform(_texts(test))), margin, hierarchy)
+
+    def __init__(self, train: Sequence[Example], dev: Sequence[Example], hierarchy: LabelHierarchy) -> None:
+        self.hierarchy = hierarchy
+        self._vectoriser = _vectoriser(train)
+        features = self._vectoriser.fit_transform(_texts(train))
+        dev_features, dev_labels = self._vectoriser.transform(_texts(dev)), _matrix(dev, hierarchy)
+        best: tuple[float, OneVsRestClassifier, float] | None = None
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Label not .* is present in all training examples")
+            for regularisation in REGULARISATIONS:
+                classifier = OneVsRestClassifier(LinearSVC(random_state=0, C=regularisation))
+                classifier.fit(features, _matrix(train, hierarchy).astype(np.int8))
+                margins = classifier.decision_function(dev_features)
+                for margin in MARGINS:
+                    f1 = self._score(dev_labels, margins, margin)["micro_f1"]
+                    if best is None or f1 > best[0]:
+                        best = f1, classifier, margin
+        assert best is not None
+        _, self._classifier, self._margin = best
+        margins = self._classifier.decision_function(dev_features)
+        self._calibration = LogisticRegression(C=1e6).fit(margins.reshape(-1, 1), dev_labels.ravel())
+
+    def margins(self, texts: Sequence[str]) -> np.ndarray:
+        """float64 [texts, labels], distances from each label's separating plane."""
+        return self._classifier.decision_function(self._vectoriser.transform([normalise(text) for text in texts]))
+
+    def probabilities(self, texts: Sequence[str]) -> np.ndarray:
+        """float64 [texts, labels]: margins turned into probabilities by a logistic curve fitted on dev (Platt 1999)."""
+        margins = self.margins(texts)
+        return self._calibration.predict_proba(margins.reshape(-1, 1))[:, 1].reshape(margins.shape)
+
+    def score(self, examples: Sequence[Example]) -> dict[str, Any]:
+        """Scores as in `pipeline.metrics.Metrics.result`."""
+        margins = self.margins([example.text for example in examples])
+        return self._score(_matrix(examples, self.hierarchy), margins, self._margin)
+
+    def _score(self, actual: np.ndarray, margins: np.ndarray, margin: float) -> dict[str, Any]:
+        predicted = margins >= margin
+        predicted[np.arange(len(predicted)), margins.argmax(axis=1)] = True
+        metrics = Metrics(self.hierarchy)
+        metrics.update(actual, self.hierarchy.raise_ancestors(predicted))
+        return metrics.result()
 
 
-def _score(
-    examples: Sequence[Example], margins: np.ndarray, margin: float, hierarchy: LabelHierarchy
-) -> dict[str, Any]:
-    predicted = margins >= margin
-    predicted[np.arange(len(predicted)), margins.argmax(axis=1)] = True
-    metrics = Metrics(hierarchy)
-    metrics.update(_matrix(examples, hierarchy), hierarchy.raise_ancestors(predicted))
-    return metrics.result()
+def fit_baseline(folder: Path, hierarchy: LabelHierarchy) -> LinearBaseline:
+    """The baseline for a dataset folder's train.txt and dev.txt."""
+    train, dev = (list(read_examples(folder / name, hierarchy)) for name in (TRAIN_FILE, DEV_FILE))
+    return LinearBaseline(train, dev, hierarchy)
+
+
+def evaluate_baseline(folder: Path, hierarchy: LabelHierarchy) -> dict[str, Any]:
+    """Scores on a dataset folder's test.txt (dev.txt where there is none), as in `pipeline.metrics.Metrics.result`."""
+    return fit_baseline(folder, hierarchy).score(list(read_examples(evaluation_file(folder), hierarchy)))
+
+
+def write_probabilities(baseline: LinearBaseline, texts: Iterable[str], path: Path) -> None:
+    """Write every label's probability for each text as `train.py --teachers` reads it, but for those below MENTIONED."""
+    labels = baseline.hierarchy.labels
+    with atomic_writer(path) as stream:
+        for chunk in chunks(texts, CHUNK_ROWS):
+            for text, row in zip(chunk, baseline.probabilities(chunk)):
+                mentioned = sorted(np.flatnonzero(row >= MENTIONED), key=lambda position: -row[position])
+                answer = [Prediction(labels[position], float(row[position])) for position in mentioned]
+                stream.write(f"{as_json_line(text, answer)}\n".encode())
 
 
 def _vectoriser(train: Sequence[Example]) -> TfidfVectorizer:
@@ -94,14 +142,20 @@ def _matrix(examples: Sequence[Example], hierarchy: LabelHierarchy) -> np.ndarra
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--dataset_dir", required=True, help="a dataset folder")
+    parser.add_argument("--data_file", default=DATA_FILE, help="texts in --dataset_dir for --output_file (%(default)s)")
+    parser.add_argument("--output_file", type=Path, help="write the labels' probabilities for --data_file, as JSON lines")
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     folder = Path(args.dataset_dir)
+    hierarchy = read_labels(folder / LABEL_FILE)
     started = time.monotonic()
-    scores = evaluate_baseline(folder, read_labels(folder / LABEL_FILE))
+    baseline = fit_baseline(folder, hierarchy)
+    if args.output_file:
+        write_probabilities(baseline, read_texts(folder / args.data_file), args.output_file)
+    scores = baseline.score(list(read_examples(evaluation_file(folder), hierarchy)))
     chosen = {name: round(scores[name], 4) for name in ("micro_f1", "macro_f1", "accuracy", "consistent_share")}
     print(json.dumps({**chosen, "texts": scores["texts"], "seconds": round(time.monotonic() - started, 1)}))
 

@@ -49,7 +49,7 @@ class Browser:
         self._received = b""
         self._last = 0
         self._session: str | None = None
-        self._events: list[str] = []
+        self._loaded: set[str] = set()
 
     def __enter__(self) -> Browser:
         # Chromium takes commands from descriptor 3 and answers on 4.
@@ -59,6 +59,7 @@ class Browser:
         self._session = self._call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self._call(f"{domain}.enable")
+        self._call("Page.setLifecycleEventsEnabled", enabled=True)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -71,17 +72,26 @@ class Browser:
         self._process.stdin.close()
         self._process.stdout.close()
 
-    def open(self, page: Path, width: int = 1280, height: int = 900, dark: bool = False, language: str = "en") -> None:
+    def open(
+        self,
+        page: Path,
+        width: int = 1280,
+        height: int = 900,
+        dark: bool = False,
+        language: str = "en",
+        motion: bool = False,
+    ) -> None:
         """Load a page and wait until it is there."""
         self.resize(width, height)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        calm = {"name": "prefers-reduced-motion", "value": "reduce"}
-        self._call("Emulation.setEmulatedMedia", features=[scheme, calm])
+        moving = {"name": "prefers-reduced-motion", "value": "no-preference" if motion else "reduce"}
+        self._call("Emulation.setEmulatedMedia", features=[scheme, moving])
         agent = self.evaluate("navigator.userAgent")
         self._call("Emulation.setUserAgentOverride", userAgent=agent, acceptLanguage=language)
-        self.faults, self.requests, self._events = [], [], []
-        self._call("Page.navigate", url=page.resolve().as_uri())
-        self._until(lambda: "Page.loadEventFired" in self._events)
+        self.faults, self.requests = [], []
+        loader = self._call("Page.navigate", url=page.resolve().as_uri())["loaderId"]
+        while loader not in self._loaded:
+            self._note(self._receive())
         self.settle()
 
     def resize(self, width: int, height: int) -> None:
@@ -102,7 +112,36 @@ class Browser:
 
     def wait_for(self, expression: str) -> None:
         """Wait until a JavaScript expression is true."""
-        self._until(lambda: bool(self.evaluate(expression)), expression)
+        deadline = time.monotonic() + PATIENCE
+        while not self.evaluate(expression):
+            assert time.monotonic() < deadline, f"waited {PATIENCE} seconds for {expression}"
+            self.evaluate("new Promise((done) => setTimeout(done, 20))")
+
+    def texts(self, selector: str) -> list[str]:
+        """The texts of all elements that a CSS selector finds, in their order."""
+        found = f"[...document.querySelectorAll({json.dumps(selector)})]"
+        return self.evaluate(f"{found}.map((element) => element.textContent)")
+
+    def click(self, selector: str, number: int = 0) -> None:
+        """Click one of the elements that a CSS selector finds."""
+        chosen = f"document.querySelectorAll({json.dumps(selector)})[{number}]"
+        self.evaluate(f"{chosen}.dispatchEvent(new MouseEvent('click', {{bubbles: true}}))")
+        self.settle()
+
+    def point(self, selector: str, number: int = 0) -> None:
+        """Scroll to one of the elements that a CSS selector finds, and move the mouse to its middle."""
+        chosen = f"document.querySelectorAll({json.dumps(selector)})[{number}]"
+        self.evaluate(f"{chosen}.scrollIntoView({{block: 'center', behavior: 'instant'}})")
+        self.settle()
+        box = self.evaluate(f"{chosen}.getBoundingClientRect().toJSON()")
+        place = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+        self._call("Input.dispatchMouseEvent", type="mouseMoved", **place)
+        self.settle()
+
+    def type(self, selector: str, text: str) -> None:
+        """Replace what an input holds."""
+        chosen = f"const box = document.querySelector({json.dumps(selector)}); box.value = {json.dumps(text)};"
+        self.evaluate(f"(() => {{ {chosen} box.dispatchEvent(new Event('input', {{bubbles: true}})) }})()")
 
     def press(self, key: str) -> None:
         """Press a key that has a name, such as ArrowRight, and let it go."""
@@ -143,8 +182,9 @@ class Browser:
 
     def _note(self, event: dict[str, Any]) -> None:
         method, params = event.get("method", ""), event.get("params", {})
-        self._events.append(method)
-        if method == "Network.requestWillBeSent":
+        if method == "Page.lifecycleEvent" and params["name"] == "load":
+            self._loaded.add(params["loaderId"])
+        elif method == "Network.requestWillBeSent":
             self.requests.append(params["request"]["url"])
         elif method == "Runtime.exceptionThrown":
             self.faults.append(json.dumps(params["exceptionDetails"]))
@@ -152,9 +192,3 @@ class Browser:
             self.faults.append(json.dumps(params["args"]))
         elif method == "Log.entryAdded" and params["entry"]["level"] in ("error", "warning"):
             self.faults.append(params["entry"]["text"])
-
-    def _until(self, ready, what: str = "the page") -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not ready():
-            assert time.monotonic() < deadline, f"waited {PATIENCE} seconds for {what}"
-            self.evaluate("new Promise((done) => setTimeout(done, 20))")

@@ -1,6 +1,7 @@
 """The checkpoint: what training writes and `export_model.py` reads.
 
 model_state.pdparams, config.json     parameters and encoder configuration, as paddlenlp writes them
+model_config.json                     the configuration once more, under the name that older paddlenlp gave it
 vocab.txt, tokenizer_config.json      the tokeniser
 label.txt                             the label paths, in the order of the logits' columns
 training.json                         how it was trained, what it reached, texts to check an export with
@@ -10,6 +11,7 @@ SHA256SUMS                            a checksum of each file above
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -119,6 +121,7 @@ def write_checkpoint(
     """
     with atomic_folder(path) as folder:
         model.save_pretrained(str(folder))
+        shutil.copyfile(folder / "config.json", folder / "model_config.json")
         for file in tokeniser_folder.iterdir():
             (folder / file.name).write_bytes(file.read_bytes())
         write_labels(folder / LABEL_FILE, hierarchy)

@@ -24,7 +24,7 @@ class EncodedDataset:
     Attributes:
         texts: as they stand in the file.
         rows: token ids, int64 [length] each.
-        labels: bool [len(rows), labels].
+        labels: bool [len(rows), labels], or float32 in [0, 1] where teachers have given them.
         report: what the reader saw.
     """
 
@@ -49,9 +49,33 @@ def read_encoded(path: Path, hierarchy: LabelHierarchy, encoder: TextEncoder) ->
     if not examples:
         raise InputError(f"{path} is empty; it needs at least one labelled text")
     texts = [example.text for example in examples]
-    return EncodedDataset(
-        texts, encoder.encode(texts), hierarchy.matrix([example.labels for example in examples]), report
-    )
+    labels = hierarchy.matrix([example.labels for example in examples])
+    return EncodedDataset(texts, encoder.encode(texts), labels, report)
+
+
+def repetitions(dataset: EncodedDataset) -> str:
+    """What is to be said of texts that stand in a file more than once; empty where none does."""
+    first: dict[str, int] = {}
+    repeated, contradicting = 0, []
+    for row, text in enumerate(dataset.texts):
+        earlier = first.setdefault(text, row)
+        if earlier != row:
+            repeated += 1
+            if (dataset.labels[earlier] != dataset.labels[row]).any():
+                contradicting.append((earlier + 1, row + 1))
+    if not repeated:
+        return ""
+    said = f"{repeated} rows repeat the text of an earlier row"
+    if contradicting:
+        lines = " and ".join(map(str, contradicting[0]))
+        said += f", {len(contradicting)} of them with other labels (lines {lines} first): correct one of each pair"
+    return said
+
+
+def shared_texts(train: EncodedDataset, dev: EncodedDataset) -> int:
+    """How many rows of `dev` have a text that `train` has too: what such rows measure is memory."""
+    known = set(train.texts)
+    return sum(text in known for text in dev.texts)
 
 
 def shuffled_batches(lengths: np.ndarray, batch_size: int, random: np.random.Generator) -> Iterator[np.ndarray]:

@@ -27,11 +27,12 @@ from training.checkpoint import RECORD_FILE, TrainingRecord, write_checkpoint
 from training.curves import logs_path
 from training.device import use_device
 from training.distributed import ProcessGroup
-from training.encoded import EncodedDataset, read_encoded
+from training.encoded import EncodedDataset, read_encoded, repetitions, shared_texts
 from training.encoders import create_model
 from training.initialisation import initialise, start_from_frequencies
 from training.model_names import SCRATCH
 from training.options import TrainingOptions
+from training.teaching import add_taught_rows
 from training.trainer import RunFiles, Trainer
 from training.training_state import state_path
 
@@ -96,23 +97,41 @@ def create_trainer(
     model = create_model(args.model_name, len(hierarchy), args.max_seq_length, normalised, tokeniser_folder)
     encoder = TextEncoder(args.normalisation, Tokeniser.from_checkpoint(tokeniser_folder, args.max_seq_length))
     train_set, dev_set = read_encoded(train_path, hierarchy, encoder), read_encoded(dev_path, hierarchy, encoder)
+    if group.leads:
+        report({train_path: train_set, dev_path: dev_set})
+    teachers = [Path(path) for path in args.teachers or ()]
+    if teachers:
+        labelled, train_set = len(train_set), add_taught_rows(train_set, teachers, hierarchy, encoder)
+        if group.leads:
+            print(f"{len(train_set) - labelled} more texts with the labels of {len(teachers)} teachers")
     if args.init_from_ckpt:
         load_parameters(model, args.init_from_ckpt, hierarchy)
     else:
         start_from_frequencies(model, train_set.labels)
         if scratch:
             initialise(model, [*train_set.rows, *encoder.encode(unlabelled)], args.seed)
-    if group.leads:
-        for path, dataset in ((train_path, train_set), (dev_path, dev_set)):
-            print(f"{path}: {dataset.report.summary()}")
 
     def keep(scores: dict[str, Any], decoder: Decoder) -> None:
         record = _record(args, scores, decoder, dev_set)
         write_checkpoint(args.save_dir, model, tokeniser_folder, hierarchy, record)
 
-    read = [train_path, dev_path, folder / args.label_file, *([unlabelled_path] if wanted else [])]
+    read = [train_path, dev_path, folder / args.label_file, *([unlabelled_path] if wanted else []), *teachers]
     files = RunFiles(state_path(args.save_dir), logs_path(args.save_dir), _identity(args, group, read))
     return Trainer(model, encoder.tokeniser, train_set, dev_set, hierarchy, options, files, keep, group)
+
+
+def report(files: dict[Path, EncodedDataset]) -> None:
+    """Say what was read of train and dev, and what in them is doubtful."""
+    for path, dataset in files.items():
+        print(f"{path}: {dataset.report.summary()}")
+        if doubts := repetitions(dataset):
+            print(f"warning: {path}: {doubts}")
+    (train_path, train_set), (dev_path, dev_set) = files.items()
+    if shared := shared_texts(train_set, dev_set):
+        print(
+            f"warning: {shared} of {len(dev_set)} rows of {dev_path} stand in {train_path} too: the figures on it are "
+            "better than on new texts"
+        )
 
 
 def _record(

@@ -57,6 +57,13 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help="0.5 and the policy `ancestors`; or one threshold and a policy tuned on dev; or a threshold per label",
     )
     add("--freeze_layers", type=int, help="keep the embeddings and so many of the lowest encoder layers as they are")
+    add(
+        "--teachers",
+        nargs="+",
+        metavar="FILE",
+        help="answers of other models to unlabelled texts, to learn from their mean: predict.py --format jsonl "
+        "--policy threshold --threshold 0.001",
+    )
     add("--average_weights", type=float, default=0.0, help="decay of a running average of the weights; 0 for none")
     add("--token_dropout", type=float, default=0.0, help="share of the tokens that each training step hides")
     add("--unlabelled_file", default=DATA_FILE, help="texts in --dataset_dir that scratch models learn words from")

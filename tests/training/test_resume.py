@@ -15,7 +15,7 @@ import paddle
 import pytest
 
 from pipeline.errors import BundleError, ClassifierError, EnvironmentFault, InputError
-from tests.conftest import PROJECT
+from tests.conftest import ENVIRONMENT, PROJECT
 from training.checkpoint import read_checkpoint
 from training.train import main
 
@@ -48,7 +48,7 @@ def parameters(checkpoint):
 def killed_after(seconds, dataset, save_dir):
     """Train in another process and kill it so long after it has read its data; True if it ended before that."""
     words = [sys.executable, "training/train.py", "--dataset_dir", dataset, "--save_dir", save_dir, *LONG, "--resume"]
-    with subprocess.Popen(words, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(words, cwd=PROJECT, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         while "dev.txt" not in process.stdout.readline():
             assert process.poll() is None

@@ -3,47 +3,25 @@ import shutil
 
 import pytest
 
+from pipeline.bundle import Bundle
 from pipeline.dataset import read_labels
-from tests.conftest import run_command
+from tests.conftest import run_command, run_in_process
+from training import export_model
 from training.checkpoint import read_checkpoint
 from training.encoded import shuffled_batches
-from training.train import parse_args
+from training.train import main
 
 TINY = ("--device", "cpu", "--model_name", "scratch-tiny", "--epochs", 1)
 
 
 def train(dataset, save_dir, *options):
-    return run_command("training/train.py", "--dataset_dir", dataset, "--save_dir", save_dir, *options, check=False)
-
-
-def test_documented_defaults():
-    args = vars(parse_args(["--dataset_dir", "data"]))
-    documented = {
-        "device": "gpu",
-        "save_dir": "./checkpoint",
-        "max_seq_length": 128,
-        "model_name": "ernie-3.0-medium-zh",
-        "batch_size": 32,
-        "learning_rate": 3e-5,
-        "epochs": 10,
-        "early_stop": False,
-        "early_stop_nums": 10,
-        "logging_steps": 5,
-        "weight_decay": 0.0,
-        "warmup": False,
-        "warmup_steps": 0,
-        "init_from_ckpt": None,
-        "seed": 3,
-        "train_file": "train.txt",
-        "dev_file": "dev.txt",
-        "label_file": "label.txt",
-    }
-    assert {name: args[name] for name in documented} == documented
+    return run_in_process(main, "--dataset_dir", dataset, "--save_dir", save_dir, *options)
 
 
 def test_a_checkpoint_holds_what_exporting_needs(checkpoint, sample_dataset):
     names = {file.name for file in checkpoint.iterdir()}
     assert {"model_state.pdparams", "config.json", "vocab.txt", "tokenizer_config.json", "label.txt"} <= names
+    assert (checkpoint / "model_config.json").read_bytes() == (checkpoint / "config.json").read_bytes()
     read = read_checkpoint(checkpoint)
     assert read.hierarchy.labels == read_labels(sample_dataset / "label.txt").labels
     assert read.record.options["learning_rate"] == 2e-3
@@ -128,6 +106,58 @@ def test_options_that_cannot_be_met_are_named(sample_dataset, tmp_path, options,
     done = train(sample_dataset, tmp_path / "checkpoint", *options)
     assert done.returncode == status
     assert f"error: {message.format(dataset=sample_dataset)}" in done.stderr
+
+
+def test_doubtful_rows_are_told_of(damaged, tmp_path):
+    rows = (damaged / "train.txt").read_text().splitlines()
+    text = rows[0].split("\t")[0]
+    other = next(row.split("\t")[1] for row in rows if row.split("\t")[1] != rows[0].split("\t")[1])
+    with open(damaged / "train.txt", "a") as stream:
+        stream.write(f"{rows[0]}\n{text}\t{other}\n")
+    with open(damaged / "dev.txt", "a") as stream:
+        stream.write(f"{rows[0]}\n")
+    output = train(damaged, tmp_path / "checkpoint", *TINY).stdout
+    repeated = [line for line in output.splitlines() if "repeat the text" in line]
+    assert f"1 of them with other labels (lines 1 and {len(rows) + 2} first): correct one" in repeated[0]
+    assert f"stand in {damaged}/train.txt too" in output
+
+
+def test_parameters_of_other_labels_are_refused(checkpoint, damaged, tmp_path):
+    labels = (damaged / "label.txt").read_text().splitlines()
+    (damaged / "label.txt").write_text("\n".join(labels[::-1]) + "\n")
+    done = train(damaged, tmp_path / "again", *TINY, "--init_from_ckpt", checkpoint / "model_state.pdparams")
+    assert done.returncode == 2
+    assert f"was trained with other labels: where it has {labels[0]!r}, the dataset has {labels[-1]!r}" in done.stderr
+
+
+def test_tuned_thresholds_travel_to_the_bundle(sample_dataset, tmp_path):
+    done = train(sample_dataset, tmp_path / "checkpoint", *TINY, "--learning_rate", 3e-3, "--thresholds", "global")
+    assert done.returncode == 0, done.stderr
+    record = read_checkpoint(tmp_path / "checkpoint").record
+    export_model.main(["--params_path", str(tmp_path / "checkpoint"), "--output_path", str(tmp_path / "export")])
+    manifest = Bundle(tmp_path / "export").manifest
+    assert record.thresholds != (0.5,)
+    assert manifest.thresholds == pytest.approx(record.thresholds * len(manifest.labels))
+    assert manifest.decoding == record.decoding
+    assert manifest.metrics["dev"] == record.metrics["dev"]
+
+
+def test_the_curves_are_drawn_and_logged(sample_dataset, tmp_path):
+    from visualdl import LogReader
+
+    assert train(sample_dataset, tmp_path / "checkpoint", *TINY, "--logging_steps", 10).returncode == 0
+    logs = tmp_path / "checkpoint.logs"
+    assert (logs / "curves.png").read_bytes().startswith(b"\x89PNG")
+    (file,) = logs.glob("vdlrecords.*.log")
+    logged = LogReader(file_path=str(file))
+    assert [record.id for record in logged.get_data("scalar", "loss")] == [10, 20, 30, 40]
+    assert [record.id for record in logged.get_data("scalar", "micro_f1")] == [47]
+
+
+def test_one_dataset_is_asked_for(tmp_path):
+    for options in ((), ("--dataset_dir", "data", "--dataset", "wos")):
+        done = run_in_process(main, "--save_dir", tmp_path, *options)
+        assert (done.returncode, "give either --dataset_dir" in done.stderr) == (2, True)
 
 
 def test_batches_hold_every_row_once_and_little_padding():

@@ -62,13 +62,21 @@ function rangeName(range) {
   return `${RANGES[range]}–${RANGES[range + 1]}`;
 }
 
-// A label without evaluated rows has no F1; it gets the range after the last.
+// A label without evaluated rows has no scores; its range is the one after the last.
 function rangeOfLabel(label) {
   return label.dev.support > 0 ? rangeOf(label.dev.f1) : RANGES.length;
 }
 
 function f1Of(label) {
   return label.dev.support > 0 ? label.dev.f1 : null;
+}
+
+function precisionOf(label) {
+  return label.dev.support > 0 ? label.dev.precision : null;
+}
+
+function recallOf(label) {
+  return label.dev.support > 0 ? label.dev.recall : null;
 }
 
 // A bar of a score, coloured by its range unless told otherwise; and the same with its figure beside it.
@@ -220,7 +228,7 @@ function drawnToWidth(host, draw) {
 const tooltip = element("div", { class: "tooltip", hidden: true, "aria-hidden": "true" });
 
 function showTooltip(x, y, ...content) {
-  tooltip.replaceChildren(...content);
+  tooltip.replaceChildren(...content.flat());
   tooltip.hidden = false;
   const { width, height } = tooltip.getBoundingClientRect();
   const left = Math.max(8, Math.min(x - width / 2, document.documentElement.clientWidth - width - 8));

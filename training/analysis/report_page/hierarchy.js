@@ -92,7 +92,7 @@ function rootDetails(root, reveal) {
 
 function labelDetails(node, reveal) {
   const { dev, train, threshold } = node.label;
-  const seen = dev.support > 0 ? dev : { support: dev.support, precision: dev.precision };
+  const seen = dev.support > 0 ? dev : { support: dev.support };
   return [
     element("h3", {}, pathElement(node.path)),
     bigFigure(f1Of(node.label), say("f1")),

@@ -5,8 +5,8 @@ const LABEL_COLUMNS = [
   { key: "label", name: "label", value: (label) => label.label, text: true },
   { key: "level", name: "level", value: (label) => label.level, write: count, wide: true },
   { key: "support", name: "support", value: (label) => label.dev.support, write: count },
-  { key: "precision", name: "precision", value: (label) => label.dev.precision },
-  { key: "recall", name: "recall", value: (label) => (label.dev.support > 0 ? label.dev.recall : null) },
+  { key: "precision", name: "precision", value: precisionOf },
+  { key: "recall", name: "recall", value: recallOf },
   { key: "f1", name: "f1", value: f1Of },
   { key: "threshold", name: "threshold", value: (label) => label.threshold, write: decimal, wide: true },
   { key: "trainSupport", name: "trainSupport", value: (label) => label.train?.support, write: count, wide: true },
@@ -148,6 +148,7 @@ function labelHead(label, column, words) {
 
 function labelCell(label, column) {
   const value = column.value(label);
-  const write = column.key === "f1" ? meter : column.write || percent;
-  return tableCell({ class: kindOf(column) }, value === undefined || value === null ? "–" : write(value));
+  const write = column.write || percent;
+  const shown = column.key === "f1" ? meter(value) : typeof value === "number" ? write(value) : "–";
+  return tableCell({ class: kindOf(column) }, shown);
 }

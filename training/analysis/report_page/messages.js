@@ -6,8 +6,10 @@ const MESSAGES = {
     skip: "Skip to the content",
     sections: "Sections",
     subtitle: (rows, labels, levels, train) =>
-      `${count(rows)} rows evaluated · ${count(labels)} labels on ${count(levels)} ${levels === 1 ? "level" : "levels"}` +
+      `${count(rows)} rows evaluated · ${count(labels)} labels on ${levels === 1 ? "1 level" : `${levels} levels`}` +
       (train ? ` · trained on ${count(train)} rows` : ""),
+    decoded: ({ policy, at_least_one: one, top_k: most }) =>
+      `decoding policy ${policy}${one ? ", at least one label" : ""}${most ? `, at most ${most}` : ""}`,
     noRows: "No row was evaluated, so there are no scores; the hierarchy and the thresholds are shown as they are.",
     overview: "Overview",
     hierarchy: "Hierarchy",
@@ -55,11 +57,12 @@ const MESSAGES = {
     unseen: "no rows",
     labelCount: (n) => (n === 1 ? "1 label" : `${count(n)} labels`),
     hierarchyHint:
-      "Each slice is a label: its size is the support, its colour the F1. Choose a slice to zoom in, the centre to zoom out.",
+      "Each slice is a label: its size is the support, its colour the F1. " +
+      "Choose a slice to zoom in, the centre to zoom out.",
     hierarchyKeys: "Arrow keys move between slices, Enter zooms in, Escape zooms out.",
     equalSizes: "No row was evaluated: every lowest label has the same size.",
     notDrawn: (n) =>
-      `${n === 1 ? "1 label has" : `${count(n)} labels have`} no evaluated row and no slice; the table below lists all.`,
+      `${n === 1 ? "1 label has" : `${count(n)} labels have`} no evaluated row, hence no slice; the table has all.`,
     all: "All labels",
     up: "up",
     meanF1: "Mean F1",
@@ -83,7 +86,8 @@ const MESSAGES = {
     noCurve: "There is no threshold curve for this evaluation.",
     best: (f1, threshold) => `best ${f1} at ${threshold}`,
     calibrationHint:
-      "How often a label is right at the confidence it is given. On the dashed line, confidence is honest; below it, the model is too sure of itself.",
+      "How often a label is right at the confidence it is given. On the dashed line, confidence is honest; " +
+      "below it, the model is too sure of itself.",
     noCalibration: "There are no confidences to calibrate.",
     rightShare: "Right",
     overShare: "Too confident by",
@@ -127,6 +131,8 @@ const MESSAGES = {
     subtitle: (rows, labels, levels, train) =>
       `评估 ${count(rows)} 条文本 · ${count(levels)} 层共 ${count(labels)} 个标签` +
       (train ? ` · 训练集 ${count(train)} 条` : ""),
+    decoded: ({ policy, at_least_one: one, top_k: most }) =>
+      `解码策略 ${policy}${one ? "，至少一个标签" : ""}${most ? `，至多 ${most} 个` : ""}`,
     noRows: "没有可评估的文本，因此没有得分；层次结构与阈值照常显示。",
     overview: "总览",
     hierarchy: "层次结构",

@@ -35,7 +35,8 @@ function speak(code) {
 function draw() {
   hideTooltip();
   document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
-  const { title, rows, train_rows: train, labels, levels } = EVALUATION;
+  const { title, rows, train_rows: train, labels, levels, decoding } = EVALUATION;
+  const about = [say("subtitle", rows, labels.length, levels.length, train), decoding ? say("decoded", decoding) : ""];
   const links = SECTIONS.map(([id]) => element("li", {}, element("a", { href: `#${id}` }, say(id))));
   const head = element(
     "header",
@@ -45,7 +46,7 @@ function draw() {
       {},
       element("p", { class: "kind" }, say("report")),
       element("h1", { dir: "auto" }, title),
-      element("p", { class: "hint" }, say("subtitle", rows, labels.length, levels.length, train)),
+      element("p", { class: "hint" }, about.filter(Boolean).join(" · ")),
     ),
     languageSwitch(),
   );

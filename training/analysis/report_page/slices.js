@@ -1,4 +1,5 @@
-// How the parts of the sunburst look: slices, their captions, the centre. Radii in pixels, angles clockwise from the top.
+// How the parts of the sunburst look: slices, their captions, the centre. Radii are in pixels, angles in radians,
+// clockwise from the top.
 
 // Where the rings of a view lie in a circle of `size` pixels.
 class Rings {
@@ -19,7 +20,7 @@ class Rings {
   }
 }
 
-// One slice; null where nothing of it is in sight. While the picture moves, `settled` is false and captions are left out.
+// One slice; null where nothing of it is in sight. While the picture moves, `settled` is false: it has no captions.
 function sliceOf(arc, index, view, rings, chosen, settled) {
   const span = view.x1 - view.x0 || 1;
   const from = 2 * Math.PI * Math.max(0, (arc.x0 - view.x0) / span);
@@ -37,9 +38,8 @@ function sliceOf(arc, index, view, rings, chosen, settled) {
     {
       class: `slice f1-${colour} ${mark}`,
       "data-slice": index,
-      role: "treeitem",
+      role: "button",
       tabindex: index === 0 && settled ? "0" : "-1",
-      "aria-level": arc.level,
       "aria-label": say("sliceLabel", nameOfArc(arc), figure, count(supportOf(arc))),
     },
     shape("path", { d: outlineOf(from, to, r0, r1) }),

@@ -27,7 +27,7 @@ class Sunburst {
       viewBox: `${-this.size / 2} ${-this.size / 2} ${this.size} ${this.size}`,
       width: this.size,
       height: this.size,
-      role: "tree",
+      role: "group",
       "aria-label": `${say("hierarchy")}. ${say("hierarchyKeys")}`,
       pointermove: (event) => this.hover(event),
       pointerleave: () => this.leave(),
