@@ -113,7 +113,7 @@ def evaluate_baseline(folder: Path, hierarchy: LabelHierarchy) -> dict[str, Any]
 
 
 def write_probabilities(baseline: LinearBaseline, texts: Iterable[str], path: Path) -> None:
-    """Write every label's probability for each text as `train.py --teachers` reads it, but for those below MENTIONED."""
+    """Write the labels' probabilities of at least MENTIONED for each text, as `train.py --teachers` reads them."""
     labels = baseline.hierarchy.labels
     with atomic_writer(path) as stream:
         for chunk in chunks(texts, CHUNK_ROWS):
@@ -143,7 +143,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--dataset_dir", required=True, help="a dataset folder")
     parser.add_argument("--data_file", default=DATA_FILE, help="texts in --dataset_dir for --output_file (%(default)s)")
-    parser.add_argument("--output_file", type=Path, help="write the labels' probabilities for --data_file, as JSON lines")
+    parser.add_argument(
+        "--output_file", type=Path, help="write the labels' probabilities for --data_file, as JSON lines"
+    )
     return parser.parse_args(argv)
 
 

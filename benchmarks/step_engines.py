@@ -37,11 +37,11 @@ def paddle_engine(model_dir: str, batch: dict[str, np.ndarray], threads: int) ->
 
     from pipeline.dataset import ReadReport
     from pipeline.tokenisation import Tokeniser
-    from training.device import use_device
+    from training.data.encoded import EncodedDataset
     from training.distributed import ProcessGroup
-    from training.encoded import EncodedDataset
-    from training.encoders import create_model, model_logits
     from training.losses import binary_cross_entropy
+    from training.model.device import use_device
+    from training.model.encoders import create_model, model_logits
     from training.options import TrainingOptions
     from training.trainer import RunFiles, Trainer
 
@@ -73,7 +73,7 @@ def paddle_engine(model_dir: str, batch: dict[str, np.ndarray], threads: int) ->
         return float(binary_cross_entropy(paddle.to_tensor(logits), paddle.to_tensor(batch["targets"])))
 
     def step(length: int) -> None:
-        trainer._step(LENGTHS.index(length) * ROWS + np.arange(ROWS))
+        trainer.step(LENGTHS.index(length) * ROWS + np.arange(ROWS))
 
     return Engine({"paddle": paddle.__version__, "threads": str(threads)}, evaluate, step)
 

@@ -80,7 +80,7 @@ class Checkpoint:
 
     def model(self) -> Any:
         """The paddle model, in evaluation mode."""
-        from training.encoders import load_model
+        from training.model.encoders import load_model
 
         return load_model(self.path, len(self.hierarchy))
 

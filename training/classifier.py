@@ -79,9 +79,9 @@ def _from_checkpoint(folder: Path, device: str, max_seq_length: int, budget: int
     checkpoint = read_checkpoint(folder)
     _note_length(max_seq_length, checkpoint.record.max_seq_length)
     # Importing paddle takes seconds: the folder is judged first.
-    from training.device import use_device
-    from training.encoders import model_logits
-    from training.first_token import read_first_token_only
+    from training.model.device import use_device
+    from training.model.encoders import model_logits
+    from training.model.first_token import read_first_token_only
 
     use_device(device)
     model = checkpoint.model()

@@ -24,8 +24,8 @@ from pipeline.command import run
 from pipeline.dataset import DATA_FILE, LABEL_FILE, read_examples, read_labels, read_lines, read_texts
 from pipeline.errors import DatasetError, InputError
 from pipeline.hierarchy import SEPARATOR, LabelHierarchy, path_fault
-from training.dataset_folder import LABELLED_FILES, Splitting, check_dataset_target, write_dataset
-from training.row_collector import RowCollector, surrogate_fault
+from training.data.dataset_folder import LABELLED_FILES, Splitting, check_dataset_target, write_dataset
+from training.data.row_collector import RowCollector, surrogate_fault
 
 TASK_TYPES = ("multi_class", "multi_label", "hierarchical")
 TEXT_KEYS, LABEL_KEYS, META_KEYS = ("text", "data"), ("label", "labels"), ("meta", "metadata")

@@ -16,8 +16,8 @@ from pipeline.decoding import Decoder
 from pipeline.errors import ClassifierError
 from pipeline.runtimes import RUNTIMES, create_runtime
 from training.checkpoint import Checkpoint
-from training.encoders import model_logits
-from training.static_graph import export_onnx, export_static
+from training.model.encoders import model_logits
+from training.model.static_graph import export_onnx, export_static
 
 LOGIT_TOLERANCE = 1e-4
 

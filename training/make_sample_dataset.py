@@ -1,7 +1,7 @@
 """Write the sample dataset: synthetic Chinese news-event sentences with the label paths of 65 kinds of event.
 
 No sentence is real: templates, names, companies and numbers are put together from the word lists in
-`training/sample_wordings`. The same seed and row counts give the same bytes on every machine.
+`training/data/sample_wordings`. The same seed and row counts give the same bytes on every machine.
 
 What makes it more than a word list: many words serve several labels and only their company settles which (上调 of a
 price or of an interest rate, 上市 of a company or of a car, 离开 to join or to resign); about one row in five also
@@ -31,8 +31,8 @@ from pipeline.dataset import (
 )
 from pipeline.errors import InputError
 from pipeline.hierarchy import LabelHierarchy, ancestor_paths
-from training.sample_wordings import joint, people, world
-from training.sample_wordings.author import Author, Kind, read_kinds
+from training.data.sample_wordings import joint, people, world
+from training.data.sample_wordings.author import Author, Kind, read_kinds
 
 SOURCE_FILE = "SOURCE.md"
 MARKER = "# Synthetic sample dataset, written by training/make_sample_dataset.py"

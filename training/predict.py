@@ -35,7 +35,7 @@ from training.arguments import (
     chosen_decoder,
 )
 from training.classifier import Classifier, check_labels
-from training.model_names import PRETRAINED, SCRATCH
+from training.model.model_names import PRETRAINED, SCRATCH
 from training.predictions_file import InputLines, PredictionsFile, check_output
 
 ROWS_PER_CHUNK = 1024

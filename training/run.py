@@ -25,12 +25,12 @@ from pipeline.normalisation import normalise
 from pipeline.tokenisation import Tokeniser
 from training.checkpoint import RECORD_FILE, TrainingRecord, write_checkpoint
 from training.curves import logs_path
-from training.device import use_device
+from training.data.encoded import EncodedDataset, read_encoded, repetitions, shared_texts
 from training.distributed import ProcessGroup
-from training.encoded import EncodedDataset, read_encoded, repetitions, shared_texts
-from training.encoders import create_model
-from training.initialisation import initialise, start_from_frequencies
-from training.model_names import SCRATCH
+from training.model.device import use_device
+from training.model.encoders import create_model
+from training.model.initialisation import initialise, start_from_frequencies
+from training.model.model_names import SCRATCH
 from training.options import TrainingOptions
 from training.teaching import add_taught_rows
 from training.trainer import RunFiles, Trainer

@@ -18,7 +18,7 @@ from pipeline.encoding import TextEncoder
 from pipeline.errors import DatasetError, InputError
 from pipeline.hierarchy import LabelHierarchy
 from pipeline.normalisation import text_fault
-from training.encoded import EncodedDataset
+from training.data.encoded import EncodedDataset
 
 
 def add_taught_rows(
@@ -52,9 +52,7 @@ def add_taught_rows(
             texts.append(text)
             taught.append(np.mean([confidences for _, _, confidences in lines], axis=0, dtype=np.float32))
     labels = np.concatenate([dataset.labels.astype(np.float32), *(row[None] for row in taught)])
-    return EncodedDataset(
-        [*dataset.texts, *texts], [*dataset.rows, *encoder.encode(texts)], labels, dataset.report
-    )
+    return EncodedDataset([*dataset.texts, *texts], [*dataset.rows, *encoder.encode(texts)], labels, dataset.report)
 
 
 def read_answers(path: Path, hierarchy: LabelHierarchy) -> Iterator[tuple[int, str, np.ndarray]]:

@@ -13,7 +13,7 @@ from pipeline.dataset import DATA_FILE, DEV_FILE, LABEL_FILE, TRAIN_FILE
 from pipeline.errors import InputError
 from pipeline.normalisation import NORMALISATIONS
 from pipeline.threshold_tuning import MODES
-from training.model_names import PRETRAINED, SCRATCH
+from training.model.model_names import PRETRAINED, SCRATCH
 from training.options import DEVICES, LOSSES, TrainingOptions
 
 
@@ -77,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if bool(args.dataset_dir) == bool(args.dataset):
         raise InputError("give either --dataset_dir, a folder with train.txt, dev.txt and label.txt, or --dataset")
     if args.dataset:
-        from training.named_datasets import dataset_folder
+        from training.data.named_datasets import dataset_folder
 
         args.dataset_dir = str(dataset_folder(args.dataset))
     # Importing paddle takes seconds: the command line is judged first.

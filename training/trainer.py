@@ -23,13 +23,13 @@ from pipeline.metrics import Metrics
 from pipeline.threshold_tuning import tune
 from pipeline.tokenisation import Tokeniser
 from training.averaging import WeightAverage
-from training.cpu_gradients import use_cpu_gradients
 from training.curves import Curves
+from training.data.encoded import EncodedDataset, padded, shuffled_batches
 from training.distributed import ProcessGroup
-from training.encoded import EncodedDataset, padded, shuffled_batches
-from training.encoders import freeze_layers, model_logits
-from training.first_token import read_first_token_only
 from training.losses import create_loss
+from training.model.cpu_gradients import use_cpu_gradients
+from training.model.encoders import freeze_layers, model_logits
+from training.model.first_token import read_first_token_only
 from training.options import TrainingOptions
 from training.training_state import Progress, read_state, write_state
 
@@ -196,7 +196,7 @@ class Trainer:
             for index in range(done, self.steps_per_epoch):
                 # The last round may lack a batch for some processes; these take one of the first.
                 batch = batches[(index * self.group.size + self.group.rank) % len(batches)]
-                loss = self._step(batch)
+                loss = self.step(batch)
                 self._check_loss(loss, epoch, index + 1, batch)
                 bar.update()
                 if self.group.leads and self.progress.step % self.options.logging_steps == 0:
@@ -206,7 +206,7 @@ class Trainer:
                 if self._is_time_to_save(index + 1):
                     self._write_state()
 
-    def _step(self, batch: np.ndarray) -> float:
+    def step(self, batch: np.ndarray) -> float:
         # Each step draws its own random numbers, so that a run can go on at any of them.
         key = (self.options.seed, self.progress.step, self.group.rank)
         random = np.random.default_rng(key)

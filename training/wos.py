@@ -21,9 +21,9 @@ from pipeline.command import run
 from pipeline.dataset import read_lines
 from pipeline.errors import DatasetError, InputError
 from pipeline.hierarchy import SEPARATOR, path_fault
-from training.dataset_folder import Splitting, check_dataset_target, write_dataset
-from training.row_collector import RowCollector
-from training.spreadsheet import read_table
+from training.data.dataset_folder import Splitting, check_dataset_target, write_dataset
+from training.data.row_collector import RowCollector
+from training.data.spreadsheet import read_table
 
 TEXT_FILE, AREA_FILE, DOMAIN_FILE = "X.txt", "Y.txt", "YL1.txt"
 META_DATA = tuple(f"Meta-data/Data.{ending}" for ending in ("xlsx", "csv", "tsv", "txt", "xls"))

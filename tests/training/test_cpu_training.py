@@ -5,8 +5,8 @@ import paddle
 import pytest
 from paddlenlp import transformers
 
-from training.cpu_gradients import use_cpu_gradients
-from training.first_token import FirstPositionLayer, read_first_token_only
+from training.model.cpu_gradients import use_cpu_gradients
+from training.model.first_token import FirstPositionLayer, read_first_token_only
 
 SHAPE = {
     "vocab_size": 50,

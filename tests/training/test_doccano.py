@@ -14,9 +14,9 @@ from pipeline.dataset import read_examples, read_labels
 from pipeline.errors import DatasetError, InputError
 from pipeline.normalisation import text_fault
 from tests.conftest import REAL_DATA, run_command
-from training.dataset_folder import Splitting
+from training.data.dataset_folder import Splitting
+from training.data.row_collector import Row, closed, single_line
 from training.doccano import label_path, main, parse_args, read_records
-from training.row_collector import Row, closed, single_line
 
 
 def write_records(path, *records):

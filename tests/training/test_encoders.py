@@ -10,7 +10,7 @@ from safetensors.numpy import save_file
 
 from pipeline.errors import InputError
 from pipeline.tokenisation import Tokeniser
-from training.encoders import create_model, freeze_layers, model_logits
+from training.model.encoders import create_model, freeze_layers, model_logits
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "train", "was", "late", "##r", "Train"]
 WIDTH, LAYERS, FEED_FORWARD = 8, 2, 16

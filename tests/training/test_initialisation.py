@@ -2,7 +2,7 @@ import numpy as np
 import paddle
 from paddlenlp.transformers import ErnieConfig, ErnieForSequenceClassification
 
-from training.initialisation import HEAD_OFFSETS, context_embeddings, initialise, start_from_frequencies
+from training.model.initialisation import HEAD_OFFSETS, context_embeddings, initialise, start_from_frequencies
 
 LENGTH, WIDTH, HEADS = 24, 64, 4
 

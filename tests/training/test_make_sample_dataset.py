@@ -25,6 +25,8 @@ from pipeline.dataset import (
 from pipeline.errors import InputError
 from tests.conftest import PROJECT, REAL_DATA
 from training import make_sample_dataset
+from training.data.sample_wordings import slots
+from training.data.sample_wordings.author import Author
 from training.make_sample_dataset import (
     FILES,
     JOINT_KINDS,
@@ -35,8 +37,6 @@ from training.make_sample_dataset import (
     apportion,
     main,
 )
-from training.sample_wordings import slots
-from training.sample_wordings.author import Author
 
 DUEE_LABELS = REAL_DATA / "duee1" / LABEL_FILE
 LABELLED = (TRAIN_FILE, DEV_FILE, TEST_FILE)

@@ -73,7 +73,7 @@ def interrupt_after(steps, dataset, save_dir, monkeypatch, *options):
     """Train until so many steps are done, then stop as Ctrl-C does."""
     from training.trainer import Trainer
 
-    step = Trainer._step
+    step = Trainer.step
 
     def stopping(trainer, batch):
         if trainer.progress.step == steps:
@@ -81,7 +81,7 @@ def interrupt_after(steps, dataset, save_dir, monkeypatch, *options):
         return step(trainer, batch)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Trainer, "_step", stopping)
+        patch.setattr(Trainer, "step", stopping)
         run(dataset, save_dir, *options)
 
 
@@ -113,12 +113,12 @@ def test_only_the_same_run_resumes(small_dataset, tmp_path, monkeypatch, capsys)
 def test_a_loss_that_is_no_number_keeps_the_best_model(small_dataset, tmp_path, monkeypatch):
     from training.trainer import Trainer
 
-    step = Trainer._step
+    step = Trainer.step
 
     def diverging(trainer, batch):
         return step(trainer, batch) if trainer.progress.step < 14 else float("nan")
 
-    monkeypatch.setattr(Trainer, "_step", diverging)
+    monkeypatch.setattr(Trainer, "step", diverging)
     with pytest.raises(ClassifierError, match=r"the loss is nan at epoch 2, step 3, on the batch of lines \d+, \d+"):
         run(small_dataset, tmp_path / "checkpoint", *OPTIONS)
     best = read_checkpoint(tmp_path / "checkpoint").record.metrics["dev"]

@@ -8,7 +8,7 @@ from pipeline.dataset import read_labels
 from tests.conftest import run_command, run_in_process
 from training import export_model
 from training.checkpoint import read_checkpoint
-from training.encoded import shuffled_batches
+from training.data.encoded import shuffled_batches
 from training.train import main
 
 TINY = ("--device", "cpu", "--model_name", "scratch-tiny", "--epochs", 1)

@@ -16,9 +16,9 @@ from pipeline.dataset import read_examples, read_labels
 from pipeline.errors import DatasetError, EnvironmentFault, InputError
 from pipeline.hierarchy import LabelHierarchy
 from tests.conftest import run_command
-from training import named_datasets
-from training.named_datasets import dataset_folder, download, wos_rows
-from training.spreadsheet import read_table
+from training.data import named_datasets
+from training.data.named_datasets import dataset_folder, download, wos_rows
+from training.data.spreadsheet import read_table
 from training.wos import main
 
 HEADER = ("Y1", "Y2", "Y", "Domain", "area", "keywords", "Abstract")

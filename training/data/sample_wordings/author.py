@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
-from training.sample_wordings import slots
+from training.data.sample_wordings import slots
 
 OPENING_SHARE, RUMOUR_SHARE, TAIL_SHARE = 0.45, 0.2, 0.4
 RUMOUR_FIRST_SHARE = 0.3

@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.bundle import PADDLE_GRAPH_FILE, PADDLE_PARAMETERS_FILE
 from pipeline.tensors import INPUT_IDS, LOGITS, TOKEN_TYPE_IDS
-from training.first_token import read_first_token_only
+from training.model.first_token import read_first_token_only
 
 ONNX_OPSET = 17
 GRAPH_PREFIX = Path(PADDLE_GRAPH_FILE).stem

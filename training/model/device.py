@@ -5,7 +5,7 @@ from __future__ import annotations
 import paddle
 
 from pipeline.errors import EnvironmentFault
-from training.cpu_speed import speed_up_cpu
+from training.model.cpu_speed import speed_up_cpu
 
 
 def use_device(name: str) -> None:

@@ -22,7 +22,7 @@ from pipeline.dataset import (
 )
 from pipeline.errors import InputError
 from pipeline.hierarchy import LabelHierarchy
-from training.row_collector import Row
+from training.data.row_collector import Row
 
 LABELLED_FILES = (TRAIN_FILE, DEV_FILE, TEST_FILE)
 FILES = (*LABELLED_FILES, LABEL_FILE, DATA_FILE)

@@ -13,8 +13,8 @@ from pipeline.atomic import atomic_writer
 from pipeline.dataset import LABEL_FILE
 from pipeline.errors import ClassifierError, EnvironmentFault, InputError
 from pipeline.hierarchy import SEPARATOR, LabelHierarchy
-from training.dataset_folder import LABELLED_FILES, write_dataset
-from training.row_collector import Row, single_line
+from training.data.dataset_folder import LABELLED_FILES, write_dataset
+from training.data.row_collector import Row, single_line
 
 NAMES = ("wos",)
 CACHE_FOLDER = "hierarchical-text-classifier"

@@ -1,0 +1,1 @@
+"""Dataset files: what they are made from, and how training reads them."""
