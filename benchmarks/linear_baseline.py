@@ -24,7 +24,7 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.svm import LinearSVC
 
 from pipeline.atomic import atomic_writer
-from pipeline.chunks import chunks
+from pipeline.chunks import chunks, rows_per_chunk
 from pipeline.command import run
 from pipeline.dataset import (
     DATA_FILE,
@@ -45,7 +45,6 @@ from pipeline.output import as_json_line
 
 REGULARISATIONS = (1.0, 4.0)
 MARGINS = (0.0, -0.1, -0.2, -0.3)
-CHUNK_ROWS = 1024
 MENTIONED = 0.001
 
 _CJK = re.compile(r"[\u4e00-\u9fff]")
@@ -116,7 +115,7 @@ def write_probabilities(baseline: LinearBaseline, texts: Iterable[str], path: Pa
     """Write the labels' probabilities of at least MENTIONED for each text, as `train.py --teachers` reads them."""
     labels = baseline.hierarchy.labels
     with atomic_writer(path) as stream:
-        for chunk in chunks(texts, CHUNK_ROWS):
+        for chunk in chunks(texts, rows_per_chunk(len(labels))):
             for text, row in zip(chunk, baseline.probabilities(chunk)):
                 mentioned = sorted(np.flatnonzero(row >= MENTIONED), key=lambda position: -row[position])
                 answer = [Prediction(labels[position], float(row[position])) for position in mentioned]

@@ -73,7 +73,7 @@ def paddle_engine(model_dir: str, batch: dict[str, np.ndarray], threads: int) ->
         return float(binary_cross_entropy(paddle.to_tensor(logits), paddle.to_tensor(batch["targets"])))
 
     def step(length: int) -> None:
-        trainer.step(LENGTHS.index(length) * ROWS + np.arange(ROWS))
+        trainer.step([LENGTHS.index(length) * ROWS + np.arange(ROWS)])
 
     return Engine({"paddle": paddle.__version__, "threads": str(threads)}, evaluate, step)
 

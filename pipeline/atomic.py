@@ -57,6 +57,13 @@ def atomic_folder(path: Path | str) -> Iterator[Path]:
     _sync(path.parent)
 
 
+def remove_folder(path: Path) -> None:
+    """Remove a folder such that it is there whole or not at all."""
+    doomed = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    os.rename(path, doomed)
+    shutil.rmtree(doomed)
+
+
 def remove_leftovers(path: Path) -> None:
     """Remove what a process that was killed while it wrote `path` has left beside it.
 

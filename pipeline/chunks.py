@@ -9,8 +9,15 @@ from typing import Any, Callable, TypeVar
 from pipeline.errors import ClassifierError
 
 Item = TypeVar("Item", bound=Any)
+ROWS_PER_CHUNK = 1024
+SCORES_PER_CHUNK = 1 << 22
 CHARACTERS_PER_CHUNK = 1 << 20
-"""Characters that are held at once where texts may be long."""
+"""What is held at once of a file that is answered piece by piece, where labels may be many and texts long."""
+
+
+def rows_per_chunk(labels: int) -> int:
+    """How many texts are answered at once with so many labels."""
+    return max(1, min(ROWS_PER_CHUNK, SCORES_PER_CHUNK // labels))
 
 
 def chunks(

@@ -1,6 +1,7 @@
 """Scripts that learn from labelled texts and export what was learnt; the only place that imports paddle."""
 
 import os
+import sys
 import warnings
 
 # paddlenlp's own dependencies complain about each other while they are imported; nobody here can act on it.
@@ -8,5 +9,5 @@ warnings.filterwarnings("ignore", message=".*(distutils|pkg_resources|ccache)")
 # paddle tells of each executor that it starts.
 os.environ.setdefault("GLOG_minloglevel", "2")
 
-# paddle overwrites it when it is imported.
-CHOSEN_THREADS = os.environ.get("OMP_NUM_THREADS")
+# paddle sets it when it is imported; then nobody can tell any more whether the user had chosen it.
+CHOSEN_THREADS = None if "paddle" in sys.modules else os.environ.get("OMP_NUM_THREADS")

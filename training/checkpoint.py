@@ -26,6 +26,7 @@ from pipeline.hierarchy import LabelHierarchy
 from pipeline.tokenisation import Tokeniser
 
 RECORD_FILE = "training.json"
+TOKENISER_FILES = ("vocab.txt", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,6 @@ def load_classifier(params_path: Path | str, device: str, max_seq_length: int, b
             raise InputError(f"{folder} is a bundle, which computes on the CPU here; give --device cpu")
         predictor = Predictor(folder, token_budget=budget)
         bundle = predictor.bundle
-        _note_length(max_seq_length, bundle.manifest.max_seq_length)
         return Classifier(bundle.decoder(), predictor.logits, bundle.manifest.model_name, bundle.identity)
     return _from_checkpoint(folder, device, max_seq_length, budget)
 

@@ -10,22 +10,20 @@ from pipeline.atomic import atomic_writer
 PICTURE_FILE = "curves.png"
 
 
-def logs_path(save_dir: Path | str) -> Path:
-    """Where the curves of the run that keeps its best model in `save_dir` lie: a folder beside it."""
-    return Path(save_dir).with_name(Path(save_dir).name + ".logs")
-
-
 class Curves:
     """Writes the curves of one run.
 
     Args:
-        folder: made if it is not there; a run that goes on adds to it.
+        folder: made if it is not there.
+        goes_on: whether the run adds to curves that it began before it was interrupted; others are removed.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, goes_on: bool) -> None:
         from visualdl import LogWriter
 
         folder.mkdir(parents=True, exist_ok=True)
+        for old in () if goes_on else (*folder.glob("vdlrecords.*.log"), *folder.glob(PICTURE_FILE)):
+            old.unlink()
         self.folder = folder
         self._writer = LogWriter(str(folder))
 

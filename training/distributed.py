@@ -4,14 +4,14 @@ on a CPU, which talk by gloo."""
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import paddle
 
 
-@dataclass(frozen=True)
+@dataclass
 class ProcessGroup:
     """The processes that train together.
 
@@ -22,6 +22,7 @@ class ProcessGroup:
 
     rank: int = 0
     size: int = 1
+    _meetings: int = field(default=0, init=False)
 
     @classmethod
     def join(cls) -> ProcessGroup:
@@ -38,6 +39,7 @@ class ProcessGroup:
 
     def share(self, model: paddle.nn.Layer) -> Any:
         """`model` such that each backward pass leaves the mean of all processes' gradients."""
+        self.wait()
         return model if self.size == 1 else paddle.DataParallel(model)
 
     def gather_rows(self, rows: np.ndarray, total: int) -> np.ndarray:
@@ -51,7 +53,20 @@ class ProcessGroup:
         paddle.distributed.all_gather(parts, paddle.to_tensor(padded))
         return np.stack([part.numpy() for part in parts], axis=1).reshape(most * self.size, -1)[:total]
 
+    def gather(self, value: float) -> list[float]:
+        """The value of each process, by rank."""
+        return self.gather_rows(np.array([[value]], np.float32), self.size).ravel().tolist()
+
     def wait(self) -> None:
-        """Return when all processes have come here."""
-        if self.size > 1:
-            paddle.distributed.barrier()
+        """Return when all processes have come here, which may take a quarter of an hour.
+
+        gloo gives up after half a minute, and one process may write files, or read slower, for longer: so they meet
+        over the store that paddle's processes share before they exchange anything by gloo again.
+        """
+        if self.size == 1:
+            return
+        self._meetings += 1
+        store = paddle.base.core.create_or_get_global_tcp_store()
+        store.set(f"meeting/{self._meetings}/{self.rank}", "here")
+        for rank in range(self.size):
+            store.wait(f"meeting/{self._meetings}/{rank}")

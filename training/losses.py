@@ -42,7 +42,8 @@ def zlpr(logits: paddle.Tensor, targets: paddle.Tensor) -> paddle.Tensor:
     """Zero-bounded log-sum-exp and pairwise rank-based loss (Su et al. 2022, arXiv 2208.02955), batch average.
 
     log(1 + sum over the text's labels of exp(-logit)) + log(1 + sum over the others of exp(logit)): every label of the
-    text is to rank above 0 and every other below. Targets between 0 and 1 count as labels by that share.
+    text is to rank above 0 and every other below. Targets between 0 and 1 count as labels by that share. Its scores
+    rank well but are no calibrated probabilities: where a target is t, the best logit is half the log odds of t.
     """
     tiny = 1e-12  # makes a target of 0 a weight that vanishes beside the 1 in the sum
     zeros = paddle.zeros([logits.shape[0], 1])

@@ -32,6 +32,7 @@ class TrainingOptions:
             trains everything.
         average_weights: what is evaluated and kept is the exponential average of the parameters with this decay; 0
             for the parameters themselves.
+        start_competes: whether the parameters that training starts from count as a first result.
         token_dropout: share of a step's tokens that are replaced by [MASK]; in [0, 1).
         seed: of the batches' order.
 
@@ -52,6 +53,7 @@ class TrainingOptions:
     thresholds: str = "fixed"
     freeze_layers: int | None = None
     average_weights: float = 0.0
+    start_competes: bool = False
     token_dropout: float = 0.0
     seed: int = 3
 

@@ -21,7 +21,7 @@ from typing import IO, Any, Callable
 
 from tqdm import tqdm
 
-from pipeline.chunks import CHARACTERS_PER_CHUNK, chunks
+from pipeline.chunks import CHARACTERS_PER_CHUNK, chunks, rows_per_chunk
 from pipeline.command import run
 from pipeline.dataset import DATA_FILE, LABEL_FILE
 from pipeline.errors import ClassifierError, InputError
@@ -35,10 +35,9 @@ from training.arguments import (
     chosen_decoder,
 )
 from training.classifier import Classifier, check_labels
-from training.model.model_names import PRETRAINED, SCRATCH
+from training.model.model_names import contradict
 from training.predictions_file import InputLines, PredictionsFile, check_output
 
-ROWS_PER_CHUNK = 1024
 STANDARD_INPUT = "-"
 
 
@@ -104,8 +103,7 @@ def _check_model(classifier: Classifier, args: argparse.Namespace) -> None:
     path = Path(args.dataset_dir) / args.label_file
     if path.exists() or args.label_file != LABEL_FILE:  # one that was asked for may not be absent
         check_labels(path, classifier.hierarchy)
-    known = {*PRETRAINED, *SCRATCH}
-    if args.model_name != classifier.model_name and {args.model_name, classifier.model_name} <= known:
+    if contradict(args.model_name, classifier.model_name):
         raise InputError(
             f"--model_name is {args.model_name}, and {args.params_path} was trained with {classifier.model_name}; "
             "leave --model_name out, or give another --params_path"
@@ -126,7 +124,7 @@ def _predict(classifier: Classifier, stream: IO[bytes], output: Path | None, arg
             file.check_input(lines)
             write = file.append
         bar = stack.enter_context(_progress_bar(stream, lines.bytes, hidden=output is None and sys.stdout.isatty()))
-        for chunk in chunks(texts, ROWS_PER_CHUNK, CHARACTERS_PER_CHUNK):
+        for chunk in chunks(texts, rows_per_chunk(len(classifier.hierarchy)), CHARACTERS_PER_CHUNK):
             try:
                 predictions = decoder.decode(classifier.logits(chunk)).predictions()
             except ClassifierError as error:

@@ -3,38 +3,40 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import fcntl
 import itertools
+import os
 import random
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import paddle
 
-from pipeline.atomic import remove_leftovers
-from pipeline.checksums import check_replaceable, read_checksums, sha256_file, verify_file
-from pipeline.dataset import DATA_FILE, LABEL_FILE, read_examples, read_labels, read_texts
+from pipeline.atomic import remove_folder, remove_leftovers
+from pipeline.checksums import check_replaceable, sha256_file
+from pipeline.dataset import DATA_FILE, read_examples, read_labels, read_texts
 from pipeline.decoding import Decoder
 from pipeline.encoding import TextEncoder
-from pipeline.errors import EnvironmentFault, InputError
+from pipeline.errors import ClassifierError, EnvironmentFault, InputError
 from pipeline.hierarchy import LabelHierarchy
 from pipeline.normalisation import normalise
 from pipeline.tokenisation import Tokeniser
-from training.checkpoint import RECORD_FILE, TrainingRecord, write_checkpoint
-from training.curves import logs_path
+from training.checkpoint import RECORD_FILE, TOKENISER_FILES, TrainingRecord, read_checkpoint, write_checkpoint
 from training.data.encoded import EncodedDataset, read_encoded, repetitions, shared_texts
 from training.distributed import ProcessGroup
 from training.model.device import use_device
-from training.model.encoders import create_model
+from training.model.encoders import check_length, create_model
 from training.model.initialisation import initialise, start_from_frequencies
-from training.model.model_names import SCRATCH
+from training.model.model_names import SCRATCH, contradict
 from training.options import TrainingOptions
 from training.teaching import add_taught_rows
 from training.trainer import RunFiles, Trainer
-from training.training_state import state_path
 
 SAMPLE_TEXTS = 32
 NOT_OF_THE_RUN = ("device", "logging_steps", "save_steps", "resume", "save_dir", "dataset", "dataset_dir")
@@ -50,32 +52,84 @@ def train(args: argparse.Namespace, options: TrainingOptions) -> None:
         ClassifierError: the loss is no longer finite.
     """
     started = time.monotonic()
-    for path in (Path(args.save_dir), state_path(args.save_dir)):
+    save_dir = Path(os.path.abspath(args.save_dir))
+    state, logs = (save_dir.with_name(f"{save_dir.name}.{name}") for name in ("resume", "logs"))
+    for path in (save_dir, state):
         check_replaceable(path, "--save_dir")
     use_device(args.device)
     group = ProcessGroup.join()
     set_seed(args.seed)
     hierarchy = read_labels(Path(args.dataset_dir) / args.label_file)
-    with tempfile.TemporaryDirectory() as tokeniser_folder:
-        trainer = create_trainer(args, options, hierarchy, Path(tokeniser_folder), group)
-        if args.resume:
-            resume(trainer, args.save_dir)
-        elif group.leads and trainer.files.state.exists():
-            print(f"{trainer.files.state}: an interrupted run was there and is given up; --resume would go on with it")
-            shutil.rmtree(trainer.files.state)
-        try:
-            best = trainer.run()
-        except OSError as error:
-            raise EnvironmentFault(
-                f"writing beside {args.save_dir} failed ({error}); the checkpoint and the training state that were "
-                "there before are whole: mend the cause and run again with --resume"
-            ) from error
+    with contextlib.ExitStack() as stack:
+        if group.leads:
+            stack.enter_context(alone(logs))
+            for path in (save_dir, state):
+                remove_leftovers(path)
+        group.wait()
+        resumes = check_state(save_dir, state, args.resume)
+        tokeniser_folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        trainer = create_trainer(args, options, hierarchy, tokeniser_folder, group, state, logs)
+        if resumes:
+            trainer.resume()
+        if group.leads and args.resume:
+            print(f"resumed at step {trainer.progress.step}" if resumes else "nothing was written yet: a new run")
+        group.wait()
+        best = finish(trainer)
+        group.wait()
+        if group.leads:
+            remove_folder(state)
     if group.leads:
-        shutil.rmtree(trainer.files.state)
         print(
             f"best on dev: micro F1 {best['micro_f1']:.4f}, macro F1 {best['macro_f1']:.4f}; kept in {args.save_dir} "
             f"after {time.monotonic() - started:.0f} s"
         )
+
+
+@contextlib.contextmanager
+def alone(logs: Path) -> Iterator[None]:
+    """Keep other runs from writing to the same places; raises InputError where one is at it."""
+    logs.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(logs, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise InputError(f"another run is writing to {logs} and beside it; give another --save_dir") from error
+    finally:
+        os.close(descriptor)
+
+
+def check_state(save_dir: Path, state: Path, resume: bool) -> bool:
+    """Whether there is a run to go on with.
+
+    Raises:
+        InputError: one is there and not asked for, or asked for and ended.
+    """
+    if state.exists() and not resume:
+        raise InputError(f"{state} is of a run that was interrupted: go on with --resume, or remove it to begin anew")
+    if resume and not state.exists() and (save_dir / RECORD_FILE).exists():
+        raise InputError(
+            f"there is nothing to resume: {save_dir} is the checkpoint of a run that has ended; run without --resume "
+            "to train anew"
+        )
+    return state.exists()
+
+
+def finish(trainer: Trainer) -> dict[str, Any]:
+    """Run to the end; raises as `train` does. A run whose loss was not finite leaves nothing to resume."""
+    try:
+        return trainer.run()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise EnvironmentFault(
+            f"writing beside {trainer.files.state} failed ({error}); the checkpoint and the training state that were "
+            "there before are whole: mend the cause and run again with --resume"
+        ) from error
+    except ClassifierError:
+        if trainer.group.leads and trainer.files.state.exists():
+            remove_folder(trainer.files.state)
+        raise
 
 
 def create_trainer(
@@ -84,6 +138,8 @@ def create_trainer(
     hierarchy: LabelHierarchy,
     tokeniser_folder: Path,
     group: ProcessGroup,
+    state: Path,
+    logs: Path,
 ) -> Trainer:
     """Read the dataset, make the model, and put both together; raises as `train` does."""
     folder = Path(args.dataset_dir)
@@ -94,19 +150,20 @@ def create_trainer(
     unlabelled = list(read_texts(unlabelled_path)) if wanted else []
     texts = itertools.chain((example.text for example in read_examples(train_path, hierarchy)), unlabelled)
     normalised = (normalise(text, args.normalisation) for text in texts)
-    model = create_model(args.model_name, len(hierarchy), args.max_seq_length, normalised, tokeniser_folder)
+    if args.init_from_ckpt:
+        model = load_checkpoint(args, hierarchy, tokeniser_folder)
+    else:
+        model = create_model(args.model_name, len(hierarchy), args.max_seq_length, normalised, tokeniser_folder)
     encoder = TextEncoder(args.normalisation, Tokeniser.from_checkpoint(tokeniser_folder, args.max_seq_length))
     train_set, dev_set = read_encoded(train_path, hierarchy, encoder), read_encoded(dev_path, hierarchy, encoder)
     if group.leads:
-        report({train_path: train_set, dev_path: dev_set})
+        report(train_path, train_set, dev_path, dev_set)
     teachers = [Path(path) for path in args.teachers or ()]
     if teachers:
-        labelled, train_set = len(train_set), add_taught_rows(train_set, teachers, hierarchy, encoder)
+        labelled, train_set = len(train_set), add_taught_rows(train_set, dev_set, teachers, hierarchy, encoder)
         if group.leads:
             print(f"{len(train_set) - labelled} more texts with the labels of {len(teachers)} teachers")
-    if args.init_from_ckpt:
-        load_parameters(model, args.init_from_ckpt, hierarchy)
-    else:
+    if not args.init_from_ckpt:
         start_from_frequencies(model, train_set.labels)
         if scratch:
             initialise(model, [*train_set.rows, *encoder.encode(unlabelled)], args.seed)
@@ -116,17 +173,16 @@ def create_trainer(
         write_checkpoint(args.save_dir, model, tokeniser_folder, hierarchy, record)
 
     read = [train_path, dev_path, folder / args.label_file, *([unlabelled_path] if wanted else []), *teachers]
-    files = RunFiles(state_path(args.save_dir), logs_path(args.save_dir), _identity(args, group, read))
+    files = RunFiles(state, logs, _identity(args, group, read))
     return Trainer(model, encoder.tokeniser, train_set, dev_set, hierarchy, options, files, keep, group)
 
 
-def report(files: dict[Path, EncodedDataset]) -> None:
+def report(train_path: Path, train_set: EncodedDataset, dev_path: Path, dev_set: EncodedDataset) -> None:
     """Say what was read of train and dev, and what in them is doubtful."""
-    for path, dataset in files.items():
+    for path, dataset in ((train_path, train_set), (dev_path, dev_set)):
         print(f"{path}: {dataset.report.summary()}")
         if doubts := repetitions(dataset):
             print(f"warning: {path}: {doubts}")
-    (train_path, train_set), (dev_path, dev_set) = files.items()
     if shared := shared_texts(train_set, dev_set):
         print(
             f"warning: {shared} of {len(dev_set)} rows of {dev_path} stand in {train_path} too: the figures on it are "
@@ -155,33 +211,9 @@ def _identity(args: argparse.Namespace, group: ProcessGroup, files: list[Path]) 
     """What makes a run this run: its options, its files' contents, the number of processes."""
     return {
         **{f"--{name}": value for name, value in vars(args).items() if name not in NOT_OF_THE_RUN},
-        **{f"checksum of {path.name}": sha256_file(path) for path in files},
+        **{f"checksum of input {number}": sha256_file(path) for number, path in enumerate(files, start=1)},
         "number of processes": group.size,
     }
-
-
-def resume(trainer: Trainer, save_dir: str) -> None:
-    """Let `trainer` go on with the run that was interrupted; it starts anew where that had written nothing yet.
-
-    Raises:
-        InputError: the run has ended, or was another one.
-    """
-    state = trainer.files.state
-    if trainer.group.leads:
-        for path in (Path(save_dir), state):
-            remove_leftovers(path)
-    if state.exists():
-        trainer.resume()
-        message = f"resumed at step {trainer.progress.step} of {state}"
-    elif (Path(save_dir) / RECORD_FILE).exists():
-        raise InputError(
-            f"there is nothing to resume: {save_dir} is the checkpoint of a run that has ended; run without --resume "
-            "to train anew"
-        )
-    else:
-        message = f"nothing was written yet to {state}: the run starts from the beginning"
-    if trainer.group.leads:
-        print(message)
 
 
 def set_seed(seed: int) -> None:
@@ -191,31 +223,32 @@ def set_seed(seed: int) -> None:
     paddle.seed(seed)
 
 
-def load_parameters(model: paddle.nn.Layer, path: str, hierarchy: LabelHierarchy) -> None:
-    """Start `model` from the parameters of a checkpoint.
+def load_checkpoint(args: argparse.Namespace, hierarchy: LabelHierarchy, tokeniser_folder: Path) -> paddle.nn.Layer:
+    """The model of the checkpoint that --init_from_ckpt names, its tokeniser's files copied to `tokeniser_folder`.
 
     Raises:
-        InputError: the file is missing, its checkpoint has other labels, or its parameters have other names or shapes
-            than the model's.
+        InputError: the file is missing, or its checkpoint is of another encoder or other labels.
         BundleError: it lies in no checkpoint, or differs from its checksum there; loading it could run foreign code.
     """
-    file = Path(path)
-    if not file.is_file():
-        raise InputError(f"--init_from_ckpt {path} does not exist")
-    verify_file(file.parent, file.name, read_checksums(file.parent))
-    labels = read_labels(file.parent / LABEL_FILE).labels
+    if not Path(args.init_from_ckpt).is_file():
+        raise InputError(f"--init_from_ckpt {args.init_from_ckpt} does not exist")
+    checkpoint = read_checkpoint(args.init_from_ckpt)
+    if contradict(args.model_name, checkpoint.record.model_name):
+        raise InputError(
+            f"--init_from_ckpt {args.init_from_ckpt} was trained with --model_name {checkpoint.record.model_name}, "
+            f"not {args.model_name}"
+        )
+    labels = checkpoint.hierarchy.labels
     if labels != hierarchy.labels:
         first = next(pair for pair in itertools.zip_longest(labels, hierarchy.labels) if pair[0] != pair[1])
         raise InputError(
-            f"--init_from_ckpt {path} was trained with other labels: where it has {first[0]!r}, the dataset has "
-            f"{first[1]!r}; give the same label file, or its folder as --model_name to keep the encoder alone"
+            f"--init_from_ckpt {args.init_from_ckpt} was trained with other labels: where it has {first[0]!r}, the "
+            f"dataset has {first[1]!r}; give the same label file, or its folder as --model_name to keep the encoder "
+            "alone"
         )
-    state = paddle.load(path)
-    expected = {name: list(parameter.shape) for name, parameter in model.state_dict().items()}
-    wrong = [name for name, shape in expected.items() if name not in state or list(state[name].shape) != shape]
-    if wrong:
-        raise InputError(
-            f"--init_from_ckpt {path} does not fit the model: {len(wrong)} parameters are missing or have another "
-            f"shape, {wrong[0]} first; give the --model_name that it was trained with"
-        )
-    model.set_state_dict(state)
+    for name in TOKENISER_FILES:
+        if (checkpoint.path / name).exists():
+            shutil.copyfile(checkpoint.path / name, tokeniser_folder / name)
+    model = checkpoint.model()
+    check_length(model, args.init_from_ckpt, args.max_seq_length)
+    return model

@@ -22,11 +22,16 @@ from training.data.encoded import EncodedDataset
 
 
 def add_taught_rows(
-    dataset: EncodedDataset, paths: Sequence[Path], hierarchy: LabelHierarchy, encoder: TextEncoder
+    dataset: EncodedDataset,
+    held_out: EncodedDataset,
+    paths: Sequence[Path],
+    hierarchy: LabelHierarchy,
+    encoder: TextEncoder,
 ) -> EncodedDataset:
     """`dataset` and, with the mean of the teachers' confidences for labels, the texts that it does not hold yet.
 
     Args:
+        held_out: texts that are measured on; they are not learnt from.
         paths: per teacher a file of JSON lines as `predict.py --format jsonl` writes them, all on the same texts.
 
     Returns:
@@ -36,7 +41,7 @@ def add_taught_rows(
         InputError: a file is missing, or they have different numbers of lines.
         DatasetError: a line is no answer, names an unknown label, or has another text than the first file's.
     """
-    known = set(dataset.texts)
+    known = {*dataset.texts, *held_out.texts}
     texts: list[str] = []
     taught: list[np.ndarray] = []
     for lines in itertools.zip_longest(*(read_answers(path, hierarchy) for path in paths)):

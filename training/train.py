@@ -104,6 +104,7 @@ def training_options(args: argparse.Namespace) -> TrainingOptions:
         thresholds=args.thresholds,
         freeze_layers=args.freeze_layers,
         average_weights=args.average_weights,
+        start_competes=args.init_from_ckpt is not None,
         token_dropout=args.token_dropout,
         seed=args.seed,
     )

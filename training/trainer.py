@@ -24,7 +24,7 @@ from pipeline.threshold_tuning import tune
 from pipeline.tokenisation import Tokeniser
 from training.averaging import WeightAverage
 from training.curves import Curves
-from training.data.encoded import EncodedDataset, padded, shuffled_batches
+from training.data.encoded import EncodedDataset, hide_tokens, padded, shuffled_batches
 from training.distributed import ProcessGroup
 from training.losses import create_loss
 from training.model.cpu_gradients import use_cpu_gradients
@@ -97,6 +97,7 @@ class Trainer:
         self._shared_model = group.share(model)
         self._average = WeightAverage(model, options.average_weights) if options.average_weights else None
         self.progress = Progress()
+        self._goes_on = False
         self._curves: Curves | None = None
 
     def _create_optimizer(self) -> paddle.optimizer.Optimizer:
@@ -116,6 +117,7 @@ class Trainer:
 
     def resume(self) -> None:
         """Go on where the run was when it last wrote its state; raises as `training.training_state.read_state`."""
+        self._goes_on = True
         files = self.files
         self.progress = read_state(files.state, files.identity, self.model, self._optimizer, self._average)
         self._schedule.step(self.progress.step)
@@ -126,9 +128,20 @@ class Trainer:
         Raises:
             ClassifierError: the loss is no longer finite; the best model so far has been reported already.
         """
-        progress = self.progress
         if self.group.leads:
-            self._curves = Curves(self.files.logs)
+            self._curves = Curves(self.files.logs, self._goes_on)
+        try:
+            return self._run()
+        finally:
+            if self._curves:
+                self._curves.close()
+
+    def _run(self) -> dict[str, Any]:
+        progress = self.progress
+        if not self._goes_on:
+            if self.options.start_competes:
+                self._end_epoch(0, time.monotonic())
+            self._write_state()  # from now on there is something to resume
         while progress.step < self.steps_per_epoch * self.options.epochs and not self._out_of_patience():
             started = time.monotonic()
             epoch = progress.step // self.steps_per_epoch + 1
@@ -138,8 +151,6 @@ class Trainer:
             self._write_state()
         if self._out_of_patience() and self.group.leads:
             print(f"no better result in {progress.epochs_without_gain} epochs: stopped early")
-        if self._curves:
-            self._curves.close()
         assert progress.best is not None
         return progress.best
 
@@ -149,24 +160,28 @@ class Trainer:
 
     def _end_epoch(self, epoch: int, started: float) -> None:
         progress = self.progress
+        self._check_parameters()
         scores, decoder = self.evaluate()
         better = progress.best is None or scores["micro_f1"] > progress.best["micro_f1"]
         loss, progress.loss_sum = progress.loss_sum / self.steps_per_epoch, 0.0
         progress.epochs_without_gain = 0 if better else progress.epochs_without_gain + 1
         if better:
             progress.best = scores
-        if not self.group.leads:
-            return
+        if self.group.leads:
+            self._report(epoch, loss, scores, time.monotonic() - started, decoder if better else None)
+        self.group.wait()
+
+    def _report(self, epoch: int, loss: float, scores: dict[str, Any], seconds: float, better: Decoder | None) -> None:
         print(
             f"epoch {epoch}/{self.options.epochs}: loss {loss:.4f}, dev micro F1 {scores['micro_f1']:.4f}, "
-            f"macro F1 {scores['macro_f1']:.4f}, {time.monotonic() - started:.0f} s{' *' if better else ''}",
+            f"macro F1 {scores['macro_f1']:.4f}, {seconds:.0f} s{' *' if better else ''}",
             flush=True,
         )
         self._log(micro_f1=scores["micro_f1"], macro_f1=scores["macro_f1"])
         if better:
-            self.on_better(scores, decoder)
+            self.on_better(scores, better)
         assert self._curves is not None
-        self._curves.draw(progress.history)
+        self._curves.draw(self.progress.history)
 
     def evaluate(self) -> tuple[dict[str, Any], Decoder]:
         """Scores on dev (see `pipeline.metrics.Metrics.result`) and the decoder that gave them.
@@ -195,9 +210,8 @@ class Trainer:
             since, seconds = done, time.monotonic()
             for index in range(done, self.steps_per_epoch):
                 # The last round may lack a batch for some processes; these take one of the first.
-                batch = batches[(index * self.group.size + self.group.rank) % len(batches)]
-                loss = self.step(batch)
-                self._check_loss(loss, epoch, index + 1, batch)
+                share = [batches[(index * self.group.size + rank) % len(batches)] for rank in range(self.group.size)]
+                loss = self.step(share)
                 bar.update()
                 if self.group.leads and self.progress.step % self.options.logging_steps == 0:
                     speed = (index + 1 - since) / (time.monotonic() - seconds)
@@ -206,14 +220,22 @@ class Trainer:
                 if self._is_time_to_save(index + 1):
                     self._write_state()
 
-    def step(self, batch: np.ndarray) -> float:
+    def step(self, batches: list[np.ndarray]) -> float:
+        """Train on a batch, given by its row numbers, for each process; returns the mean loss of this process's rows.
+
+        Raises:
+            ClassifierError: the loss of a process is not finite; nothing was learnt from these batches.
+        """
+        batch = batches[self.group.rank]
         # Each step draws its own random numbers, so that a run can go on at any of them.
         key = (self.options.seed, self.progress.step, self.group.rank)
         random = np.random.default_rng(key)
         paddle.seed(int(random.integers(1 << 31)))
-        input_ids = paddle.to_tensor(self._hide_tokens(padded(self.train_set.rows, batch), random))
+        visible = hide_tokens(padded(self.train_set.rows, batch), self.options.token_dropout, self.tokeniser, random)
+        input_ids = paddle.to_tensor(visible)
         targets = paddle.to_tensor(self.train_set.labels[batch].astype(np.float32))
         loss = self._loss(self._shared_model(input_ids, paddle.zeros_like(input_ids)), targets)
+        self._check_losses(self.group.gather(float(loss)), batches)
         loss.backward()
         self._optimizer.step()
         self._schedule.step()
@@ -224,22 +246,28 @@ class Trainer:
         self.progress.loss_sum += float(loss)
         return float(loss)
 
-    def _hide_tokens(self, input_ids: np.ndarray, random: np.random.Generator) -> np.ndarray:
-        """`input_ids` with a random share of the ordinary tokens masked: a word the model must do without."""
-        if not self.options.token_dropout:
-            return input_ids
-        hidden = random.random(input_ids.shape) < self.options.token_dropout
-        ordinary = ~np.isin(input_ids, self.tokeniser.special_ids)
-        return np.where(hidden & ordinary, self.tokeniser.mask_id, input_ids)
+    def _check_losses(self, losses: list[float], batches: list[np.ndarray]) -> None:
+        for loss, batch in zip(losses, batches):
+            if math.isfinite(loss):
+                continue
+            epoch, step = divmod(self.progress.step, self.steps_per_epoch)
+            labelled = self.train_set.report.rows
+            lines = ", ".join(str(row + 1) for row in sorted(batch) if row < labelled)
+            taught = sum(row >= labelled for row in batch)
+            raise ClassifierError(
+                f"the loss is {loss} at epoch {epoch + 1}, step {step + 1}, on the batch of lines {lines} of the "
+                f"training file{f' and {taught} texts of the teachers' if taught else ''}; {self._remedy()}"
+            )
 
-    def _check_loss(self, loss: float, epoch: int, step: int, batch: np.ndarray) -> None:
-        if math.isfinite(loss):
-            return
-        lines = ", ".join(str(row + 1) for row in sorted(batch))
-        raise ClassifierError(
-            f"the loss is {loss} at epoch {epoch}, step {step}, on the batch of lines {lines} of the training file; "
-            "lower --learning_rate. The best model so far is kept"
-        )
+    def _check_parameters(self) -> None:
+        """A gradient may overflow where the loss did not: such parameters are neither measured nor written."""
+        if not all(bool(paddle.isfinite(parameter).all()) for parameter in self.model.parameters()):
+            raise ClassifierError(
+                f"the parameters are no longer finite after step {self.progress.step}; {self._remedy()}"
+            )
+
+    def _remedy(self) -> str:
+        return f"lower --learning_rate{'. The best model so far is kept' if self.progress.best else ''}"
 
     def _is_time_to_save(self, index: int) -> bool:
         steps = self.options.save_steps
@@ -247,9 +275,11 @@ class Trainer:
         return steps is not None and self.progress.step % steps == 0 and index < self.steps_per_epoch
 
     def _write_state(self) -> None:
+        self._check_parameters()
         if self.group.leads:
             files = self.files
             write_state(files.state, files.identity, self.progress, self.model, self._optimizer, self._average)
+        self.group.wait()
 
     def _log_step(self, epoch: int, step: int, loss: float, speed: float) -> None:
         done = self.progress.step

@@ -45,11 +45,6 @@ class Progress:
     history: list[dict[str, Any]] = field(default_factory=list)
 
 
-def state_path(save_dir: Path | str) -> Path:
-    """Where the state of the run that keeps its best model in `save_dir` lies: a folder beside it."""
-    return Path(save_dir).with_name(Path(save_dir).name + ".resume")
-
-
 def write_state(
     path: Path,
     identity: dict[str, Any],
@@ -85,24 +80,25 @@ def read_state(
     """Put `model`, `optimizer` and `average` into the state that `path` holds.
 
     Raises:
-        InputError: there is no state, or it is of another run than `identity`.
+        InputError: it is of another run than `identity`.
         BundleError: it is damaged.
     """
-    if not (path / PROGRESS_FILE).exists():
-        raise InputError(f"there is nothing to resume at {path}; run without --resume")
-    sums = read_checksums(path)
-    for name in (TENSORS_FILE, PROGRESS_FILE):
-        verify_file(path, name, sums)
+    try:
+        sums = read_checksums(path)
+        for name in (TENSORS_FILE, PROGRESS_FILE):
+            verify_file(path, name, sums)
+    except BundleError as error:
+        raise BundleError(f"{error}; without one, remove {path} to begin anew") from error
     try:
         content = json.loads((path / PROGRESS_FILE).read_text(encoding="utf-8"))
         theirs, progress = content["identity"], Progress(**content["progress"])
     except (ValueError, KeyError, TypeError) as error:
-        raise BundleError(f"{path / PROGRESS_FILE} is damaged ({error}); run without --resume") from error
+        raise BundleError(f"{path / PROGRESS_FILE} is damaged ({error}); remove {path} to begin anew") from error
     changed = [name for name in {**theirs, **identity} if theirs.get(name) != identity.get(name)]
     if changed:
         raise InputError(
             f"{path} is of a run with {changed[0]} {theirs.get(changed[0])!r}, not {identity.get(changed[0])!r}; "
-            "resume with the same options and files, or run without --resume to begin anew"
+            "resume with the same options and files, or remove that folder to begin anew"
         )
     with np.load(path / TENSORS_FILE, allow_pickle=False) as tensors:
         model.set_state_dict({name: tensors[f"parameter/{name}"] for name in model.state_dict()})

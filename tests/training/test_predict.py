@@ -26,9 +26,10 @@ from training.predictions_file import PredictionsFile, progress_path
 LABELS = LabelHierarchy(["人生", "人生##死亡", "灾害"])
 TEXTS = [f"第{number}条" for number in range(10)]
 SMALL_CHUNKS = """
+from pipeline import chunks
 from pipeline.command import run
 from training import predict
-predict.ROWS_PER_CHUNK = 16
+chunks.ROWS_PER_CHUNK = 16
 run(predict.main)
 """
 
@@ -47,7 +48,7 @@ def stand_in(monkeypatch):
 def use_stand_in(patch, identity="model"):
     classifier = Classifier(Decoder(LABELS), arbitrary_logits, "scratch-tiny", identity)
     patch.setattr(predict, "chosen_classifier", lambda *arguments: classifier)
-    patch.setattr(predict, "ROWS_PER_CHUNK", 3)
+    patch.setattr("pipeline.chunks.ROWS_PER_CHUNK", 3)
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@
 
 import contextlib
 import hashlib
-import json
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,10 +14,14 @@ import numpy as np
 import paddle
 import pytest
 
+import training.run
+import training.trainer
 from pipeline.errors import BundleError, ClassifierError, EnvironmentFault, InputError
 from tests.conftest import ENVIRONMENT, PROJECT
 from training.checkpoint import read_checkpoint
+from training.run import alone
 from training.train import main
+from training.trainer import Trainer
 
 OPTIONS = ("--device", "cpu", "--model_name", "scratch-tiny", "--learning_rate", "2e-3", "--epochs", "2")
 LONG = (*OPTIONS, "--token_dropout", "0.1", "--save_steps", "4", "--thresholds", "global")
@@ -71,14 +75,12 @@ def test_a_run_that_is_killed_again_and_again_ends_with_the_same_parameters(smal
 
 def interrupt_after(steps, dataset, save_dir, monkeypatch, *options):
     """Train until so many steps are done, then stop as Ctrl-C does."""
-    from training.trainer import Trainer
-
     step = Trainer.step
 
-    def stopping(trainer, batch):
+    def stopping(trainer, batches):
         if trainer.progress.step == steps:
             raise KeyboardInterrupt
-        return step(trainer, batch)
+        return step(trainer, batches)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(Trainer, "step", stopping)
@@ -95,35 +97,99 @@ def test_every_loss_and_setting_resumes_to_the_same_parameters(small_dataset, tm
     assert parameters(tmp_path / "stopped") == parameters(tmp_path / "whole")
 
 
-def test_only_the_same_run_resumes(small_dataset, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("owner", "name", "calls"),
+    [
+        (training.run, "write_checkpoint", 1),  # the first best model
+        (training.trainer, "write_state", 3),  # the state after the first epoch
+        (training.run, "remove_folder", 1),  # when all is done
+    ],
+)
+@pytest.mark.parametrize("after", [False, True])
+def test_no_moment_between_two_writings_is_a_bad_one(small_dataset, tmp_path, monkeypatch, owner, name, calls, after):
+    options = (*OPTIONS, "--save_steps", 8)
+    whole = tmp_path / "whole"
+    run(small_dataset, whole, *options)
+    original, done = getattr(owner, name), []
+
+    def interrupted(*arguments, **options):
+        done.append(name)
+        if len(done) == calls and not after:
+            raise KeyboardInterrupt
+        result = original(*arguments, **options)
+        if len(done) == calls:
+            raise KeyboardInterrupt
+        return result
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(owner, name, interrupted)
+        run(small_dataset, tmp_path / "stopped", *options)
+    finished = not (tmp_path / "stopped.resume").exists()
+    assert finished == (name == "remove_folder" and after)
+    if not finished:
+        run(small_dataset, tmp_path / "stopped", *options, "--resume")
+    assert parameters(tmp_path / "stopped") == parameters(whole)
+
+
+def test_only_the_same_run_resumes(small_dataset, tmp_path, monkeypatch):
     save_dir = tmp_path / "checkpoint"
     interrupt_after(9, small_dataset, save_dir, monkeypatch, *LONG)
+    with pytest.raises(InputError, match="is of a run that was interrupted: go on with --resume, or remove it"):
+        run(small_dataset, save_dir, *LONG)
     with pytest.raises(InputError, match=r"is of a run with --learning_rate 0.002, not 0.001; resume with the same"):
         run(small_dataset, save_dir, *LONG, "--learning_rate", "1e-3", "--resume")
     state = tmp_path / "checkpoint.resume" / "progress.json"
     state.write_text(state.read_text().replace('"step": 8', '"step": 9'))
-    with pytest.raises(BundleError, match=r"progress\.json is damaged: its checksum differs"):
+    with pytest.raises(BundleError, match=r"progress\.json is damaged: its checksum differs.* remove .* to begin anew"):
         run(small_dataset, save_dir, *LONG, "--resume")
-    run(small_dataset, save_dir, *LONG)
-    assert "an interrupted run was there and is given up" in capsys.readouterr().out
+    shutil.rmtree(state.parent)
+    run(small_dataset, save_dir, *OPTIONS, "--epochs", 1)
     with pytest.raises(InputError, match="there is nothing to resume: .* is the checkpoint of a run that has ended"):
         run(small_dataset, save_dir, *LONG, "--resume")
 
 
-def test_a_loss_that_is_no_number_keeps_the_best_model(small_dataset, tmp_path, monkeypatch):
-    from training.trainer import Trainer
+def test_two_runs_do_not_write_to_one_place(small_dataset, tmp_path):
+    with alone(tmp_path / "checkpoint.logs"), pytest.raises(InputError, match="another run is writing to"):
+        run(small_dataset, tmp_path / "checkpoint", *OPTIONS)
 
+
+def test_a_start_that_is_never_bettered_is_kept(small_dataset, tmp_path):
+    """--init_from_ckpt with its own folder for --save_dir: what was there stays unless something better is found."""
+    save_dir = tmp_path / "checkpoint"
+    run(small_dataset, save_dir, *OPTIONS)
+    before = parameters(save_dir)
+    spoiling = ("--learning_rate", 5, "--epochs", 1, "--init_from_ckpt", save_dir / "model_state.pdparams")
+    run(small_dataset, save_dir, *OPTIONS, *spoiling)
+    assert parameters(save_dir) == before
+
+
+def test_a_loss_that_is_no_number_keeps_the_best_model(small_dataset, tmp_path, monkeypatch):
+    create, calls = training.trainer.create_loss, []
+
+    def diverging(*arguments):
+        loss = create(*arguments)
+        return lambda *tensors: loss(*tensors) * (1 if calls.append(1) or len(calls) <= 14 else float("nan"))
+
+    monkeypatch.setattr(training.trainer, "create_loss", diverging)
+    with pytest.raises(ClassifierError, match=r"nan at epoch 2, step 3, on the batch of lines \d+, .* is kept"):
+        run(small_dataset, tmp_path / "checkpoint", *OPTIONS)
+    assert read_checkpoint(tmp_path / "checkpoint").record.metrics["dev"]["texts"] == 100
+    assert not (tmp_path / "checkpoint.resume").exists()
+
+
+def test_parameters_that_overflow_are_not_written(small_dataset, tmp_path, monkeypatch):
     step = Trainer.step
 
-    def diverging(trainer, batch):
-        return step(trainer, batch) if trainer.progress.step < 14 else float("nan")
+    def overflowing(trainer, batches):
+        loss = step(trainer, batches)
+        if trainer.progress.step == 12:
+            trainer.model.classifier.bias.set_value(np.full(trainer.model.classifier.bias.shape, np.inf, np.float32))
+        return loss
 
-    monkeypatch.setattr(Trainer, "step", diverging)
-    with pytest.raises(ClassifierError, match=r"the loss is nan at epoch 2, step 3, on the batch of lines \d+, \d+"):
+    monkeypatch.setattr(Trainer, "step", overflowing)
+    with pytest.raises(ClassifierError, match="the parameters are no longer finite after step 12; lower --learning"):
         run(small_dataset, tmp_path / "checkpoint", *OPTIONS)
-    best = read_checkpoint(tmp_path / "checkpoint").record.metrics["dev"]
-    state = json.loads((tmp_path / "checkpoint.resume" / "progress.json").read_text())
-    assert state["progress"]["best"] == best
+    assert not (tmp_path / "checkpoint").exists()
 
 
 @pytest.fixture

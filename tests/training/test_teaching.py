@@ -37,10 +37,12 @@ def answer(text, **confidences):
 
 def test_new_texts_get_the_mean_of_the_teachers(tmp_path, dataset, encoder):
     teachers = [
-        answers(tmp_path / "one.jsonl", answer("甲", B=1.0), answer("乙", A=0.8, A_a=0.6), answer("乙", B=1.0)),
-        answers(tmp_path / "two.jsonl", answer("甲", B=1.0), answer("乙", A=0.4, B=0.2), answer("乙", B=1.0)),
+        answers(tmp_path / "one.jsonl", answer("甲", B=1.0), answer("乙", A=0.8, A_a=0.6), answer("丙", B=1.0)),
+        answers(tmp_path / "two.jsonl", answer("甲", B=1.0), answer("乙", A=0.4, B=0.2), answer("丙", B=1.0)),
     ]
-    taught = add_taught_rows(dataset, teachers, HIERARCHY, encoder)
+    (tmp_path / "dev.txt").write_text("丙\tB\n")
+    held_out = read_encoded(tmp_path / "dev.txt", HIERARCHY, encoder)
+    taught = add_taught_rows(dataset, held_out, teachers, HIERARCHY, encoder)
     assert taught.texts == ["甲", "乙"]
     assert taught.labels == pytest.approx(np.array([[1, 1, 0], [0.6, 0.3, 0.1]]))
     assert [row.tolist() for row in taught.rows] == [[2, 5, 3], [2, 6, 3]]
@@ -49,10 +51,10 @@ def test_new_texts_get_the_mean_of_the_teachers(tmp_path, dataset, encoder):
 def test_teachers_answer_the_same_texts(tmp_path, dataset, encoder):
     one = answers(tmp_path / "one.jsonl", answer("乙", A=1.0), answer("丙", B=1.0))
     with pytest.raises(InputError, match="short.jsonl has fewer lines than the other --teachers"):
-        add_taught_rows(dataset, [one, answers(tmp_path / "short.jsonl", answer("乙"))], HIERARCHY, encoder)
+        add_taught_rows(dataset, dataset, [one, answers(tmp_path / "short.jsonl", answer("乙"))], HIERARCHY, encoder)
     other = answers(tmp_path / "other.jsonl", answer("乙"), answer("甲"))
     with pytest.raises(DatasetError, match="other.jsonl:2: the text is '甲', and '丙' in"):
-        add_taught_rows(dataset, [one, other], HIERARCHY, encoder)
+        add_taught_rows(dataset, dataset, [one, other], HIERARCHY, encoder)
 
 
 @pytest.mark.parametrize(
@@ -71,4 +73,4 @@ def test_teachers_answer_the_same_texts(tmp_path, dataset, encoder):
 def test_what_is_no_answer_is_named(tmp_path, dataset, encoder, line, reason):
     (tmp_path / "bad.jsonl").write_text(f"{line}\n")
     with pytest.raises(DatasetError, match=rf"bad.jsonl:1: .*{reason}"):
-        add_taught_rows(dataset, [tmp_path / "bad.jsonl"], HIERARCHY, encoder)
+        add_taught_rows(dataset, dataset, [tmp_path / "bad.jsonl"], HIERARCHY, encoder)

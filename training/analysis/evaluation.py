@@ -11,7 +11,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from pipeline.chunks import CHARACTERS_PER_CHUNK, chunks
+from pipeline.chunks import CHARACTERS_PER_CHUNK, chunks, rows_per_chunk
 from pipeline.confused_pairs import ConfusedPairs
 from pipeline.dataset import LABEL_DELIMITER, Example, read_examples
 from pipeline.decoding import Decoded, sigmoid
@@ -21,8 +21,6 @@ from pipeline.metrics import Metrics
 from pipeline.score_metrics import ScoreMetrics
 from training.classifier import Classifier
 
-CHUNK_ROWS = 1024
-CHUNK_SCORES = 1 << 22
 CONFUSIONS = 100
 SHOWN_CASES = 500
 SHOWN_CHARACTERS = 2000
@@ -126,9 +124,8 @@ class _Chunk(NamedTuple):
 
 def _chunks(classifier: Classifier, file: LabelledFile) -> Iterator[_Chunk]:
     hierarchy = classifier.hierarchy
-    size = max(1, min(CHUNK_ROWS, CHUNK_SCORES // len(hierarchy)))
     examples, done = read_examples(file.path, hierarchy), 0
-    parts = chunks(examples, size, CHARACTERS_PER_CHUNK, lambda example: len(example.text))
+    parts = chunks(examples, rows_per_chunk(len(hierarchy)), CHARACTERS_PER_CHUNK, lambda example: len(example.text))
     with tqdm(total=file.rows, desc=file.path.name, leave=False, disable=not sys.stderr.isatty()) as bar:
         for chunk in parts:
             try:

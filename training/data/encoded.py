@@ -13,6 +13,7 @@ from pipeline.dataset import ReadReport, read_examples
 from pipeline.encoding import TextEncoder
 from pipeline.errors import InputError
 from pipeline.hierarchy import LabelHierarchy
+from pipeline.tokenisation import Tokeniser
 
 _BUCKET_BATCHES = 32
 
@@ -98,3 +99,11 @@ def shuffled_batches(lengths: np.ndarray, batch_size: int, random: np.random.Gen
 def padded(rows: list[np.ndarray], batch: np.ndarray) -> np.ndarray:
     """int64 [len(batch), longest row of the batch]."""
     return pad([rows[row] for row in batch])
+
+
+def hide_tokens(input_ids: np.ndarray, share: float, tokeniser: Tokeniser, random: np.random.Generator) -> np.ndarray:
+    """`input_ids` with a random share of the ordinary tokens masked: words that the model must do without."""
+    if not share:
+        return input_ids
+    hidden = random.random(input_ids.shape) < share
+    return np.where(hidden & ~np.isin(input_ids, tokeniser.special_ids), tokeniser.mask_id, input_ids)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import urllib.request
 from collections.abc import Iterable
@@ -35,7 +36,7 @@ _BY_HAND = (
 def dataset_folder(name: str) -> Path:
     """The dataset folder of that name, fetched on first use.
 
-    Of several processes that need it, let one call this first.
+    Of several processes that need it at once, one fetches it.
 
     Raises:
         InputError: there is no dataset of that name.
@@ -44,15 +45,18 @@ def dataset_folder(name: str) -> Path:
     if name not in NAMES:
         raise InputError(f"unknown --dataset {name!r}; known are {', '.join(NAMES)}; for others give --dataset_dir")
     folder = cache_home() / CACHE_FOLDER / "datasets" / name
-    if not (folder / LABEL_FILE).exists():  # it is written whole or not at all
-        try:
-            _fetch_wos(folder)
-        except ClassifierError:
-            raise
-        except Exception as error:  # whatever the network and paddlenlp's loader may raise
-            raise EnvironmentFault(
-                f"--dataset {name} cannot be fetched from {WOS_URL} ({error}); {_BY_HAND}"
-            ) from error
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with open(folder.with_name(f".{name}.lock"), "wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / LABEL_FILE).exists():  # it is written whole or not at all
+            try:
+                _fetch_wos(folder)
+            except ClassifierError:
+                raise
+            except Exception as error:  # whatever the network and paddlenlp's loader may raise
+                raise EnvironmentFault(
+                    f"--dataset {name} cannot be fetched from {WOS_URL} ({error}); {_BY_HAND}"
+                ) from error
     return folder
 
 

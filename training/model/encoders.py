@@ -69,11 +69,15 @@ def create_model(
             f"the weights of {name} cannot be fetched ({error}); give --model_name a local folder, or one of "
             f"{', '.join(SCRATCH)}, which need none"
         ) from error
-    if model.config.max_position_embeddings < max_seq_length:
-        raise InputError(
-            f"--max_seq_length is {max_seq_length}, and {name} reads at most {model.config.max_position_embeddings}"
-        )
+    check_length(model, name, max_seq_length)
     return model
+
+
+def check_length(model: paddle.nn.Layer, name: str, max_seq_length: int) -> None:
+    """Raise InputError where `model`, called `name`, cannot read so many tokens."""
+    most = model.config.max_position_embeddings
+    if most < max_seq_length:
+        raise InputError(f"--max_seq_length is {max_seq_length}, and {name} reads at most {most}")
 
 
 def _load_pretrained(name: str, labels: int, tokeniser_folder: Path) -> paddle.nn.Layer:
@@ -93,9 +97,7 @@ def _load_pretrained(name: str, labels: int, tokeniser_folder: Path) -> paddle.n
                 )
             shutil.copyfile(Path(name) / file, Path(copy) / file)
         config = json.loads((Path(copy) / "tokenizer_config.json").read_text(encoding="utf-8"))
-        kept = {
-            key: config[key] for key in ("do_lower_case", "tokenize_chinese_chars", "strip_accents") if key in config
-        }
+        kept = {key: config[key] for key in TOKENISER_OPTIONS if key in config}
         BertTokenizer(str(Path(copy) / VOCABULARY_FILE), **kept).save_pretrained(str(tokeniser_folder))
         return BertForSequenceClassification.from_pretrained(
             copy, num_labels=labels, convert_from_torch=True, ignore_mismatched_sizes=True, use_cache=False

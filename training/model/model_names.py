@@ -46,3 +46,8 @@ SCRATCH = {
     "scratch-mini": ScratchShape(hidden_size=384, layers=6, heads=12, feed_forward_size=1536),
     "scratch-medium": ScratchShape(hidden_size=768, layers=6, heads=12, feed_forward_size=3072),
 }
+
+
+def contradict(name: str | None, recorded: str) -> bool:
+    """Whether both are known encoders, and different ones. A folder's name tells nothing: it may lie anywhere."""
+    return name != recorded and {name, recorded} <= {*PRETRAINED, *SCRATCH}
