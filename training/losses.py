@@ -45,7 +45,7 @@ def zlpr(logits: paddle.Tensor, targets: paddle.Tensor) -> paddle.Tensor:
     text is to rank above 0 and every other below. Targets between 0 and 1 count as labels by that share. Its scores
     rank well but are no calibrated probabilities: where a target is t, the best logit is half the log odds of t.
     """
-    tiny = 1e-12  # makes a target of 0 a weight that vanishes beside the 1 in the sum
+    tiny = 1e-30  # makes a target of 0 a weight that vanishes beside the 1 in the sum
     zeros = paddle.zeros([logits.shape[0], 1])
     wanted = paddle.concat([zeros, paddle.log(targets + tiny) - logits], axis=1)
     unwanted = paddle.concat([zeros, paddle.log(1 - targets + tiny) + logits], axis=1)
