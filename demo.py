@@ -70,7 +70,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     test_path = evaluation_file(folder)
     step("Train")
     options = shlex.split(training)
-    command("training/train.py", "--device", "cpu", "--dataset_dir", folder, "--save_dir", checkpoint, *options)
+    command(
+        "training/train.py",
+        "--device",
+        "cpu",
+        "--dataset_dir",
+        folder,
+        "--save_dir",
+        checkpoint,
+        "--overwrite",
+        *options,
+    )
     step("Export: static graph, ONNX graph, bundle")
     command("training/export_model.py", "--params_path", checkpoint, "--output_path", export)
     step("Publish to Triton's model repository")

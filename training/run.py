@@ -39,7 +39,7 @@ from training.teaching import add_taught_rows
 from training.trainer import RunFiles, Trainer
 
 SAMPLE_TEXTS = 32
-NOT_OF_THE_RUN = ("device", "logging_steps", "save_steps", "resume", "save_dir", "dataset", "dataset_dir")
+NOT_OF_THE_RUN = ("device", "logging_steps", "save_steps", "resume", "overwrite", "save_dir", "dataset", "dataset_dir")
 """Options that may differ when a run goes on."""
 
 
@@ -65,6 +65,8 @@ def train(args: argparse.Namespace, options: TrainingOptions) -> None:
             stack.enter_context(alone(logs))
             for path in (save_dir, state):
                 remove_leftovers(path)
+            if args.overwrite and state.exists():
+                remove_folder(state)
         group.wait()
         resumes = check_state(save_dir, state, args.resume)
         tokeniser_folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -106,7 +108,9 @@ def check_state(save_dir: Path, state: Path, resume: bool) -> bool:
         InputError: one is there and not asked for, or asked for and ended.
     """
     if state.exists() and not resume:
-        raise InputError(f"{state} is of a run that was interrupted: go on with --resume, or remove it to begin anew")
+        raise InputError(
+            f"{state} is of a run that was interrupted: go on with --resume, or begin anew with --overwrite"
+        )
     if resume and not state.exists() and (save_dir / RECORD_FILE).exists():
         raise InputError(
             f"there is nothing to resume: {save_dir} is the checkpoint of a run that has ended; run without --resume "

@@ -40,6 +40,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--logging_steps", type=int, default=5, help="steps between lines of the log")
     add("--save_steps", type=int, help="steps after which the training state is written, besides after each epoch")
     add("--resume", action="store_true", help="go on with the run that was interrupted")
+    add("--overwrite", action="store_true", help="give up a run that was interrupted, and begin anew")
     add("--weight_decay", type=float, default=0.0, help="weight decay against overfitting")
     add("--warmup", action="store_true", help="let the learning rate grow from 0 over --warmup_steps")
     add("--warmup_steps", type=int, default=0, help="steps that --warmup takes")
@@ -74,6 +75,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     options = training_options(args)
+    if args.resume and args.overwrite:
+        raise InputError("--resume goes on with an interrupted run and --overwrite gives it up; choose one")
     if bool(args.dataset_dir) == bool(args.dataset):
         raise InputError("give either --dataset_dir, a folder with train.txt, dev.txt and label.txt, or --dataset")
     if args.dataset:

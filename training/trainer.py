@@ -139,9 +139,10 @@ class Trainer:
     def _run(self) -> dict[str, Any]:
         progress = self.progress
         if not self._goes_on:
-            if self.options.start_competes:
-                self._end_epoch(0, time.monotonic())
             self._write_state()  # from now on there is something to resume
+        if self.options.start_competes and progress.step == 0 and progress.best is None:
+            self._end_epoch(0, time.monotonic())
+            self._write_state()
         while progress.step < self.steps_per_epoch * self.options.epochs and not self._out_of_patience():
             started = time.monotonic()
             epoch = progress.step // self.steps_per_epoch + 1
@@ -173,8 +174,9 @@ class Trainer:
 
     def _report(self, epoch: int, loss: float, scores: dict[str, Any], seconds: float, better: Decoder | None) -> None:
         print(
-            f"epoch {epoch}/{self.options.epochs}: loss {loss:.4f}, dev micro F1 {scores['micro_f1']:.4f}, "
-            f"macro F1 {scores['macro_f1']:.4f}, {seconds:.0f} s{' *' if better else ''}",
+            (f"epoch {epoch}/{self.options.epochs}: loss {loss:.4f}, " if epoch else "before the first epoch: ")
+            + f"dev micro F1 {scores['micro_f1']:.4f}, macro F1 {scores['macro_f1']:.4f}, {seconds:.0f} s"
+            + (" *" if better else ""),
             flush=True,
         )
         self._log(micro_f1=scores["micro_f1"], macro_f1=scores["macro_f1"])

@@ -88,17 +88,17 @@ def read_state(
         for name in (TENSORS_FILE, PROGRESS_FILE):
             verify_file(path, name, sums)
     except BundleError as error:
-        raise BundleError(f"{error}; without one, remove {path} to begin anew") from error
+        raise BundleError(f"{error}; without one, begin anew with --overwrite") from error
     try:
         content = json.loads((path / PROGRESS_FILE).read_text(encoding="utf-8"))
         theirs, progress = content["identity"], Progress(**content["progress"])
     except (ValueError, KeyError, TypeError) as error:
-        raise BundleError(f"{path / PROGRESS_FILE} is damaged ({error}); remove {path} to begin anew") from error
+        raise BundleError(f"{path / PROGRESS_FILE} is damaged ({error}); begin anew with --overwrite") from error
     changed = [name for name in {**theirs, **identity} if theirs.get(name) != identity.get(name)]
     if changed:
         raise InputError(
             f"{path} is of a run with {changed[0]} {theirs.get(changed[0])!r}, not {identity.get(changed[0])!r}; "
-            "resume with the same options and files, or remove that folder to begin anew"
+            "resume with the same options and files, or begin anew with --overwrite"
         )
     with np.load(path / TENSORS_FILE, allow_pickle=False) as tensors:
         model.set_state_dict({name: tensors[f"parameter/{name}"] for name in model.state_dict()})

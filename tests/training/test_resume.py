@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -134,16 +133,20 @@ def test_no_moment_between_two_writings_is_a_bad_one(small_dataset, tmp_path, mo
 def test_only_the_same_run_resumes(small_dataset, tmp_path, monkeypatch):
     save_dir = tmp_path / "checkpoint"
     interrupt_after(9, small_dataset, save_dir, monkeypatch, *LONG)
-    with pytest.raises(InputError, match="is of a run that was interrupted: go on with --resume, or remove it"):
+    with pytest.raises(
+        InputError, match="is of a run that was interrupted: go on with --resume, or begin anew with --overwrite"
+    ):
         run(small_dataset, save_dir, *LONG)
     with pytest.raises(InputError, match=r"is of a run with --learning_rate 0.002, not 0.001; resume with the same"):
         run(small_dataset, save_dir, *LONG, "--learning_rate", "1e-3", "--resume")
     state = tmp_path / "checkpoint.resume" / "progress.json"
     state.write_text(state.read_text().replace('"step": 8', '"step": 9'))
-    with pytest.raises(BundleError, match=r"progress\.json is damaged: its checksum differs.* remove .* to begin anew"):
+    with pytest.raises(
+        BundleError, match=r"progress\.json is damaged: its checksum differs.* begin anew with --overwrite"
+    ):
         run(small_dataset, save_dir, *LONG, "--resume")
-    shutil.rmtree(state.parent)
-    run(small_dataset, save_dir, *OPTIONS, "--epochs", 1)
+    run(small_dataset, save_dir, *OPTIONS, "--epochs", 1, "--overwrite")
+    assert not state.parent.exists()
     with pytest.raises(InputError, match="there is nothing to resume: .* is the checkpoint of a run that has ended"):
         run(small_dataset, save_dir, *LONG, "--resume")
 
@@ -216,3 +219,19 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(small_dataset, small_disk):
         run(small_dataset, save_dir, *OPTIONS)
     assert parameters(save_dir) == before
     read_checkpoint(save_dir)
+
+
+def test_a_start_that_was_interrupted_while_it_was_judged_still_competes(small_dataset, tmp_path, monkeypatch):
+    save_dir = tmp_path / "checkpoint"
+    run(small_dataset, save_dir, *OPTIONS)
+    before = parameters(save_dir)
+    spoiling = ("--learning_rate", 5, "--epochs", 1, "--init_from_ckpt", save_dir / "model_state.pdparams")
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(training.run, "write_checkpoint", interrupted)
+        run(small_dataset, save_dir, *OPTIONS, *spoiling)
+    run(small_dataset, save_dir, *OPTIONS, *spoiling, "--resume")
+    assert parameters(save_dir) == before
