@@ -23,10 +23,10 @@ from pipeline.decoding import DEFAULT_THRESHOLD, Decoder, DecodingPolicy
 from pipeline.encoding import TextEncoder
 from pipeline.errors import BundleError
 from pipeline.hierarchy import LabelHierarchy
-from pipeline.tokenisation import Tokeniser
+from pipeline.tokenisation import ADDED_TOKENS_FILE, CONFIG_FILE, VOCABULARY_FILE, Tokeniser
 
 RECORD_FILE = "training.json"
-TOKENISER_FILES = ("vocab.txt", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+TOKENISER_FILES = (VOCABULARY_FILE, CONFIG_FILE, "special_tokens_map.json", ADDED_TOKENS_FILE)
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from pipeline.dataset import (
 )
 from pipeline.errors import InputError
 from pipeline.hierarchy import LabelHierarchy, ancestor_paths
+from training.data.apportionment import largest_remainders
 from training.data.sample_wordings import joint, people, world
 from training.data.sample_wordings.author import Author, Kind, read_kinds
 
@@ -47,23 +48,14 @@ JOINT_KINDS = read_kinds(joint.TEMPLATES)
 LABELS = tuple(sorted({path for kind in SINGLE_KINDS for path in (*ancestor_paths(kind.leaves[0]), *kind.leaves)}))
 
 
-def apportion(weights: Sequence[int], rows: int, minimum: int = 0) -> list[int]:
-    """Share `rows` in proportion to `weights` (largest remainders), each getting at least `minimum`."""
-    spare = rows - minimum * len(weights)
-    exact = [weight * spare / sum(weights) for weight in weights]
-    counts = [int(share) for share in exact]
-    by_remainder = sorted(range(len(weights)), key=lambda place: counts[place] - exact[place])
-    for place in by_remainder[: spare - sum(counts)]:
-        counts[place] += 1
-    return [minimum + count for count in counts]
-
-
 def plan(rows: int) -> list[Kind]:
     """The kind of every row of a file, in table order."""
     joint_rows = round(JOINT_SHARE * rows)
-    singles = apportion([kind.weight for kind in SINGLE_KINDS], rows - joint_rows, LEAF_MINIMUM)
-    joints = apportion([kind.weight for kind in JOINT_KINDS], joint_rows)
-    return [kind for kind, count in zip(SINGLE_KINDS + JOINT_KINDS, singles + joints) for _ in range(count)]
+    spare_rows = rows - joint_rows - LEAF_MINIMUM * len(SINGLE_KINDS)
+    singles = largest_remainders([kind.weight for kind in SINGLE_KINDS], spare_rows)
+    joints = largest_remainders([kind.weight for kind in JOINT_KINDS], joint_rows)
+    counts = [LEAF_MINIMUM + count for count in singles] + joints
+    return [kind for kind, count in zip(SINGLE_KINDS + JOINT_KINDS, counts) for _ in range(count)]
 
 
 @dataclass(frozen=True)

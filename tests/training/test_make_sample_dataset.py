@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from fractions import Fraction
 
 import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -25,6 +26,7 @@ from pipeline.dataset import (
 from pipeline.errors import InputError
 from tests.conftest import PROJECT, REAL_DATA
 from training import make_sample_dataset
+from training.data.apportionment import largest_remainders
 from training.data.sample_wordings import slots
 from training.data.sample_wordings.author import Author
 from training.make_sample_dataset import (
@@ -34,7 +36,6 @@ from training.make_sample_dataset import (
     SINGLE_KINDS,
     SOURCE_FILE,
     SampleOptions,
-    apportion,
     main,
 )
 
@@ -224,6 +225,7 @@ def test_refuses_too_few_rows_for_its_leaves():
         SampleOptions(test_rows=60)
 
 
-def test_apportion_gives_away_every_row_in_proportion():
-    assert apportion([1, 1, 2], 8) == [2, 2, 4]
-    assert apportion([1, 1, 1], 8, minimum=2) == [3, 3, 2]
+def test_largest_remainders_share_out_everything_in_proportion():
+    assert largest_remainders([1, 1, 2], 8) == [2, 2, 4]
+    assert largest_remainders([1, 1, 1], 8) == [3, 3, 2]
+    assert largest_remainders([Fraction("0.1"), Fraction("0.9")], 4) == [0, 4]

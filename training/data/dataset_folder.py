@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 
 from pipeline.atomic import atomic_folder
@@ -22,6 +22,7 @@ from pipeline.dataset import (
 )
 from pipeline.errors import InputError
 from pipeline.hierarchy import LabelHierarchy
+from training.data.apportionment import largest_remainders
 from training.data.row_collector import Row
 
 LABELLED_FILES = (TRAIN_FILE, DEV_FILE, TEST_FILE)
@@ -53,18 +54,14 @@ class Splitting:
             )
 
     @property
-    def _exact(self) -> list[Decimal]:
+    def _exact(self) -> list[Fraction]:
         """The shares as they were typed: 0.7 + 0.2 + 0.1 is 1 in decimal, and not in binary."""
-        return [Decimal(str(share)) for share in self.shares]
+        return [Fraction(str(share)) for share in self.shares]
 
     def counts(self, rows: int) -> list[int]:
         """Rows of each file: shares rounded by largest remainders, and none empty that has a share, if rows allow."""
-        exact = [share * rows for share in self._exact]
-        counts = [int(share) for share in exact]
-        by_remainder = sorted(range(len(exact)), key=lambda place: counts[place] - exact[place])
-        for place in by_remainder[: rows - sum(counts)]:
-            counts[place] += 1
-        for place, share in enumerate(exact):
+        counts = largest_remainders(self._exact, rows)
+        for place, share in enumerate(self._exact):
             largest = max(range(len(counts)), key=counts.__getitem__)
             if share and not counts[place] and counts[largest] > 1:
                 counts[largest] -= 1
