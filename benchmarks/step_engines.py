@@ -43,7 +43,8 @@ def paddle_engine(model_dir: str, batch: dict[str, np.ndarray], threads: int) ->
     from training.model.device import use_device
     from training.model.encoders import create_model, model_logits
     from training.options import TrainingOptions
-    from training.trainer import RunFiles, Trainer
+    from training.trainer import Trainer
+    from training.training_state import RunFiles
 
     use_device("cpu")
     with tempfile.TemporaryDirectory() as folder:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import asdict, dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from pipeline.hierarchy import LabelHierarchy
 from pipeline.tokenisation import ADDED_TOKENS_FILE, CONFIG_FILE, VOCABULARY_FILE, Tokeniser
 
 RECORD_FILE = "training.json"
+MODEL_CONFIG_FILE = "config.json"
 TOKENISER_FILES = (VOCABULARY_FILE, CONFIG_FILE, "special_tokens_map.json", ADDED_TOKENS_FILE)
 
 
@@ -42,6 +44,7 @@ class TrainingRecord:
         sample_texts: texts of the development set; an export is checked on them, and they become golden texts.
         thresholds: one for all labels, or one per label.
         decoding: how label sets are made consistent.
+        width: the share of the encoder's heads and neurons that pruning has left, such as 2/3.
     """
 
     model_name: str
@@ -52,6 +55,7 @@ class TrainingRecord:
     sample_texts: tuple[str, ...] = ()
     thresholds: tuple[float, ...] = (DEFAULT_THRESHOLD,)
     decoding: DecodingPolicy = DecodingPolicy()
+    width: str = "1"
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> TrainingRecord:
@@ -79,11 +83,22 @@ class Checkpoint:
         thresholds = self.record.thresholds
         return Decoder(self.hierarchy, thresholds if len(thresholds) > 1 else thresholds[0], self.record.decoding)
 
+    def copy_tokeniser(self, folder: Path) -> None:
+        """Copy the tokeniser's files to an existing folder."""
+        for name in TOKENISER_FILES:
+            if (self.path / name).exists():
+                shutil.copyfile(self.path / name, folder / name)
+
+    @property
+    def attention_heads(self) -> int:
+        """In each layer of the encoder before pruning."""
+        return json.loads((self.path / MODEL_CONFIG_FILE).read_text(encoding="utf-8"))["num_attention_heads"]
+
     def model(self) -> Any:
         """The paddle model, in evaluation mode."""
         from training.model.encoders import load_model
 
-        return load_model(self.path, len(self.hierarchy))
+        return load_model(self.path, len(self.hierarchy), Fraction(self.record.width))
 
 
 def read_checkpoint(path: Path | str) -> Checkpoint:
@@ -122,7 +137,7 @@ def write_checkpoint(
     """
     with atomic_folder(path) as folder:
         model.save_pretrained(str(folder))
-        shutil.copyfile(folder / "config.json", folder / "model_config.json")
+        shutil.copyfile(folder / MODEL_CONFIG_FILE, folder / "model_config.json")
         for file in tokeniser_folder.iterdir():
             (folder / file.name).write_bytes(file.read_bytes())
         write_labels(folder / LABEL_FILE, hierarchy)

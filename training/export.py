@@ -11,7 +11,7 @@ import numpy as np
 from pipeline.atomic import atomic_folder
 from pipeline.batching import run_in_batches
 from pipeline.bundle import ONNX_FILE, VOCABULARY_FILE, Bundle, Golden, Manifest, seal
-from pipeline.checksums import check_replaceable
+from pipeline.checksums import check_replaceable, read_checksums
 from pipeline.decoding import Decoder
 from pipeline.errors import ClassifierError
 from pipeline.runtimes import RUNTIMES, create_runtime
@@ -22,8 +22,12 @@ from training.model.static_graph import export_onnx, export_static
 LOGIT_TOLERANCE = 1e-4
 
 
-def export(checkpoint: Checkpoint, output_path: Path, decoder: Decoder) -> Bundle:
+def export(checkpoint: Checkpoint, output_path: Path, decoder: Decoder, *, keep_checkpoint: bool = False) -> Bundle:
     """Write the checkpoint's graphs and all that serving needs to `output_path`, as a bundle, whole or not at all.
+
+    Args:
+        decoder: what the bundle decodes logits with.
+        keep_checkpoint: put the checkpoint's files into the same folder.
 
     Raises:
         InputError: the checkpoint cannot be used, or `output_path` holds what is not part of a bundle.
@@ -36,7 +40,9 @@ def export(checkpoint: Checkpoint, output_path: Path, decoder: Decoder) -> Bundl
     with atomic_folder(output_path) as folder:
         export_static(model, folder)
         export_onnx(folder, folder / ONNX_FILE)
-        shutil.copyfile(checkpoint.path / VOCABULARY_FILE, folder / VOCABULARY_FILE)
+        kept = read_checksums(checkpoint.path) if keep_checkpoint else (VOCABULARY_FILE,)
+        for name in kept:
+            shutil.copyfile(checkpoint.path / name, folder / name)
         bundle = seal(folder, _manifest(checkpoint, decoder, expected))
         _compare(bundle, rows, expected)
     return Bundle(output_path)
@@ -55,6 +61,7 @@ def _manifest(checkpoint: Checkpoint, decoder: Decoder, logits: np.ndarray) -> M
         tokeniser=tokeniser.settings,
         model_name=record.model_name,
         metrics=record.metrics,
+        width=record.width,
         goldens=tuple(
             Golden(text, tuple(prediction.label for prediction in answer))
             for text, answer in zip(record.sample_texts, answers)

@@ -3,44 +3,38 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import fcntl
 import itertools
 import os
 import random
-import shutil
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import paddle
 
-from pipeline.atomic import remove_folder, remove_leftovers
-from pipeline.checksums import check_replaceable, sha256_file
 from pipeline.dataset import DATA_FILE, read_examples, read_labels, read_texts
 from pipeline.decoding import Decoder
 from pipeline.encoding import TextEncoder
-from pipeline.errors import ClassifierError, EnvironmentFault, InputError
+from pipeline.errors import InputError
 from pipeline.hierarchy import LabelHierarchy
 from pipeline.normalisation import normalise
 from pipeline.tokenisation import Tokeniser
-from training.checkpoint import RECORD_FILE, TOKENISER_FILES, TrainingRecord, read_checkpoint, write_checkpoint
+from training.checkpoint import TrainingRecord, read_checkpoint, write_checkpoint
 from training.data.encoded import EncodedDataset, read_encoded, repetitions, shared_texts
 from training.distributed import ProcessGroup
+from training.interruptible import check_places, run_identity, run_interruptibly
 from training.model.device import use_device
 from training.model.encoders import check_length, create_model
 from training.model.initialisation import initialise, start_from_frequencies
 from training.model.model_names import SCRATCH, contradict
 from training.options import TrainingOptions
 from training.teaching import add_taught_rows
-from training.trainer import RunFiles, Trainer
+from training.trainer import Trainer
+from training.training_state import RunFiles
 
 SAMPLE_TEXTS = 32
-NOT_OF_THE_RUN = ("device", "logging_steps", "save_steps", "resume", "overwrite", "save_dir", "dataset", "dataset_dir")
-"""Options that may differ when a run goes on."""
 
 
 def train(args: argparse.Namespace, options: TrainingOptions) -> None:
@@ -52,34 +46,23 @@ def train(args: argparse.Namespace, options: TrainingOptions) -> None:
         ClassifierError: the loss is no longer finite.
     """
     started = time.monotonic()
-    save_dir = Path(os.path.abspath(args.save_dir))
-    state, logs = (save_dir.with_name(f"{save_dir.name}.{name}") for name in ("resume", "logs"))
-    for path in (save_dir, state):
-        check_replaceable(path, "--save_dir")
+    save_dir, folder = Path(os.path.abspath(args.save_dir)), Path(args.dataset_dir)
+    check_places(save_dir, "--save_dir")
     use_device(args.device)
     group = ProcessGroup.join()
     set_seed(args.seed)
-    hierarchy = read_labels(Path(args.dataset_dir) / args.label_file)
-    with contextlib.ExitStack() as stack:
-        if group.leads:
-            stack.enter_context(alone(logs))
-            for path in (save_dir, state):
-                remove_leftovers(path)
-            if args.overwrite and state.exists():
-                remove_folder(state)
-        group.wait()
-        resumes = check_state(save_dir, state, args.resume)
-        tokeniser_folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        trainer = create_trainer(args, options, hierarchy, tokeniser_folder, group, state, logs)
-        if resumes:
-            trainer.resume()
-        if group.leads and args.resume:
-            print(f"resumed at step {trainer.progress.step}" if resumes else "nothing was written yet: a new run")
-        group.wait()
-        best = finish(trainer)
-        group.wait()
-        if group.leads:
-            remove_folder(state)
+    hierarchy = read_labels(folder / args.label_file)
+    inputs = [folder / args.train_file, folder / args.dev_file, folder / args.label_file]
+    inputs += [folder / args.unlabelled_file] * learns_words(args) + [Path(path) for path in args.teachers or ()]
+    with tempfile.TemporaryDirectory() as tokeniser_folder:
+        best = run_interruptibly(
+            save_dir,
+            group,
+            run_identity(args, group, inputs),
+            lambda files: create_trainer(args, options, hierarchy, Path(tokeniser_folder), group, files),
+            resume=args.resume,
+            overwrite=args.overwrite,
+        )
     if group.leads:
         print(
             f"best on dev: micro F1 {best['micro_f1']:.4f}, macro F1 {best['macro_f1']:.4f}; kept in {args.save_dir} "
@@ -87,53 +70,10 @@ def train(args: argparse.Namespace, options: TrainingOptions) -> None:
         )
 
 
-@contextlib.contextmanager
-def alone(logs: Path) -> Iterator[None]:
-    """Keep other runs from writing to the same places; raises InputError where one is at it."""
-    logs.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(logs, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError as error:
-        raise InputError(f"another run is writing to {logs} and beside it; give another --save_dir") from error
-    finally:
-        os.close(descriptor)
-
-
-def check_state(save_dir: Path, state: Path, resume: bool) -> bool:
-    """Whether there is a run to go on with.
-
-    Raises:
-        InputError: one is there and not asked for, or asked for and ended.
-    """
-    if state.exists() and not resume:
-        raise InputError(
-            f"{state} is of a run that was interrupted: go on with --resume, or begin anew with --overwrite"
-        )
-    if resume and not state.exists() and (save_dir / RECORD_FILE).exists():
-        raise InputError(
-            f"there is nothing to resume: {save_dir} is the checkpoint of a run that has ended; run without --resume "
-            "to train anew"
-        )
-    return state.exists()
-
-
-def finish(trainer: Trainer) -> dict[str, Any]:
-    """Run to the end; raises as `train` does. A run whose loss was not finite leaves nothing to resume."""
-    try:
-        return trainer.run()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise EnvironmentFault(
-            f"writing beside {trainer.files.state} failed ({error}); the checkpoint and the training state that were "
-            "there before are whole: mend the cause and run again with --resume"
-        ) from error
-    except ClassifierError:
-        if trainer.group.leads and trainer.files.state.exists():
-            remove_folder(trainer.files.state)
-        raise
+def learns_words(args: argparse.Namespace) -> bool:
+    """Whether the texts of --unlabelled_file are read; data.txt may be absent, a file that was asked for may not."""
+    asked = args.unlabelled_file != DATA_FILE
+    return args.model_name in SCRATCH and (asked or (Path(args.dataset_dir) / DATA_FILE).exists())
 
 
 def create_trainer(
@@ -142,16 +82,12 @@ def create_trainer(
     hierarchy: LabelHierarchy,
     tokeniser_folder: Path,
     group: ProcessGroup,
-    state: Path,
-    logs: Path,
+    files: RunFiles,
 ) -> Trainer:
     """Read the dataset, make the model, and put both together; raises as `train` does."""
     folder = Path(args.dataset_dir)
     train_path, dev_path = folder / args.train_file, folder / args.dev_file
-    scratch, unlabelled_path = args.model_name in SCRATCH, folder / args.unlabelled_file
-    # data.txt may be absent; a file that was asked for may not.
-    wanted = scratch and (unlabelled_path.exists() or args.unlabelled_file != DATA_FILE)
-    unlabelled = list(read_texts(unlabelled_path)) if wanted else []
+    unlabelled = list(read_texts(folder / args.unlabelled_file)) if learns_words(args) else []
     texts = itertools.chain((example.text for example in read_examples(train_path, hierarchy)), unlabelled)
     normalised = (normalise(text, args.normalisation) for text in texts)
     if args.init_from_ckpt:
@@ -169,15 +105,13 @@ def create_trainer(
             print(f"{len(train_set) - labelled} more texts with the labels of {len(teachers)} teachers")
     if not args.init_from_ckpt:
         start_from_frequencies(model, train_set.labels)
-        if scratch:
+        if args.model_name in SCRATCH:
             initialise(model, [*train_set.rows, *encoder.encode(unlabelled)], args.seed)
 
     def keep(scores: dict[str, Any], decoder: Decoder) -> None:
-        record = _record(args, scores, decoder, dev_set)
+        record = run_record(args, args.model_name, args.normalisation, scores, decoder, dev_set)
         write_checkpoint(args.save_dir, model, tokeniser_folder, hierarchy, record)
 
-    read = [train_path, dev_path, folder / args.label_file, *([unlabelled_path] if wanted else []), *teachers]
-    files = RunFiles(state, logs, _identity(args, group, read))
     return Trainer(model, encoder.tokeniser, train_set, dev_set, hierarchy, options, files, keep, group)
 
 
@@ -194,30 +128,27 @@ def report(train_path: Path, train_set: EncodedDataset, dev_path: Path, dev_set:
         )
 
 
-def _record(
-    args: argparse.Namespace, scores: dict[str, Any], decoder: Decoder, dev_set: EncodedDataset
+def run_record(
+    args: argparse.Namespace,
+    model_name: str,
+    normalisation: str,
+    scores: dict[str, Any],
+    decoder: Decoder,
+    dev_set: EncodedDataset,
 ) -> TrainingRecord:
+    """What is to be remembered of a model that was the best so far; see `training.checkpoint.TrainingRecord`."""
     same = len(set(decoder.thresholds.tolist())) == 1
     thresholds = tuple(round(float(threshold), 6) for threshold in decoder.thresholds[: 1 if same else None])
     return TrainingRecord(
-        model_name=args.model_name,
+        model_name=model_name,
         max_seq_length=args.max_seq_length,
-        normalisation=args.normalisation,
+        normalisation=normalisation,
         options=vars(args),
         metrics={"dev": scores},
         sample_texts=tuple(dev_set.texts[:SAMPLE_TEXTS]),
         thresholds=thresholds,
         decoding=decoder.policy,
     )
-
-
-def _identity(args: argparse.Namespace, group: ProcessGroup, files: list[Path]) -> dict[str, Any]:
-    """What makes a run this run: its options, its files' contents, the number of processes."""
-    return {
-        **{f"--{name}": value for name, value in vars(args).items() if name not in NOT_OF_THE_RUN},
-        **{f"checksum of input {number}": sha256_file(path) for number, path in enumerate(files, start=1)},
-        "number of processes": group.size,
-    }
 
 
 def set_seed(seed: int) -> None:
@@ -250,9 +181,7 @@ def load_checkpoint(args: argparse.Namespace, hierarchy: LabelHierarchy, tokenis
             f"dataset has {first[1]!r}; give the same label file, or its folder as --model_name to keep the encoder "
             "alone"
         )
-    for name in TOKENISER_FILES:
-        if (checkpoint.path / name).exists():
-            shutil.copyfile(checkpoint.path / name, tokeniser_folder / name)
+    checkpoint.copy_tokeniser(tokeniser_folder)
     model = checkpoint.model()
     check_length(model, args.init_from_ckpt, args.max_seq_length)
     return model

@@ -6,8 +6,6 @@ import contextlib
 import math
 import sys
 import time
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Callable
 
 import numpy as np
@@ -31,25 +29,11 @@ from training.model.cpu_gradients import use_cpu_gradients
 from training.model.encoders import freeze_layers, model_logits
 from training.model.first_token import read_first_token_only
 from training.options import TrainingOptions
-from training.training_state import Progress, read_state, write_state
+from training.pruning.distillation import Distillation
+from training.training_state import Progress, RunFiles, read_state, write_state
 
 MAX_GRADIENT_NORM = 1.0
 EVALUATION_TOKENS = 4096
-
-
-@dataclass(frozen=True)
-class RunFiles:
-    """Where a run keeps what it needs to go on, and its curves.
-
-    Attributes:
-        state: folder of the training state.
-        logs: folder of the curves.
-        identity: what a run that goes on must have in common with this one.
-    """
-
-    state: Path
-    logs: Path
-    identity: dict[str, Any]
 
 
 class Trainer:
@@ -65,6 +49,7 @@ class Trainer:
         on_better: called with the dev scores and the decoder that gave them whenever micro F1 on dev is the best so
             far, in the leading process only.
         group: the processes that train together.
+        distillation: the loss, where the model learns from a teacher rather than from labels.
     """
 
     def __init__(
@@ -78,6 +63,7 @@ class Trainer:
         files: RunFiles,
         on_better: Callable[[dict[str, Any], Decoder], None],
         group: ProcessGroup,
+        distillation: Distillation | None = None,
     ) -> None:
         self.model, self.tokeniser, self.train_set, self.dev_set = model, tokeniser, train, dev
         self.hierarchy, self.options, self.files = hierarchy, options, files
@@ -87,7 +73,10 @@ class Trainer:
             freeze_layers(model, options.freeze_layers)
         if paddle.get_device() == "cpu":
             use_cpu_gradients(model)
-        self._loss = create_loss(options.loss, options.hierarchy_weight, hierarchy.parents)
+        self._loss, self._distillation = (
+            create_loss(options.loss, options.hierarchy_weight, hierarchy.parents),
+            distillation,
+        )
         self._lengths = np.array([len(row) for row in train.rows])
         self.steps_per_epoch = math.ceil(math.ceil(len(train) / options.batch_size) / group.size)
         self._schedule = LinearDecayWithWarmup(
@@ -236,7 +225,8 @@ class Trainer:
         visible = hide_tokens(padded(self.train_set.rows, batch), self.options.token_dropout, self.tokeniser, random)
         input_ids = paddle.to_tensor(visible)
         targets = paddle.to_tensor(self.train_set.labels[batch].astype(np.float32))
-        loss = self._loss(self._shared_model(input_ids, paddle.zeros_like(input_ids)), targets)
+        logits = self._shared_model(input_ids, paddle.zeros_like(input_ids))
+        loss = self._distillation.loss(logits, input_ids) if self._distillation else self._loss(logits, targets)
         self._check_losses(self.group.gather(float(loss)), batches)
         loss.backward()
         self._optimizer.step()

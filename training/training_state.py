@@ -26,6 +26,21 @@ TENSORS_FILE = "tensors.npz"
 PROGRESS_FILE = "progress.json"
 
 
+@dataclass(frozen=True)
+class RunFiles:
+    """Where a run keeps what it needs to go on, and its curves.
+
+    Attributes:
+        state: folder of the training state.
+        logs: folder of the curves.
+        identity: what a run that goes on must have in common with this one.
+    """
+
+    state: Path
+    logs: Path
+    identity: dict[str, Any]
+
+
 @dataclass
 class Progress:
     """How far a run is.

@@ -12,14 +12,20 @@ import pytest
 
 from pipeline.errors import InputError
 from tests.conftest import PROJECT
-from training import export_model, predict, train
+from training import export_model, predict, prune, train
 from training.analysis import evaluate
 
 SEED = PROJECT.parent / "shared" / "seed"
 VERSIONS = ("v1", "v2")
 
-SCRIPTS = {"train.py": train, "predict.py": predict, "export_model.py": export_model, "evaluate.py": evaluate}
-NEED_A_DATASET = ("train.py", "predict.py", "evaluate.py")
+SCRIPTS = {
+    "train.py": train,
+    "predict.py": predict,
+    "export_model.py": export_model,
+    "evaluate.py": evaluate,
+    "prune.py": prune,
+}
+NEED_A_DATASET = ("train.py", "predict.py", "evaluate.py", "prune.py")
 
 DOCUMENTED = {
     "train.py": {
@@ -60,12 +66,33 @@ DOCUMENTED = {
         "num_classes": 141,
         "model_name": "ernie-2.0-base-en",
     },
+    "prune.py": {
+        "output_dir": None,
+        "dataset": "wos",
+        "max_seq_length": 128,
+        "params_dir": "./checkpoint/",
+        "model_name_or_path": "ernie-2.0-base-en",
+        "device": None,
+        "per_device_train_batch_size": 32,
+        "per_device_eval_batch_size": 32,
+        "learning_rate": 3e-5,
+        "num_train_epochs": 10,
+        "logging_steps": 5,
+        "save_steps": 100,
+        "seed": 3,
+        "dataset_dir": None,
+        "width_mult": "2/3",
+    },
 }
 
 DIFFERENT = {
     ("train.py", "dataset"): (None, "v2 asks for --dataset_dir instead; wos is fetched for those who name it"),
     ("predict.py", "model_name"): (None, "the checkpoint knows its encoder"),
     ("export_model.py", "model_name"): (None, "the checkpoint knows its encoder"),
+    ("prune.py", "dataset"): (None, "v2 asks for --dataset_dir instead; wos is fetched for those who name it"),
+    ("prune.py", "model_name_or_path"): (None, "the checkpoint knows its encoder"),
+    ("prune.py", "output_dir"): ("./prune", "none is documented, and every documented command names this one"),
+    ("prune.py", "device"): ("gpu", "none is documented, and it is the other scripts'"),
     ("export_model.py", "num_classes"): (None, "the checkpoint knows its labels; 141 is the number of one dataset"),
 }
 """Defaults that are not the documented ones, and why."""
@@ -75,6 +102,11 @@ TRAINING = (
     "train.py --device {device} --dataset_dir data --save_dir ./checkpoint --max_seq_length 128 "
     "--model_name ernie-3.0-medium-zh --batch_size 32 --early_stop --learning_rate 3e-5 --epochs 100 "
     "--logging_steps 5 --train_file train.txt"
+)
+PRUNING = (
+    "prune.py --device {device} --output_dir ./prune --per_device_train_batch_size 32 --per_device_eval_batch_size 32 "
+    "--learning_rate 3e-5 --num_train_epochs 10 --logging_steps 5 --save_steps 50 --seed 3 --dataset_dir data "
+    "--max_seq_length 128 --params_dir ./checkpoint --width_mult 2/3"
 )
 COMMANDS = {
     "train.py --early_stop",
@@ -87,6 +119,9 @@ COMMANDS = {
     "predict.py " + ON_DATA.format(device="gpu"),
     "export_model.py --params_path=./checkpoint/model_state.pdparams --output_path=./export",
     "export_model.py --params_path ./checkpoint/ --output_path ./export",
+    "prune.py --output_dir ./prune --params_dir ./checkpoint/model_state.pdparams",
+    PRUNING.format(device="cpu"),
+    PRUNING.format(device="gpu"),
 }
 """The documented command lines, from the script's name on."""
 
@@ -121,7 +156,10 @@ def test_documented_command_lines_are_understood(command):
     for option, word in zip(words, [*words[1:], "--"]):
         if option.startswith("--"):
             value = args[option[2:]]
-            assert value is True if word.startswith("--") else type(value)(word) == value
+            if isinstance(value, list):
+                assert value == [word]
+            else:
+                assert value is True if word.startswith("--") else type(value)(word) == value
 
 
 def read_document(version):
@@ -150,25 +188,32 @@ SECTIONS = {
     "模型预测": "predict.py",
     "模型静态图导出": "export_model.py",
     "静态图导出": "export_model.py",
+    "模型裁剪": "prune.py",
 }
+LIST_BEGINS = "可支持配置的参数"
 
 
 def documented_options(text):
     """Script, option and default (None where none is given) of each entry of a section's list of options."""
     for section in re.split(r"^## ", text, flags=re.MULTILINE):
         script = SECTIONS.get(section.partition("\n")[0].strip())
-        for name, described in re.findall(r"^\* `(\w+)` *[:：](.*)", section, flags=re.MULTILINE) if script else ():
+        for name, described in listed(section) if script else ():
             yield script, name, default_of(described)
 
 
+def listed(section):
+    """Name and description of each entry of a section's list."""
+    return re.findall(r"^ *\* `(\w+)` *[:：](.*)", section.rpartition(LIST_BEGINS)[2], flags=re.MULTILINE)
+
+
 def default_of(described):
-    _, given, words = described.strip("。").rpartition("默认")
+    _, given, words = described.strip(" 。").rpartition("默认")
     if not given:
         return None
     folder = re.fullmatch("保存在当前目录(.*)文件夹下", words)
     if folder:
         return f"./{folder[1]}"
-    value = re.sub("^为|数据集$|wos数据集类别数", "", words)
+    value = re.sub("^[为是]|数据集$|wos数据集类别数", "", words).strip(" `")
     try:
         return ast.literal_eval(value)
     except (SyntaxError, ValueError):

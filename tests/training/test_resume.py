@@ -13,12 +13,13 @@ import numpy as np
 import paddle
 import pytest
 
+import training.interruptible
 import training.run
 import training.trainer
 from pipeline.errors import BundleError, ClassifierError, EnvironmentFault, InputError
 from tests.conftest import ENVIRONMENT, PROJECT
 from training.checkpoint import read_checkpoint
-from training.run import alone
+from training.interruptible import alone
 from training.train import main
 from training.trainer import Trainer
 
@@ -101,7 +102,7 @@ def test_every_loss_and_setting_resumes_to_the_same_parameters(small_dataset, tm
     [
         (training.run, "write_checkpoint", 1),  # the first best model
         (training.trainer, "write_state", 3),  # the state after the first epoch
-        (training.run, "remove_folder", 1),  # when all is done
+        (training.interruptible, "remove_folder", 1),  # when all is done
     ],
 )
 @pytest.mark.parametrize("after", [False, True])

@@ -6,6 +6,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterable
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from pipeline.bundle import VOCABULARY_FILE
 from pipeline.errors import ClassifierError, EnvironmentFault, InputError
 from pipeline.vocabulary import build_vocabulary
 from training.model.model_names import PRETRAINED, SCRATCH, SCRATCH_VOCABULARY_SIZE, ScratchShape
+from training.pruning.narrowing import narrowed
 
 PADDLE_WEIGHTS_FILE = "model_state.pdparams"
 TOKENISER_OPTIONS = ("do_lower_case", "tokenize_chinese_chars", "strip_accents")
@@ -54,7 +56,7 @@ def create_model(
         (tokeniser_folder / VOCABULARY_FILE).write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
         tokeniser = ErnieTokenizer(str(tokeniser_folder / VOCABULARY_FILE))
         tokeniser.save_pretrained(str(tokeniser_folder))
-        return ErnieForSequenceClassification(_scratch_config(SCRATCH[name], len(tokeniser), labels, max_seq_length))
+        return ErnieForSequenceClassification(scratch_config(SCRATCH[name], len(tokeniser), labels, max_seq_length))
     if name not in PRETRAINED and not Path(name).is_dir():
         known = ", ".join((*PRETRAINED, *SCRATCH))
         raise InputError(f"unknown --model_name {name!r}; give a local folder or one of {known}")
@@ -104,7 +106,7 @@ def _load_pretrained(name: str, labels: int, tokeniser_folder: Path) -> paddle.n
         )
 
 
-def _scratch_config(shape: ScratchShape, vocabulary_size: int, labels: int, max_seq_length: int) -> ErnieConfig:
+def scratch_config(shape: ScratchShape, vocabulary_size: int, labels: int, max_seq_length: int) -> ErnieConfig:
     return ErnieConfig(
         vocab_size=vocabulary_size,
         hidden_size=shape.hidden_size,
@@ -137,9 +139,13 @@ def freeze_layers(model: paddle.nn.Layer, count: int) -> None:
             parameter.stop_gradient = True
 
 
-def load_model(folder: Path, labels: int) -> paddle.nn.Layer:
-    """The model of a checkpoint, in evaluation mode."""
-    model = AutoModelForSequenceClassification.from_pretrained(str(folder), num_labels=labels)
+def load_model(folder: Path, labels: int, width: Fraction) -> paddle.nn.Layer:
+    """The model of a checkpoint, pruned to `width`, in evaluation mode."""
+    model = AutoModelForSequenceClassification.from_pretrained(
+        str(folder), num_labels=labels, ignore_mismatched_sizes=width != 1
+    )
+    if width != 1:
+        narrowed(model, width).set_state_dict(paddle.load(str(folder / PADDLE_WEIGHTS_FILE)))
     model.eval()
     return model
 

@@ -52,19 +52,24 @@ def _clean_program(graph: Path) -> None:
     graph.write_bytes(program.SerializeToString())
 
 
-def export_onnx(folder: Path, destination: Path) -> None:
-    """Convert the static graph in `folder` to a clean ONNX graph at `destination`."""
-    import onnx
+def raw_onnx(folder: Path) -> bytes:
+    """The static graph in `folder` as paddle2onnx converts it."""
     import paddle2onnx
 
-    content = paddle2onnx.export(
+    return paddle2onnx.export(
         str(folder / PADDLE_GRAPH_FILE),
         str(folder / PADDLE_PARAMETERS_FILE),
         opset_version=ONNX_OPSET,
         auto_upgrade_opset=False,
         verbose=False,
     )
-    model = onnx.load_model_from_string(content)
+
+
+def export_onnx(folder: Path, destination: Path) -> None:
+    """Convert the static graph in `folder` to a clean ONNX graph at `destination`."""
+    import onnx
+
+    model = onnx.load_model_from_string(raw_onnx(folder))
     constants_to_initializers(model.graph)
     fold_constant_products(model.graph)
     _name_dimensions(model.graph)

@@ -1,0 +1,191 @@
+"""prune.py: from a checkpoint to a checkpoint and a bundle for each width."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+import training.pruning.run
+from pipeline.bundle import Bundle
+from pipeline.dataset import read_texts
+from pipeline.errors import BundleError, InputError
+from pipeline.predictor import Predictor
+from tests.conftest import run_command
+from training import export_model
+from training.checkpoint import read_checkpoint
+from training.classifier import load_classifier
+from training.prune import main, parse_args
+from training.trainer import Trainer
+
+OPTIONS = ("--device", "cpu", "--learning_rate", "1e-3", "--num_train_epochs", "1")
+DOCUMENTED_FILES = {
+    *("float32.pdiparams", "float32.pdiparams.info", "float32.pdmodel"),
+    *("model_state.pdparams", "model_config.json"),
+}
+
+
+def prune(dataset, checkpoint, output_dir, *options):
+    places = ("--dataset_dir", dataset, "--params_dir", checkpoint, "--output_dir", output_dir)
+    main(list(map(str, (*places, *options))))
+
+
+def logits(bundle):
+    return Predictor(bundle, threads=1).logits(["公司裁员一千人", "地震"]).tolist()
+
+
+@pytest.fixture(scope="module")
+def pruned(sample_dataset, checkpoint, tmp_path_factory):
+    """The checkpoint at three quarters and at half of its width."""
+    folder = tmp_path_factory.mktemp("pruned") / "prune"
+    prune(sample_dataset, checkpoint, folder, *OPTIONS, "--width_mult", "3/4", "1/2")
+    return folder
+
+
+def test_each_width_is_a_checkpoint_and_a_bundle_that_answer_alike(pruned, checkpoint, sample_dataset):
+    assert sorted(path.name for path in pruned.iterdir()) == ["0.5", "0.5.logs", "0.75", "0.75.logs"]
+    texts = list(read_texts(sample_dataset / "data.txt"))[:50]
+    for name, width in (("0.75", "3/4"), ("0.5", "1/2")):
+        assert {path.name for path in (pruned / name).iterdir()} >= DOCUMENTED_FILES
+        assert read_checkpoint(pruned / name).record.width == width
+        shutil.copytree(pruned / name, pruned.parent / name)
+        (pruned.parent / name / "bundle.json").rename(pruned.parent / name / "no_bundle.json")
+        (pruned.parent / name / "SHA256SUMS").write_text(
+            (pruned / name / "SHA256SUMS").read_text().replace("bundle.json", "no_bundle.json")
+        )
+        classifier = load_classifier(pruned.parent / name, "cpu", 128, 32)
+        np.testing.assert_allclose(classifier.logits(texts), Predictor(pruned / name).logits(texts), atol=1e-4)
+
+
+def test_a_pruned_model_is_nearly_as_right_and_smaller(pruned, checkpoint, bundle_path):
+    whole = read_checkpoint(checkpoint).record.metrics["dev"]["micro_f1"]
+    sizes = [Bundle(bundle_path).file("model.onnx").stat().st_size]
+    for name, allowance in (("0.75", 0.04), ("0.5", 0.08)):
+        bundle = Bundle(pruned / name)
+        assert bundle.manifest.metrics["dev"]["micro_f1"] > whole - allowance
+        sizes.append(bundle.file("model.onnx").stat().st_size)
+    hidden, neurons, layers = 128, 512, 2
+    of_width = layers * 4 * (4 * hidden * hidden + 3 * hidden + 2 * hidden * neurons + neurons)
+    for share, size in zip((0.75, 0.5), sizes[1:]):
+        assert sizes[0] - size == pytest.approx((1 - share) * of_width, rel=0.02)
+
+
+def test_a_pruned_checkpoint_can_be_exported_again_and_not_pruned_again(pruned, sample_dataset, tmp_path):
+    export_model.main(["--params_path", str(pruned / "0.5"), "--output_path", str(tmp_path / "export")])
+    assert logits(tmp_path / "export") == logits(pruned / "0.5")
+    with pytest.raises(InputError, match="was pruned already, to 1/2; give the whole checkpoint"):
+        prune(sample_dataset, pruned / "0.5", tmp_path / "prune", *OPTIONS)
+
+
+def test_an_interrupted_run_goes_on_to_the_same_models(pruned, sample_dataset, checkpoint, tmp_path, monkeypatch):
+    options = (*OPTIONS, "--width_mult", "3/4", "1/2", "--save_steps", 10)
+    target, step = tmp_path / "prune", Trainer.step
+
+    def stopping(trainer, batches):
+        if trainer.progress.step == 25 and trainer.files.state.name.startswith("0.5"):
+            raise KeyboardInterrupt
+        return step(trainer, batches)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Trainer, "step", stopping)
+        prune(sample_dataset, checkpoint, target, *options)
+    written = (target / "0.75" / "bundle.json").stat().st_mtime_ns
+    with pytest.raises(InputError, match="go on with --resume, or begin anew with --overwrite"):
+        prune(sample_dataset, checkpoint, target, *options)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(training.pruning.run, "export", interrupted)
+        prune(sample_dataset, checkpoint, target, *options, "--resume")
+    prune(sample_dataset, checkpoint, target, *options, "--resume")
+    assert (target / "0.75" / "bundle.json").stat().st_mtime_ns == written
+    for name in ("0.75", "0.5"):
+        assert logits(target / name) == logits(pruned / name)
+
+
+def interrupted(*_, **__):
+    raise KeyboardInterrupt
+
+
+def test_two_processes_prune_as_one_does(pruned, sample_dataset, checkpoint, tmp_path):
+    launch = ("-m", "paddle.distributed.launch", "--nproc_per_node=2", "--backend=gloo", "--log_dir", tmp_path / "logs")
+    places = ("--dataset_dir", sample_dataset, "--params_dir", checkpoint, "--output_dir", tmp_path / "prune")
+    options = (*OPTIONS, "--width_mult", "1/2", "--per_device_train_batch_size", 16)
+    run_command(*launch, "training/prune.py", *places, *options)
+    together, alone = (
+        Bundle(path / "0.5").manifest.metrics["dev"]["micro_f1"] for path in (tmp_path / "prune", pruned)
+    )
+    assert together == pytest.approx(alone, abs=0.04)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (
+            ("--width_mult", "2/3"),
+            r"leaves 2.67 of 4 attention heads .* multiple of 1/4, such as 1/2 or 3/4",
+        ),
+        (("--width_mult", "1/5"), "such as 1/4"),
+        (("--width_mult", "2"), "above 0 and at most 1"),
+        (("--width_mult", "1/2", "--num_train_epochs", 0), "--num_train_epochs is 0"),
+        (("--width_mult", "1/2", "--per_device_train_batch_size", -1), "--per_device_train_batch_size is -1"),
+        (("--width_mult", "1/2", "--learning_rate", 0), "--learning_rate is 0"),
+        (("--width_mult", "1/2", "--max_seq_length", 129), "reads at most 128"),
+        (("--width_mult", "1/2", "--dataset", "wos"), "give either --dataset_dir"),
+        (("--width_mult", "1/2", "--resume", "--overwrite"), "choose one"),
+        (("--width_mult", "1/2", "--train_file", "none.txt"), "cannot read .*none.txt"),
+        (("--width_mult", "1/2", "--prune_config", "none.json"), "cannot read --prune_config none.json"),
+    ],
+)
+def test_what_cannot_be_done_is_refused(sample_dataset, checkpoint, tmp_path, options, reason):
+    with pytest.raises(InputError, match=reason):
+        prune(sample_dataset, checkpoint, tmp_path / "prune", "--device", "cpu", *options)
+    assert not list(tmp_path.rglob("*.pdparams"))
+
+
+def test_other_labels_and_other_folders_are_refused(sample_dataset, checkpoint, tmp_path):
+    shutil.copytree(sample_dataset, tmp_path / "data")
+    (tmp_path / "data" / "label.txt").write_text("人生\n")
+    with pytest.raises(InputError, match="label.txt does not fit the model"):
+        prune(tmp_path / "data", checkpoint, tmp_path / "prune", *OPTIONS, "--width_mult", "1/2")
+    (tmp_path / "prune" / "0.5").mkdir(parents=True)
+    (tmp_path / "prune" / "0.5" / "thesis.txt").write_text("mine")
+    with pytest.raises(InputError, match="--output_dir"):
+        prune(sample_dataset, checkpoint, tmp_path / "prune", *OPTIONS, "--width_mult", "1/2")
+    with pytest.raises(BundleError, match="there is no checkpoint at"):
+        prune(sample_dataset, tmp_path, tmp_path / "prune", *OPTIONS, "--width_mult", "1/2")
+
+
+def test_a_configuration_file_gives_defaults_that_the_command_line_overrides(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    values = {"learning_rate": 1e-4, "num_train_epochs": 3, "width_mult": ["3/4", 0.5], "resume": True, "fp16": True}
+    (tmp_path / "prune_config.json").write_text(json.dumps(values))
+    args = parse_args(["--num_train_epochs", "5"])
+    assert (args.learning_rate, args.num_train_epochs, args.width_mult, args.resume) == (1e-4, 5, ["3/4", "0.5"], True)
+    assert "note: --fp16 has no effect on pruning here" in capsys.readouterr().err
+    (tmp_path / "other.json").write_text('{"seed": 7}')
+    assert parse_args(["--prune_config", "other.json"]).seed == 7
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("{", "cannot read --prune_config"),
+        ("[1]", "holds no JSON object"),
+        ('{"learning_rate": "fast"}', "learning_rate is 'fast': could not convert"),
+        ('{"device": "abacus"}', "device is 'abacus'; choose one of cpu, gpu"),
+        ('{"resume": 1}', "resume is 1; give true or false"),
+    ],
+)
+def test_a_wrong_configuration_is_refused(tmp_path, content, reason):
+    (tmp_path / "config.json").write_text(content)
+    with pytest.raises(InputError, match=reason):
+        parse_args(["--prune_config", str(tmp_path / "config.json")])
+
+
+def test_options_of_the_original_trainer_are_accepted_with_a_note_and_unknown_ones_are_not(capsys):
+    parse_args(["--lr_scheduler_type", "cosine", "--fp16", "--weight_decay", "0.1"])
+    errors = capsys.readouterr().err
+    assert errors.count("has no effect on pruning here") == 2
+    for words in (["--widht_mult", "1/2"], ["1/2"]):
+        with pytest.raises(SystemExit):
+            parse_args(words)
+        assert "unrecognized arguments" in capsys.readouterr().err
