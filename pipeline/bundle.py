@@ -3,6 +3,7 @@
     bundle.json     what it is: labels, thresholds, decoding policy, tokeniser, normalisation, metrics, golden texts
     vocab.txt       the tokeniser's vocabulary
     model.onnx      the graph for onnxruntime
+    model.float16.onnx, model.int8.onnx   the same in other precisions, optional: they can be derived from it
     float32.pdmodel, float32.pdiparams    the same graph for OpenVINO and Paddle
     SHA256SUMS      a checksum of each file above
 
@@ -32,6 +33,7 @@ from pipeline.tokenisation import VOCABULARY_FILE, Tokeniser, TokeniserSettings
 FORMAT_VERSION = 1
 MANIFEST_FILE = "bundle.json"
 ONNX_FILE = "model.onnx"
+ONNX_FLOAT16_FILE, ONNX_INT8_FILE = "model.float16.onnx", "model.int8.onnx"
 PADDLE_GRAPH_FILE = "float32.pdmodel"
 PADDLE_PARAMETERS_FILE = "float32.pdiparams"
 
@@ -59,6 +61,8 @@ class Manifest:
         model_name: what was trained, for people to read.
         metrics: scores by dataset file, e.g. {"dev": {"micro_f1": ...}}.
         goldens: texts with the answers that a server must give.
+        width: share of the encoder's heads and neurons that pruning has left, such as 2/3.
+        gate: what the release gate measured; `choices` lists the runtimes and precisions that passed, fastest first.
     """
 
     labels: tuple[str, ...]
@@ -71,6 +75,8 @@ class Manifest:
     model_name: str = ""
     metrics: Mapping[str, Any] = field(default_factory=dict)
     goldens: tuple[Golden, ...] = ()
+    width: str = "1"
+    gate: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_thresholds(np.asarray(self.thresholds), len(self.labels))
@@ -146,11 +152,19 @@ class Bundle:
         """A decoder with the bundle's thresholds and policy."""
         return Decoder(self.hierarchy, self.manifest.thresholds, self.manifest.decoding)
 
-    def encoder(self) -> TextEncoder:
-        """What turns texts into token ids as the model was trained to read them."""
-        settings = self.manifest.tokeniser
-        tokeniser = Tokeniser(self.file(VOCABULARY_FILE), settings, self.manifest.max_seq_length)
-        return TextEncoder(self.manifest.normalisation, tokeniser)
+    def encoder(self, max_seq_length: int | None = None) -> TextEncoder:
+        """What turns texts into token ids as the model was trained to read them.
+
+        Args:
+            max_seq_length: tokens to read of a text, if fewer than the model reads.
+
+        Raises:
+            InputError: `max_seq_length` leaves no room for text.
+        """
+        manifest = self.manifest
+        length = manifest.max_seq_length if max_seq_length is None else min(max_seq_length, manifest.max_seq_length)
+        tokeniser = Tokeniser(self.file(VOCABULARY_FILE), manifest.tokeniser, length)
+        return TextEncoder(manifest.normalisation, tokeniser)
 
 
 def seal(folder: Path, manifest: Manifest) -> Bundle:
@@ -162,10 +176,14 @@ def seal(folder: Path, manifest: Manifest) -> Bundle:
 
 
 def stage(bundle: Bundle, names: Iterable[str], destination: Path) -> None:
-    """Copy the manifest and the named files into the existing folder `destination`, as a part of a bundle."""
+    """Copy the manifest and the named files into the existing folder `destination`, as a part of a bundle.
+
+    A file that stands there already is left as it is.
+    """
     staged = [MANIFEST_FILE, *names]
     for name in staged:
-        shutil.copyfile(bundle.file(name), destination / name)
+        if not (destination / name).exists():
+            shutil.copyfile(bundle.file(name), destination / name)
     write_checksums(destination, staged)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from pipeline.batching import TOKEN_BUDGET, run_in_batches
 from pipeline.bundle import Bundle
 from pipeline.decoding import Decoded, Prediction
-from pipeline.runtimes import create_runtime
+from pipeline.runtimes import create_runtime, resolve
 
 
 class Predictor:
@@ -18,8 +18,13 @@ class Predictor:
 
     Args:
         bundle: a bundle or its folder.
-        runtime, precision, threads: as for `pipeline.runtimes.create_runtime`.
+        runtime, precision: as for `pipeline.runtimes.create_runtime`, or `auto` for what the release gate chose.
+        threads, device, device_id: as for `pipeline.runtimes.create_runtime`.
         token_budget: tokens, padding included, that one run of the model takes at most.
+        max_seq_length: tokens to read of a text, if fewer than the model reads.
+
+    Attributes:
+        runtime, precision: what it computes with.
 
     Raises:
         InputError, EnvironmentFault, BundleError: as `Bundle` and `create_runtime` do.
@@ -32,12 +37,16 @@ class Predictor:
         precision: str = "float32",
         threads: int | None = None,
         token_budget: int = TOKEN_BUDGET,
+        device: str = "cpu",
+        device_id: int = 0,
+        max_seq_length: int | None = None,
     ) -> None:
         self.bundle = bundle if isinstance(bundle, Bundle) else Bundle(bundle)
         self.token_budget = token_budget
-        self._encoder = self.bundle.encoder()
+        self._encoder = self.bundle.encoder(max_seq_length)
         self._decoder = self.bundle.decoder()
-        self._runtime = create_runtime(self.bundle, runtime, precision, threads)
+        self.runtime, self.precision = resolve(self.bundle, runtime, precision, device)
+        self._runtime = create_runtime(self.bundle, self.runtime, self.precision, threads, device, device_id)
 
     def logits(self, texts: Sequence[str]) -> np.ndarray:
         """float32 [len(texts), labels].

@@ -17,7 +17,8 @@ from pipeline.atomic import atomic_folder
 from pipeline.bundle import VOCABULARY_FILE, Bundle, stage
 from pipeline.command import run
 from pipeline.errors import InputError
-from pipeline.runtimes import PRECISIONS, RUNTIMES, create_runtime, graph_files
+from pipeline.graph_precision import write_graph
+from pipeline.runtimes import AUTO, PRECISIONS, RUNTIMES, create_runtime, graph_files, resolve
 from pipeline.tensors import ENSEMBLE
 from serving.folders import MODEL_REPOSITORY, PROJECT
 from serving.model_configs import COMPONENTS, MODEL, POSTPROCESS, TOKENISER, ServingOptions, model_configs
@@ -32,8 +33,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--bundle", default="export", help="the bundle's folder (%(default)s)")
     parser.add_argument("--model_repository", default=str(MODEL_REPOSITORY), help="the folder to write (%(default)s)")
-    parser.add_argument("--runtime", choices=RUNTIMES, default=defaults.runtime, help="%(default)s")
-    parser.add_argument("--precision", choices=PRECISIONS, default=defaults.precision, help="%(default)s")
+    of_bundle = "auto: what the bundle's release gate chose, onnxruntime float32 without one"
+    parser.add_argument("--runtime", choices=(AUTO, *RUNTIMES), default=AUTO, help=of_bundle)
+    parser.add_argument("--precision", choices=(AUTO, *PRECISIONS), default=AUTO, help="likewise")
     parser.add_argument(
         "--threads", type=int, default=defaults.threads, help="processor threads of the model, 0: one per core (0)"
     )
@@ -45,8 +47,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
-    options = ServingOptions(args.runtime, args.precision, args.threads, args.max_batch_size)
     bundle = Bundle(args.bundle)
+    runtime, precision = resolve(bundle, args.runtime, args.precision)
+    options = ServingOptions(runtime, precision, args.threads, args.max_batch_size)
     publish(bundle, Path(args.model_repository), options)
     print(f"published bundle {bundle.identity} to {args.model_repository} ({options.runtime}, {options.precision})")
 
@@ -62,7 +65,7 @@ def publish(bundle: Bundle, model_repository: Path, options: ServingOptions) -> 
     if model_repository.exists() and not model_repository.is_dir():
         raise InputError(f"{model_repository} is a file; give --model_repository a folder")
     create_runtime(bundle, options.runtime, options.precision, options.threads or None)
-    needed = {TOKENISER: (VOCABULARY_FILE,), MODEL: graph_files(options.runtime), POSTPROCESS: ()}
+    needed = {TOKENISER: (VOCABULARY_FILE,), MODEL: graph_files(options.runtime, options.precision), POSTPROCESS: ()}
     configs = model_configs(len(bundle.hierarchy), options)
     with atomic_folder(model_repository) as folder:
         if model_repository.exists():
@@ -73,6 +76,8 @@ def publish(bundle: Bundle, model_repository: Path, options: ServingOptions) -> 
             version.mkdir(parents=True)
             (folder / model / "config.pbtxt").write_text(configs[model], encoding="utf-8")
             if model in needed:
+                if model == MODEL:
+                    write_graph(bundle, options.precision, version)  # a server has nothing to derive it with
                 stage(bundle, needed[model], version)
                 _stage_code(MODEL_REPOSITORY / model / VERSION / "model.py", version)
 

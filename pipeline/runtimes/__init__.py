@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from importlib import import_module
+from types import ModuleType
 from typing import Protocol
 
 import numpy as np
 
 from pipeline.bundle import Bundle
-from pipeline.errors import InputError
+from pipeline.errors import EnvironmentFault, InputError
 
-PRECISIONS = ("float32", "bfloat16")
+PRECISIONS = ("float32", "bfloat16", "float16", "int8")
+DEVICES = ("cpu", "gpu")
 _MODULES = {
     "onnxruntime": "pipeline.runtimes.onnx_runtime",
     "openvino": "pipeline.runtimes.openvino_runtime",
 }
+"""Each module has GRAPH_FILES, the bundle's files by precision it computes; `fault`; and `load`."""
 RUNTIMES = tuple(_MODULES)
+AUTO = "auto"
+"""As runtime or precision: what `resolve` finds best."""
 
 
 class Runtime(Protocol):
@@ -25,37 +30,104 @@ class Runtime(Protocol):
         """Logits, float32 [batch, labels], of int64 [batch, length] twice."""
 
 
-def graph_files(runtime: str) -> tuple[str, ...]:
-    """The bundle's files that a runtime reads.
+def precisions_of(runtime: str) -> tuple[str, ...]:
+    """The precisions that a runtime computes in, float32 first, whether or not this machine can; raises InputError."""
+    return tuple(_module(runtime).GRAPH_FILES)
+
+
+def resolve(bundle: Bundle, runtime: str, precision: str, device: str = "cpu") -> tuple[str, str]:
+    """Runtime and precision where either may be AUTO.
+
+    The fastest that the bundle's release gate passed and that this machine can run, among those that fit the one that
+    is given. Of a bundle that went through no gate, float32 comes first, in onnxruntime.
 
     Raises:
-        InputError: an unknown runtime.
+        InputError: an unknown runtime or precision.
     """
-    return import_module(_module(runtime)).GRAPH_FILES
+    _check_choice("runtime", runtime, (*RUNTIMES, AUTO))
+    _check_choice("precision", precision, (*PRECISIONS, AUTO))
+    released = [(choice["runtime"], choice["precision"]) for choice in bundle.manifest.gate.get("choices", ())]
+    others = sorted(
+        ((name, own) for name in RUNTIMES for own in precisions_of(name)), key=lambda pair: PRECISIONS.index(pair[1])
+    )
+    fitting = [pair for pair in (*released, *others) if runtime in (AUTO, pair[0]) and precision in (AUTO, pair[1])]
+    available = [pair for pair in fitting if unavailable(*pair, device) is None]
+    # Where nothing will do, whoever loads the first of them says why.
+    return next(iter([*available, *fitting]), (runtime, precision))
 
 
-def create_runtime(bundle: Bundle, runtime: str, precision: str = "float32", threads: int | None = None) -> Runtime:
+def graph_files(runtime: str, precision: str = "float32") -> tuple[str, ...]:
+    """The bundle's files that a runtime reads for a precision.
+
+    A bundle may lack those of float16 and int8: `create_runtime` derives them from those of float32.
+
+    Raises:
+        InputError: an unknown runtime or precision, or one that the runtime does not compute.
+    """
+    files = _module(runtime).GRAPH_FILES
+    _check_choice("precision", precision, PRECISIONS)
+    if precision not in files:
+        raise InputError(_lacks_precision(runtime, precision))
+    return files[precision]
+
+
+def unavailable(runtime: str, precision: str = "float32", device: str = "cpu") -> str | None:
+    """Why this machine cannot compute so, and what to choose instead; None if it can. No graph is loaded.
+
+    Raises:
+        InputError: an unknown runtime, precision or device.
+    """
+    module = _module(runtime)
+    _check_choice("precision", precision, PRECISIONS)
+    _check_choice("device", device, DEVICES)
+    return module.fault(precision, device) if precision in module.GRAPH_FILES else _lacks_precision(runtime, precision)
+
+
+def create_runtime(
+    bundle: Bundle,
+    runtime: str,
+    precision: str = "float32",
+    threads: int | None = None,
+    device: str = "cpu",
+    device_id: int = 0,
+) -> Runtime:
     """Load a bundle's graph.
 
     Args:
-        bundle: a bundle, or the part of one that holds `graph_files(runtime)`.
+        bundle: a bundle, or the part of one that holds `graph_files(runtime, precision)`, or those of float32.
         runtime: one of RUNTIMES.
         precision: one of PRECISIONS.
         threads: processor threads to compute with; None takes one per core.
+        device: one of DEVICES.
+        device_id: which of several GPUs, from 0.
 
     Raises:
-        InputError: an unknown runtime or precision, or fewer than one thread.
-        EnvironmentFault: the runtime is not installed, or this machine lacks the precision.
+        InputError: an unknown runtime, precision or device, fewer than one thread, or a negative device_id.
+        EnvironmentFault: the runtime, or what derives its graph, is not installed, or this machine lacks the
+            precision or the device.
         BundleError: the graph does not load, or its inputs or outputs are not the expected ones.
     """
-    if precision not in PRECISIONS:
-        raise InputError(f"unknown precision {precision!r}; choose one of {', '.join(PRECISIONS)}")
     if threads is not None and threads < 1:
         raise InputError(f"threads is {threads}; give at least 1, or leave it out for one per core")
-    return import_module(_module(runtime)).load(bundle, precision, threads)
+    if device_id < 0:
+        raise InputError(f"device_id is {device_id}; give the number of a GPU, from 0")
+    fault = unavailable(runtime, precision, device)
+    if fault:
+        raise EnvironmentFault(fault)
+    return _module(runtime).load(bundle, precision, threads, device, device_id)
 
 
-def _module(runtime: str) -> str:
-    if runtime not in _MODULES:
-        raise InputError(f"unknown runtime {runtime!r}; choose one of {', '.join(RUNTIMES)}")
-    return _MODULES[runtime]
+def _module(runtime: str) -> ModuleType:
+    _check_choice("runtime", runtime, RUNTIMES)
+    return import_module(_MODULES[runtime])
+
+
+def _check_choice(what: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise InputError(f"unknown {what} {value!r}; choose one of {', '.join(known)}")
+
+
+def _lacks_precision(runtime: str, precision: str) -> str:
+    others = [name for name in RUNTIMES if precision in _module(name).GRAPH_FILES]
+    own = ", ".join(_module(runtime).GRAPH_FILES)
+    return f"{runtime} does not compute {precision} here; choose one of {own}, or runtime {' or '.join(others)}"

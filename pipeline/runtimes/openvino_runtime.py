@@ -5,25 +5,21 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.bundle import PADDLE_GRAPH_FILE, PADDLE_PARAMETERS_FILE, Bundle
-from pipeline.errors import BundleError, EnvironmentFault
+from pipeline.errors import BundleError
 from pipeline.runtimes.graph_check import check_tensor_names
 from pipeline.tensors import INPUT_IDS, LOGITS, TOKEN_TYPE_IDS
 
-GRAPH_FILES = (PADDLE_GRAPH_FILE, PADDLE_PARAMETERS_FILE)
 _ELEMENT_TYPES = {"float32": "f32", "bfloat16": "bf16"}
+GRAPH_FILES = {precision: (PADDLE_GRAPH_FILE, PADDLE_PARAMETERS_FILE) for precision in _ELEMENT_TYPES}
 
 
 class OpenVinoRuntime:
     """A compiled model over a bundle's Paddle graph; see `pipeline.runtimes.Runtime`."""
 
     def __init__(self, bundle: Bundle, precision: str, threads: int | None) -> None:
-        try:
-            import openvino
-        except ImportError as error:
-            raise EnvironmentFault("openvino is not installed; install it or choose runtime onnxruntime") from error
+        import openvino
+
         core = openvino.Core()
-        if precision == "bfloat16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-            raise EnvironmentFault("this processor has no bfloat16 instructions; choose precision float32")
         path = bundle.file(PADDLE_GRAPH_FILE)
         bundle.file(PADDLE_PARAMETERS_FILE)
         options = {"INFERENCE_PRECISION_HINT": _ELEMENT_TYPES[precision], "PERFORMANCE_HINT": "LATENCY"}
@@ -40,6 +36,20 @@ class OpenVinoRuntime:
         return self._model({INPUT_IDS: input_ids, TOKEN_TYPE_IDS: token_type_ids})[LOGITS]
 
 
-def load(bundle: Bundle, precision: str, threads: int | None) -> OpenVinoRuntime:
+def fault(precision: str, device: str) -> str | None:
+    """See `pipeline.runtimes.unavailable`."""
+    try:
+        import openvino
+    except ImportError:
+        return "openvino is not installed; install it or choose runtime onnxruntime"
+    if device != "cpu":
+        return "openvino computes on the CPU alone here; choose runtime onnxruntime for the GPU, or device cpu"
+    capabilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    if precision == "bfloat16" and "BF16" not in capabilities:
+        return "this processor has no bfloat16 instructions; choose precision float32"
+    return None
+
+
+def load(bundle: Bundle, precision: str, threads: int | None, device: str, device_id: int) -> OpenVinoRuntime:
     """See `pipeline.runtimes.create_runtime`."""
     return OpenVinoRuntime(bundle, precision, threads)

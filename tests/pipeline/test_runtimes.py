@@ -1,5 +1,7 @@
+import re
 import shutil
 import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from pipeline.bundle import Bundle, seal
 from pipeline.errors import BundleError, EnvironmentFault, InputError
 from pipeline.predictor import Predictor
-from pipeline.runtimes import RUNTIMES, create_runtime
+from pipeline.runtimes import RUNTIMES, create_runtime, graph_files, unavailable
 
 
 def has_bfloat16():
@@ -53,8 +55,53 @@ def test_a_text_that_cannot_be_read_is_named_by_its_row(bundle_path):
 
 
 def test_what_this_machine_lacks_is_said(bundle_path):
-    with pytest.raises(EnvironmentFault, match="onnxruntime computes bfloat16 on no CPU; choose float32"):
-        create_runtime(Bundle(bundle_path), "onnxruntime", "bfloat16")
+    refusals = {
+        ("onnxruntime", "bfloat16"): "onnxruntime does not compute bfloat16 here; choose one of float32, .* openvino",
+        ("openvino", "int8"): "openvino does not compute int8 here; choose one of float32, bfloat16, .* onnxruntime",
+        ("openvino", "float16"): "openvino does not compute float16 here",
+    }
+    for (runtime, precision), message in refusals.items():
+        assert re.match(message, unavailable(runtime, precision))
+        with pytest.raises(EnvironmentFault, match=message):
+            create_runtime(Bundle(bundle_path), runtime, precision)
+        with pytest.raises(InputError, match=message):
+            graph_files(runtime, precision)
+
+
+def test_what_this_machine_has_is_available():
+    assert unavailable("onnxruntime") is unavailable("onnxruntime", "int8") is unavailable("openvino") is None
+    assert unavailable("openvino", device="gpu").endswith("choose runtime onnxruntime for the GPU, or device cpu")
+    assert "choose float16 for the GPU" in unavailable("onnxruntime", "int8", "gpu")
+
+
+def test_each_precision_has_its_files():
+    assert graph_files("onnxruntime") == ("model.onnx",)
+    assert graph_files("onnxruntime", "int8") == ("model.int8.onnx",)
+    assert graph_files("openvino", "bfloat16") == ("float32.pdmodel", "float32.pdiparams")
+
+
+def test_a_runtime_that_is_not_installed_is_named(monkeypatch):
+    for runtime in RUNTIMES:
+        monkeypatch.setitem(sys.modules, runtime, None)
+        assert unavailable(runtime).startswith(f"{runtime} is not installed; install it or choose runtime")
+
+
+@pytest.mark.skipif(not unavailable("onnxruntime", device="gpu"), reason="this machine has a GPU")
+def test_a_missing_gpu_is_said_with_what_is_there(bundle_path):
+    with pytest.raises(
+        EnvironmentFault, match=r"no CUDAExecutionProvider here, only .*CPUExecutionProvider.* device cpu"
+    ):
+        create_runtime(Bundle(bundle_path), "onnxruntime", device="gpu")
+
+
+@pytest.mark.skipif(not unavailable("onnxruntime", device="gpu"), reason="this machine has a GPU")
+@pytest.mark.filterwarnings("ignore:Specified provider")
+def test_a_gpu_that_does_not_start_is_no_cpu(bundle_path, monkeypatch):
+    import onnxruntime
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    with pytest.raises(EnvironmentFault, match="could not start CUDAExecutionProvider on GPU 3 and would use CPU"):
+        create_runtime(Bundle(bundle_path), "onnxruntime", device="gpu", device_id=3)
 
 
 @pytest.mark.parametrize(
@@ -63,6 +110,8 @@ def test_what_this_machine_lacks_is_said(bundle_path):
         (("torch",), "unknown runtime 'torch'; choose one of onnxruntime, openvino"),
         (("onnxruntime", "int3"), "unknown precision 'int3'"),
         (("onnxruntime", "float32", 0), "threads is 0"),
+        (("onnxruntime", "float32", 1, "tpu"), "unknown device 'tpu'; choose one of cpu, gpu"),
+        (("onnxruntime", "float32", 1, "gpu", -1), "device_id is -1"),
     ],
 )
 def test_unknown_choices_are_refused(bundle_path, arguments, message):

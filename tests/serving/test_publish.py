@@ -1,6 +1,7 @@
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
 from clients.triton import TritonClient
-from pipeline.bundle import Bundle
+from pipeline.bundle import Bundle, seal
 from pipeline.checksums import write_all_checksums
 from pipeline.errors import BundleError, InputError, ServerError
 from serving.model_configs import ServingOptions, model_configs
@@ -73,6 +74,22 @@ def test_publishing_again_replaces_the_models_and_nothing_else(bundle_path, tmp_
     assert (repository / "another_model" / "dangling").is_symlink()
     assert not (repository / "tokenizer" / "1" / "stale.txt").exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["repository"]
+
+
+def test_a_graph_that_the_bundle_lacks_is_derived_when_it_is_published(bundle_path, tmp_path):
+    publish(Bundle(bundle_path), tmp_path / "repository", ServingOptions(precision="int8"))
+    part = Bundle(tmp_path / "repository" / "seqcls_model" / "1")
+    assert set(part.files) == {"bundle.json", "model.int8.onnx"}
+
+
+def test_what_the_release_gate_chose_is_published(bundle_path, tmp_path):
+    shutil.copytree(bundle_path, tmp_path / "release")
+    gate = {"choices": [{"runtime": "openvino", "precision": "float32"}]}
+    seal(tmp_path / "release", replace(Bundle(bundle_path).manifest, gate=gate))
+    done = run_command(
+        *("-m", "serving.publish", "--bundle", tmp_path / "release", "--model_repository", tmp_path / "repository")
+    )
+    assert "(openvino, float32)" in done.stdout
 
 
 def test_a_damaged_bundle_is_not_published_and_the_server_goes_on(bundle_path, model_repository, triton, tmp_path):
