@@ -1,0 +1,226 @@
+"""The release gate: from exports and pruned models to the one bundle that is published."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import shutil
+import statistics
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.atomic import atomic_folder
+from pipeline.bundle import Bundle, seal
+from pipeline.checksums import check_replaceable
+from pipeline.dataset import read_examples
+from pipeline.errors import ClassifierError, EnvironmentFault, InputError
+from pipeline.graph_precision import write_graph
+from pipeline.runtimes import graph_files, precisions_of, unavailable
+from training.classifier import load_classifier
+from training.gate.table import draw, table
+from training.gate.verdict import Allowances, Candidate, Cost, fastest_first, measure_quality, refusal
+from training.gate.worker import Worker
+
+PLOT_FILE = "gate.png"
+REFERENCE = "onnxruntime"  # in float32 it gives the logits that the export was checked with
+SINGLE_TEXTS, BATCHES_OF_32 = 16, 2
+
+
+@dataclass(frozen=True)
+class GateOptions:
+    """What is measured, and how.
+
+    Attributes:
+        allowances: how much worse a candidate may be.
+        runtimes, precisions: what candidates are made of; see `pipeline.runtimes`.
+        latency_at: the batch size, 1 or 32, whose latency decides.
+        threads: of the processor; None for one per core.
+        rounds: in which all candidates are timed in turn.
+    """
+
+    allowances: Allowances
+    runtimes: Sequence[str]
+    precisions: Sequence[str]
+    latency_at: int = 32
+    threads: int | None = None
+    rounds: int = 7
+
+
+@dataclass(frozen=True)
+class LabelledTexts:
+    """Texts of a labelled file and their labels, bool [texts, labels]."""
+
+    texts: list[str]
+    actual: np.ndarray
+
+
+def release(
+    params_path: Path, device: str, labelled: Path, bundles: Sequence[Path], output_path: Path, options: GateOptions
+) -> None:
+    """Measure all candidates, print the table, and write the fastest that passes, with the table, as a bundle.
+
+    Raises:
+        InputError: a bundle, the checkpoint or the labelled file cannot be used, or they are of different labels.
+        ClassifierError: no candidate passes; nothing is written.
+    """
+    check_replaceable(output_path, "--output_path")
+    opened = [Bundle(path) for path in bundles]
+    for bundle in opened:
+        if bundle.manifest.labels != opened[0].manifest.labels:
+            raise InputError(f"{bundle.path} and {opened[0].path} have different labels; give bundles of one model")
+    classifier = load_classifier(params_path, device, opened[0].manifest.max_seq_length, 32)
+    if classifier.hierarchy.labels != opened[0].manifest.labels:
+        raise InputError(f"{params_path} and {opened[0].path} have different labels; export the checkpoint again")
+    data = _read(labelled, opened[0])
+    logits = classifier.logits(data.texts)
+    unpruned = measure_quality(classifier.decoder, logits, logits, data.actual)
+    print(
+        f"{params_path}: micro F1 {unpruned.micro_f1:.4f}, macro F1 {unpruned.macro_f1:.4f} on {len(data.texts)} texts"
+    )
+    with tempfile.TemporaryDirectory() as place:
+        complete = [with_all_graphs(bundle, options.precisions, Path(place)) for bundle in opened]
+        entries = _entries(complete, options)
+        _measure(entries, data, unpruned.micro_f1, options)
+        candidates = [entry.candidate for entry in entries]
+        passed = fastest_first(candidates, options.latency_at)
+        print(table(candidates, passed[0] if passed else None))
+        if not passed:
+            raise ClassifierError("no candidate passed the gate; nothing was released")
+        chosen = next(entry.bundle for entry in entries if entry.candidate is passed[0])
+        of_bundle = [candidate for candidate in passed if candidate.bundle == passed[0].bundle]
+        with atomic_folder(output_path) as folder:
+            for name in chosen.files:
+                shutil.copyfile(chosen.file(name), folder / name)
+            draw(candidates, passed[0], folder / PLOT_FILE)
+            gate = _record(candidates, of_bundle, labelled, len(data.texts), options)
+            seal(folder, replace(chosen.manifest, gate=gate))
+    print(f"released {passed[0].bundle} in {passed[0].runtime} {passed[0].precision} to {output_path}")
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A candidate and the bundle that it is of."""
+
+    bundle: Bundle
+    candidate: Candidate
+
+
+def _entries(bundles: Sequence[Bundle], options: GateOptions) -> list[_Entry]:
+    """Every combination, with a refusal where this machine lacks it."""
+    entries = []
+    for bundle in bundles:
+        for runtime in options.runtimes:
+            for precision in (own for own in precisions_of(runtime) if own in options.precisions):
+                reason = unavailable(runtime, precision) or ""
+                width = bundle.manifest.width
+                entries.append(_Entry(bundle, Candidate(bundle.path.name, width, runtime, precision, refusal=reason)))
+    return entries
+
+
+def _measure(entries: Sequence[_Entry], data: LabelledTexts, unpruned: float, options: GateOptions) -> None:
+    """Fill in quality, cost and refusal of each candidate that this machine can run."""
+    with contextlib.ExitStack() as stack:
+        running: list[tuple[_Entry, Worker, Timing]] = []
+        references: dict[Path, np.ndarray] = {}
+        for entry in entries:
+            bundle, candidate = entry.bundle, entry.candidate
+            if candidate.refusal:
+                continue
+            rows = bundle.encoder().encode(data.texts)
+            if bundle.path not in references:
+                with Worker(bundle.path, REFERENCE, "float32", options.threads) as reference:
+                    references[bundle.path] = reference.logits(rows)
+            worker = stack.enter_context(Worker(bundle.path, candidate.runtime, candidate.precision, options.threads))
+            try:
+                logits = worker.logits(rows)
+            except (ClassifierError, EnvironmentFault) as error:
+                candidate.refusal = str(error)
+                continue
+            expected = references[bundle.path]
+            candidate.quality = measure_quality(bundle.decoder(), logits, expected, data.actual)
+            same_width = measure_quality(bundle.decoder(), expected, expected, data.actual).micro_f1
+            candidate.refusal = refusal(candidate, same_width, unpruned, options.allowances)
+            running.append((entry, worker, Timing(rows)))
+        for _ in range(options.rounds):
+            for _, worker, timing in running:
+                timing.take(worker)
+        for entry, worker, timing in running:
+            files = graph_files(entry.candidate.runtime, entry.candidate.precision)
+            file_bytes = sum(entry.bundle.file(name).stat().st_size for name in files)
+            entry.candidate.cost = timing.cost(worker.resident_bytes(), file_bytes)
+
+
+class Timing:
+    """Times a candidate on its first texts, in batches of 1 and of 32.
+
+    Args:
+        rows: token ids of all texts, int64 [length] each.
+    """
+
+    def __init__(self, rows: list[np.ndarray]) -> None:
+        self._singles = [[row] for row in rows[:SINGLE_TEXTS]]
+        many = rows[: 32 * BATCHES_OF_32]
+        self._batches = [many[start : start + 32] for start in range(0, len(many), 32)]
+        self._seconds: dict[int, list[float]] = {1: [], 32: []}
+
+    def take(self, worker: Worker) -> None:
+        """One round."""
+        for size, batches in ((1, self._singles), (32, self._batches)):
+            self._seconds[size].append(worker.seconds(batches) / sum(map(len, batches)))
+
+    def cost(self, resident_bytes: int, file_bytes: int) -> Cost:
+        """The median of the rounds."""
+        single, many = (1000 * statistics.median(self._seconds[size]) for size in (1, 32))
+        return Cost(single, many, resident_bytes, file_bytes)
+
+
+def with_all_graphs(bundle: Bundle, precisions: Sequence[str], place: Path) -> Bundle:
+    """A copy of `bundle` in a folder of the same name in `place`, with the graphs that `precisions` need."""
+    folder = place / bundle.path.resolve().name
+    if folder.exists():
+        raise InputError(f"two of the --bundles are called {folder.name}; rename one folder")
+    folder.mkdir()
+    for name in bundle.files:
+        shutil.copyfile(bundle.file(name), folder / name)
+    for precision in precisions:
+        write_graph(bundle, precision, folder)
+    return seal(folder, bundle.manifest)
+
+
+def _record(
+    candidates: Sequence[Candidate], passed: Sequence[Candidate], labelled: Path, texts: int, options: GateOptions
+) -> dict[str, Any]:
+    """What the released bundle says of the gate that it went through."""
+    return {
+        "choices": [{"runtime": candidate.runtime, "precision": candidate.precision} for candidate in passed],
+        "allowances": asdict(options.allowances),
+        "measured_on": labelled.name,
+        "texts": texts,
+        "threads": options.threads or len(os.sched_getaffinity(0)),
+        "latency_at": options.latency_at,
+        "processor": processor(),
+        "candidates": [candidate.to_json() for candidate in candidates],
+    }
+
+
+def processor() -> str:
+    """The processor's name."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor()
+
+
+def _read(labelled: Path, bundle: Bundle) -> LabelledTexts:
+    examples = list(read_examples(labelled, bundle.hierarchy))
+    if not examples:
+        raise InputError(f"{labelled} has no rows; there is nothing to measure on")
+    actual = bundle.hierarchy.matrix([example.labels for example in examples])
+    return LabelledTexts([example.text for example in examples], actual)

@@ -1,0 +1,145 @@
+"""What a candidate for release is measured by, and whether it may be released."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from pipeline.decoding import Decoder
+from pipeline.errors import InputError
+from pipeline.metrics import Metrics
+
+HALF = ("bfloat16", "float16")
+
+
+@dataclass(frozen=True)
+class Allowances:
+    """How far a candidate may differ from what it is compared with; falls in points (hundredths) of micro F1.
+
+    Attributes:
+        half: fall of bfloat16 and float16 below the same width in float32.
+        int8: fall of int8 below the same width in float32.
+        width: fall of any candidate below the unpruned checkpoint; None for any fall.
+        agreement: the least share of texts, in percent, with the label set of the same width in float32.
+
+    Raises:
+        InputError: a negative allowance.
+    """
+
+    half: float = 0.1
+    int8: float = 0.5
+    width: float | None = None
+    agreement: float = 99.5
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if value is not None and not value >= 0:
+                raise InputError(f"--allowance_{name} is {value}; it must not be negative")
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How right a candidate is, and how like the model that it is to stand in for.
+
+    Attributes:
+        micro_f1, macro_f1, consistent_share: in [0, 1].
+        agreement: share of the texts with the same label set as in float32 at the same width.
+        largest_difference: of a logit from float32 at the same width.
+    """
+
+    micro_f1: float
+    macro_f1: float
+    consistent_share: float
+    agreement: float
+    largest_difference: float
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a candidate takes.
+
+    Attributes:
+        milliseconds_1, milliseconds_32: per text, in batches of 1 and of 32; the median over the rounds.
+        resident_bytes: of a process that has it loaded and has run it.
+        file_bytes: of its graph.
+    """
+
+    milliseconds_1: float
+    milliseconds_32: float
+    resident_bytes: int
+    file_bytes: int
+
+
+@dataclass
+class Candidate:
+    """One bundle in one runtime and one precision.
+
+    Attributes:
+        bundle: the folder's name, for people to read.
+        width: share of the encoder that pruning has left.
+        runtime, precision: of `pipeline.runtimes`.
+        quality, cost: what was measured; None where it could not be.
+        refusal: why it may not be released; empty for one that may.
+    """
+
+    bundle: str
+    width: str
+    runtime: str
+    precision: str
+    quality: Quality | None = None
+    cost: Cost | None = None
+    refusal: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as JSON holds them."""
+        return asdict(self)
+
+
+def measure_quality(decoder: Decoder, logits: np.ndarray, reference: np.ndarray, actual: np.ndarray) -> Quality:
+    """Compare logits with labels and with the logits of float32; arrays are [texts, labels]."""
+    selected, expected = decoder.decode(logits).selected, decoder.decode(reference).selected
+    metrics = Metrics(decoder.hierarchy)
+    metrics.update(actual, selected)
+    scores = metrics.result()
+    return Quality(
+        micro_f1=scores["micro_f1"],
+        macro_f1=scores["macro_f1"],
+        consistent_share=scores["consistent_share"],
+        agreement=float((selected == expected).all(axis=1).mean()),
+        largest_difference=float(np.abs(logits - reference).max()),
+    )
+
+
+def refusal(candidate: Candidate, same_width: float, unpruned: float, allowances: Allowances) -> str:
+    """Why a measured candidate may not be released; empty where it may.
+
+    Args:
+        same_width: micro F1 of float32 at its width.
+        unpruned: micro F1 of the checkpoint.
+    """
+    assert candidate.quality is not None
+    points = 100 * candidate.quality.micro_f1
+    limits = {**dict.fromkeys(HALF, allowances.half), "int8": allowances.int8}
+    fall, limit = 100 * same_width - points, limits.get(candidate.precision)
+    if limit is not None and fall > limit:
+        return f"micro F1 is {fall:.2f} points below float32's at this width, more than {limit:g}"
+    same = 100 * candidate.quality.agreement
+    if same < allowances.agreement:
+        return f"only {same:.2f} % of the label sets are float32's, less than {allowances.agreement:g}"
+    fall = 100 * unpruned - points
+    if allowances.width is not None and fall > allowances.width:
+        return f"micro F1 is {fall:.2f} points below the checkpoint's, more than {allowances.width:g}"
+    return ""
+
+
+def fastest_first(candidates: Sequence[Candidate], batch_size: int) -> list[Candidate]:
+    """Those that passed, by latency at a batch size of 1 or 32."""
+
+    def latency(candidate: Candidate) -> float:
+        assert candidate.cost is not None
+        return candidate.cost.milliseconds_1 if batch_size == 1 else candidate.cost.milliseconds_32
+
+    return sorted((candidate for candidate in candidates if candidate.cost and not candidate.refusal), key=latency)
