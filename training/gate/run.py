@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from pipeline.atomic import atomic_folder
-from pipeline.bundle import Bundle, seal
+from pipeline.bundle import PADDLE_GRAPH_FILE, PADDLE_PARAMETERS_FILE, VOCABULARY_FILE, Bundle, seal
 from pipeline.checksums import check_replaceable
 from pipeline.dataset import read_examples
 from pipeline.errors import ClassifierError, EnvironmentFault, InputError
-from pipeline.graph_precision import write_graph
+from pipeline.graph_precision import ONNX_FILES, write_graph
 from pipeline.runtimes import graph_files, precisions_of, unavailable
 from training.classifier import load_classifier
 from training.gate.table import draw, table
@@ -28,6 +28,8 @@ from training.gate.verdict import Allowances, Candidate, Cost, fastest_first, me
 from training.gate.worker import Worker
 
 PLOT_FILE = "gate.png"
+RELEASED_FILES = (VOCABULARY_FILE, PADDLE_GRAPH_FILE, PADDLE_PARAMETERS_FILE, *ONNX_FILES.values())
+"""Of a bundle; a pruned model's folder is a checkpoint as well."""
 REFERENCE = "onnxruntime"  # in float32 it gives the logits that the export was checked with
 SINGLE_TEXTS, BATCHES_OF_32 = 16, 2
 
@@ -95,8 +97,9 @@ def release(
         chosen = next(entry.bundle for entry in entries if entry.candidate is passed[0])
         of_bundle = [candidate for candidate in passed if candidate.bundle == passed[0].bundle]
         with atomic_folder(output_path) as folder:
-            for name in chosen.files:
-                shutil.copyfile(chosen.file(name), folder / name)
+            for name in RELEASED_FILES:
+                if name in chosen.files:
+                    shutil.copyfile(chosen.file(name), folder / name)
             draw(candidates, passed[0], folder / PLOT_FILE)
             gate = _record(candidates, of_bundle, labelled, len(data.texts), options)
             seal(folder, replace(chosen.manifest, gate=gate))
