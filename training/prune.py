@@ -55,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
     add("--train_file", default=TRAIN_FILE, help="training rows in --dataset_dir")
     add("--dev_file", default=DEV_FILE, help="development rows in --dataset_dir")
     add("--label_file", default=LABEL_FILE, help="label paths in --dataset_dir")
+    add("--unlabelled_file", help="texts in --dataset_dir on which to learn from the whole model too, such as data.txt")
     add("--prune_config", help=f"JSON object with values for options that are not given here ({CONFIG_FILE}, if there)")
     add("--model_name_or_path", help="accepted for older command lines; the checkpoint knows its model")
     return made

@@ -120,6 +120,18 @@ def test_two_processes_prune_as_one_does(pruned, sample_dataset, checkpoint, tmp
     assert together == pytest.approx(alone, abs=0.04)
 
 
+def test_texts_without_labels_are_learnt_from_too(sample_dataset, checkpoint, tmp_path):
+    shutil.copytree(sample_dataset, tmp_path / "data")
+    known = (sample_dataset / "dev.txt").read_text(encoding="utf-8").partition("\t")[0]
+    (tmp_path / "data" / "data.txt").write_text(f"又一条新闻\n{known}\n又一条新闻\n另一条新闻\n", encoding="utf-8")
+    places = ("--dataset_dir", tmp_path / "data", "--params_dir", checkpoint, "--output_dir", tmp_path / "prune")
+    options = (*OPTIONS, "--width_mult", "1/2", "--unlabelled_file", "data.txt", "--per_device_train_batch_size", 1502)
+    done = run_in_process(main, *places, *options, "--logging_steps", 1)
+    assert done.returncode == 0, done.stderr
+    assert "2 more texts without labels" in done.stdout
+    assert done.stdout.count("global step") == 1
+
+
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
@@ -128,6 +140,7 @@ def test_two_processes_prune_as_one_does(pruned, sample_dataset, checkpoint, tmp
             r"leaves 2.67 of 4 attention heads .* multiple of 1/4, such as 1/2 or 3/4",
         ),
         (("--width_mult", "1/5"), "such as 1/4"),
+        (("--width_mult", "1/2", "--unlabelled_file", "none.txt"), "none.txt"),
         (("--width_mult", "2"), "above 0 and at most 1"),
         (("--width_mult", "1/2", "--num_train_epochs", 0), "--num_train_epochs is 0"),
         (("--width_mult", "1/2", "--per_device_train_batch_size", -1), "--per_device_train_batch_size is -1"),

@@ -12,12 +12,15 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pipeline.bundle import MANIFEST_FILE
 from pipeline.checksums import CHECKSUM_FILE
+from pipeline.dataset import read_texts
 from pipeline.decoding import Decoder
 from training.checkpoint import RECORD_FILE, Checkpoint, read_checkpoint, write_checkpoint
 from training.classifier import check_labels
-from training.data.encoded import read_encoded
+from training.data.encoded import EncodedDataset, read_encoded
 from training.distributed import ProcessGroup
 from training.export import export
 from training.interruptible import check_interrupted, check_places, run_identity, run_interruptibly, state_folder
@@ -76,9 +79,23 @@ class Pruning:
         )
         if group.leads:
             report(train_path, self._train, dev_path, self._dev)
+        if args.unlabelled_file:
+            unlabelled_path = Path(args.dataset_dir) / args.unlabelled_file
+            self._inputs.append(unlabelled_path)
+            self._train = self._with_unlabelled(list(read_texts(unlabelled_path)))
         self._importance = measure_importance(
             self._teacher, self._dev, binary_cross_entropy, args.per_device_eval_batch_size
         )
+
+    def _with_unlabelled(self, texts: list[str]) -> EncodedDataset:
+        """The training rows and texts whose labels do not matter: the teacher says what is to be learnt."""
+        train = self._train
+        known = {*train.texts, *self._dev.texts}
+        new = [text for text in dict.fromkeys(texts) if text not in known]
+        if self.group.leads:
+            print(f"{len(new)} more texts without labels")
+        labels = np.concatenate([train.labels, np.zeros((len(new), train.labels.shape[1]), train.labels.dtype)])
+        return replace(train, texts=[*train.texts, *new], rows=[*train.rows, *self._encoder.encode(new)], labels=labels)
 
     def run(self, width: Fraction, folder: Path) -> None:
         """Prune to one width, and leave the checkpoint and the bundle of the best student in `folder`."""
