@@ -12,7 +12,7 @@ from pipeline.dataset import read_texts
 from pipeline.errors import BundleError, InputError
 from pipeline.graph_statistics import graph_statistics
 from pipeline.predictor import Predictor
-from tests.conftest import run_command
+from tests.conftest import run_command, run_in_process
 from training import export_model
 from training.checkpoint import read_checkpoint
 from training.classifier import load_classifier
