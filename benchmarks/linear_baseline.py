@@ -46,6 +46,8 @@ from pipeline.output import as_json_line
 REGULARISATIONS = (1.0, 4.0)
 MARGINS = (0.0, -0.1, -0.2, -0.3)
 MENTIONED = 0.001
+NEVER = -10.0
+"""The margin of a label without a training row; scikit-learn's stand-in for its classifier says 0, on the plane."""
 
 _CJK = re.compile(r"[\u4e00-\u9fff]")
 
@@ -62,25 +64,33 @@ class LinearBaseline:
         self._vectoriser = _vectoriser(train)
         features = self._vectoriser.fit_transform(_texts(train))
         dev_features, dev_labels = self._vectoriser.transform(_texts(dev)), _matrix(dev, hierarchy)
+        labels = _matrix(train, hierarchy)
+        self._absent = ~labels.any(axis=0)
         best: tuple[float, OneVsRestClassifier, float] | None = None
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Label not .* is present in all training examples")
             for regularisation in REGULARISATIONS:
                 classifier = OneVsRestClassifier(LinearSVC(random_state=0, C=regularisation))
-                classifier.fit(features, _matrix(train, hierarchy).astype(np.int8))
-                margins = classifier.decision_function(dev_features)
+                classifier.fit(features, labels.astype(np.int8))
+                margins = self._distances(classifier, dev_features)
                 for margin in MARGINS:
                     f1 = self._score(dev_labels, margins, margin)["micro_f1"]
                     if best is None or f1 > best[0]:
                         best = f1, classifier, margin
         assert best is not None
         _, self._classifier, self._margin = best
-        margins = self._classifier.decision_function(dev_features)
+        margins = self._distances(self._classifier, dev_features)
         self._calibration = LogisticRegression(C=1e6).fit(margins.reshape(-1, 1), dev_labels.ravel())
 
     def margins(self, texts: Sequence[str]) -> np.ndarray:
         """float64 [texts, labels], distances from each label's separating plane."""
-        return self._classifier.decision_function(self._vectoriser.transform([normalise(text) for text in texts]))
+        features = self._vectoriser.transform([normalise(text) for text in texts])
+        return self._distances(self._classifier, features)
+
+    def _distances(self, classifier: OneVsRestClassifier, features: Any) -> np.ndarray:
+        distances = classifier.decision_function(features)
+        distances[:, self._absent] = NEVER
+        return distances
 
     def probabilities(self, texts: Sequence[str]) -> np.ndarray:
         """float64 [texts, labels]: margins turned into probabilities by a logistic curve fitted on dev (Platt 1999)."""

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.batching import TOKEN_BUDGET
 from pipeline.bundle import ONNX_FILE, VOCABULARY_FILE, Bundle, Manifest, seal
 from pipeline.command import run
 from pipeline.decoding import DecodingPolicy
@@ -98,19 +99,26 @@ def create_bundles(shape: str, place: Path) -> tuple[Bundle, Bundle]:
 
 
 def measure(workers: dict[str, Worker], rounds: int) -> dict[str, dict[str, Any]]:
-    """Milliseconds of a batch of full length and of a single row, and their median ratios to REFERENCE."""
+    """Milliseconds of a batch of full length and of a single row, and their median ratios to REFERENCE.
+
+    "As served" is the same batch cut by the token budget, as servers and the offline predictor do.
+    """
     rows = list(np.random.default_rng(3).integers(5, VOCABULARY_SIZE, (ROWS, LENGTH)))
-    inputs = {f"{ROWS} x {LENGTH}": [rows], f"1 x {LENGTH}": [[row] for row in rows[:4]]}
+    inputs = {
+        f"{ROWS} x {LENGTH}": ([rows], ROWS * LENGTH),
+        f"{ROWS} x {LENGTH} as served": ([rows], TOKEN_BUDGET),
+        f"1 x {LENGTH}": ([[row] for row in rows[:4]], TOKEN_BUDGET),
+    }
     expected = workers[REFERENCE].logits(rows)
     results: dict[str, dict[str, Any]] = {}
     for name, worker in workers.items():
         difference = float(np.abs(worker.logits(rows) - expected).max())
         results[name] = {"logits differ by": f"{difference:.1e}", "resident MB": worker.resident_bytes() // 1_000_000}
-    for shape, batches in inputs.items():
+    for shape, (batches, token_budget) in inputs.items():
         seconds: dict[str, list[float]] = {name: [] for name in workers}
         for _ in range(rounds):
             for name, worker in workers.items():
-                seconds[name].append(worker.seconds(batches, ROWS * LENGTH) / len(batches))
+                seconds[name].append(worker.seconds(batches, token_budget) / len(batches))
         for name, values in seconds.items():
             ratios = [value / reference for value, reference in zip(values, seconds[REFERENCE])]
             results[name][f"ms {shape}"] = round(1000 * statistics.median(values), 1)

@@ -19,6 +19,9 @@ from pipeline.bundle import Bundle
 from pipeline.errors import ClassifierError, EnvironmentFault
 from pipeline.runtimes import create_runtime
 
+PAUSE_SECONDS = 0.1
+"""Before a turn: the threads of a runtime go on looking for work for a while when a turn is over."""
+
 
 class Worker:
     """A candidate in a process of its own; to be used as a context manager.
@@ -88,6 +91,7 @@ def _serve(connection: Connection, bundle: str, runtime: str, precision: str, th
             connection.send(("answer", run_in_batches(value, run)))
         elif what == "seconds":
             batches, token_budget = value
+            time.sleep(PAUSE_SECONDS)
             started = time.perf_counter()
             for batch in batches:
                 run_in_batches(batch, run, token_budget)
