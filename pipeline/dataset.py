@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from pipeline.atomic import atomic_writer
 from pipeline.errors import DatasetError, InputError
@@ -18,6 +18,8 @@ from pipeline.normalisation import text_fault
 
 TRAIN_FILE, DEV_FILE, TEST_FILE = "train.txt", "dev.txt", "test.txt"
 LABEL_FILE, DATA_FILE = "label.txt", "data.txt"
+MAX_LINE_BYTES = 1 << 24
+"""Of a line: a text and its labels."""
 LABEL_DELIMITER = ","
 
 
@@ -61,20 +63,31 @@ def read_lines(source: Path | str | Iterable[bytes]) -> Iterator[tuple[int, str]
 
     Raises:
         InputError: the file is missing or unreadable.
-        DatasetError: a line is not UTF-8.
+        DatasetError: a line is not UTF-8, or longer than MAX_LINE_BYTES.
     """
     if isinstance(source, (str, Path)):
         try:
             with open(source, "rb") as stream:
-                yield from _decoded_lines(stream, str(source))
+                yield from _decoded_lines(bounded_lines(stream), str(source))
         except OSError as error:
             raise InputError(f"cannot read {source}: {error.strerror}") from error
     else:
-        yield from _decoded_lines(source, getattr(source, "name", "input"))
+        yield from _decoded_lines(source, _name(source))
+
+
+def bounded_lines(stream: IO[bytes]) -> Iterator[bytes]:
+    """The lines of a stream with their endings; of one that is longer than MAX_LINE_BYTES, pieces that are."""
+    return iter(lambda: stream.readline(MAX_LINE_BYTES + 1), b"")
+
+
+def _name(source: object) -> str:
+    return str(source) if isinstance(source, (str, Path)) else getattr(source, "name", "input")
 
 
 def _decoded_lines(stream: Iterable[bytes], name: str) -> Iterator[tuple[int, str]]:
     for number, raw in enumerate(stream, start=1):
+        if len(raw) > MAX_LINE_BYTES:
+            raise DatasetError(name, number, f"the line is longer than {MAX_LINE_BYTES:,} bytes; shorten it")
         try:
             line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as error:
@@ -105,7 +118,9 @@ def read_labels(path: Path | str) -> LabelHierarchy:
         raise DatasetError(path, next(quoted, None), str(error)) from error
 
 
-def read_examples(path: Path | str, hierarchy: LabelHierarchy, report: ReadReport | None = None) -> Iterator[Example]:
+def read_examples(
+    source: Path | str | Iterable[bytes], hierarchy: LabelHierarchy, report: ReadReport | None = None
+) -> Iterator[Example]:
     """Yield the examples of a labelled file; ancestors that a row leaves out are added and counted in `report`.
 
     Raises:
@@ -114,8 +129,8 @@ def read_examples(path: Path | str, hierarchy: LabelHierarchy, report: ReadRepor
             repeated label.
     """
     report = report if report is not None else ReadReport()
-    for number, line in read_lines(path):
-        text, paths = _split_row(path, number, line, hierarchy)
+    for number, line in read_lines(source):
+        text, paths = _split_row(_name(source), number, line, hierarchy)
         positions = hierarchy.with_ancestors(paths)
         report.rows += 1
         added = positions.difference(hierarchy.index[label] for label in paths)
@@ -128,7 +143,7 @@ def read_examples(path: Path | str, hierarchy: LabelHierarchy, report: ReadRepor
         yield Example(text, tuple(sorted(positions)))
 
 
-def _split_row(path: Path | str, number: int, line: str, hierarchy: LabelHierarchy) -> tuple[str, list[str]]:
+def _split_row(path: str, number: int, line: str, hierarchy: LabelHierarchy) -> tuple[str, list[str]]:
     text, *rest = line.split("\t")
     if not rest:
         raise DatasetError(path, number, "there is no tab; write the text, a tab, and its labels joined by commas")
@@ -158,8 +173,7 @@ def read_texts(source: Path | str | Iterable[bytes]) -> Iterator[str]:
     for number, line in read_lines(source):
         fault = text_fault(line)
         if fault:
-            name = source if isinstance(source, (str, Path)) else getattr(source, "name", "input")
-            raise DatasetError(name, number, fault)
+            raise DatasetError(_name(source), number, fault)
         yield line
 
 

@@ -18,12 +18,13 @@ import itertools
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.bundle import MANIFEST_FILE, Bundle
 from pipeline.chunks import CHARACTERS_PER_CHUNK, chunks, rows_per_chunk
 from pipeline.command import run
-from pipeline.dataset import DATA_FILE, LABEL_DELIMITER, Example, read_examples, read_lines, read_texts
+from pipeline.dataset import DATA_FILE, LABEL_DELIMITER, Example, bounded_lines, read_examples, read_texts
 from pipeline.errors import InputError
 from pipeline.hierarchy import LabelHierarchy
 from pipeline.metrics import Metrics
@@ -123,19 +124,37 @@ def _create_predictor(bundle: Bundle, args: argparse.Namespace) -> Predictor:
     return Predictor(bundle, runtime, precision, args.num_threads, budget, args.device, args.device_id, length)
 
 
+@dataclass(frozen=True)
+class _Lines:
+    """Lines that are read once, and what messages call them."""
+
+    name: str
+    lines: Iterable[bytes]
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.lines)
+
+
 def _read_rows(path: Path, hierarchy: LabelHierarchy) -> Iterator[Example]:
     """The rows of a file of texts, without labels, or of a labelled one; its first line tells which it is.
 
     Raises:
         InputError: as `read_texts` and `read_examples` do.
     """
-    _, first = next(read_lines(path), (1, ""))
-    _, tab, labels = first.partition("\t")
-    if tab and all(label.strip() in hierarchy.index for label in labels.split(LABEL_DELIMITER)):
-        return read_examples(path, hierarchy)
-    if tab:
-        _note(f"{path}:1: what follows the tab are no labels of the model, so the file is read as texts alone")
-    return (Example(text, ()) for text in read_texts(path))
+    try:
+        with open(path, "rb") as stream:  # once: a pipe gives its lines to the first reader
+            lines = bounded_lines(stream)
+            first = next(lines, b"")
+            source = _Lines(str(path), itertools.chain([first] if first else [], lines))
+            _, tab, labels = first.decode("utf-8", "replace").rstrip("\r\n").partition("\t")
+            if tab and all(label.strip() in hierarchy.index for label in labels.split(LABEL_DELIMITER)):
+                yield from read_examples(source, hierarchy)
+                return
+            if tab:
+                _note(f"{path}:1: what follows the tab are no labels of the model, so the file is read as texts alone")
+            yield from (Example(text, ()) for text in read_texts(source))
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
 
 
 def _show(predictor: Predictor, pieces: Iterable[list[Example]]) -> None:

@@ -1,4 +1,6 @@
+import os
 import re
+import threading
 from dataclasses import replace
 
 import pytest
@@ -166,3 +168,21 @@ def test_auto_takes_what_was_released_where_this_machine_can(bundle_path, data_f
     assert resolve(bundle, "auto", "int8") == ("onnxruntime", "int8")
     done = infer(folder, "--data_file", data_file, "--runtime", "auto", "--precision", "auto")
     assert done.stdout == shown(Predictor(bundle_path, precision="int8"), texts)
+
+
+def test_a_pipe_is_read_once_and_whole(bundle_path, texts, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    content = "".join(f"{text}\n" for text in texts).encode()
+    writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(content,))
+    writer.start()
+    done = infer(bundle_path, "--data_file", tmp_path / "pipe")
+    writer.join()
+    assert (done.returncode, done.stdout) == (0, shown(Predictor(bundle_path), texts))
+
+
+def test_an_endless_line_is_not_read_to_its_end(bundle_path):
+    done = infer(bundle_path, "--data_file", "/dev/zero")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "error: /dev/zero:1: the line is longer than 16,777,216 bytes; shorten it\n",
+    )
