@@ -80,6 +80,9 @@ class Manifest:
 
     def __post_init__(self) -> None:
         check_thresholds(np.asarray(self.thresholds), len(self.labels))
+        for choice in self.gate.get("choices", ()):
+            if not {"runtime", "precision"} <= set(choice):
+                raise InputError(f"the gate's choice {choice!r} names no runtime and precision")
         if self.normalisation not in NORMALISATIONS:
             known = ", ".join(NORMALISATIONS)
             raise InputError(f"unknown normalisation {self.normalisation!r}; this version knows {known}")

@@ -60,6 +60,8 @@ class TrainingRecord:
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> TrainingRecord:
         """Read what `dataclasses.asdict` wrote; raises ValueError, KeyError or TypeError for anything else."""
+        if not 0 < Fraction(fields.get("width", "1")) <= 1:
+            raise ValueError(f"width {fields['width']!r}")
         lists = {name: tuple(fields[name]) for name in ("sample_texts", "thresholds") if name in fields}
         policy = {"decoding": DecodingPolicy.from_json(fields["decoding"])} if "decoding" in fields else {}
         return cls(**{**fields, **lists, **policy})
@@ -118,7 +120,7 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
         verify_file(path, name, sums)
     try:
         record = TrainingRecord.from_json(json.loads((path / RECORD_FILE).read_text(encoding="utf-8")))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, ZeroDivisionError) as error:
         raise BundleError(f"{path / RECORD_FILE} is damaged ({error}); train again") from error
     return Checkpoint(path, record, read_labels(path / LABEL_FILE))
 

@@ -50,7 +50,9 @@ def resolve(bundle: Bundle, runtime: str, precision: str, device: str = "cpu") -
     others = sorted(
         ((name, own) for name in RUNTIMES for own in precisions_of(name)), key=lambda pair: PRECISIONS.index(pair[1])
     )
-    fitting = [pair for pair in (*released, *others) if runtime in (AUTO, pair[0]) and precision in (AUTO, pair[1])]
+    # What a newer version released in a runtime that this one does not know is passed over.
+    known = [pair for pair in released if pair in others]
+    fitting = [pair for pair in (*known, *others) if runtime in (AUTO, pair[0]) and precision in (AUTO, pair[1])]
     available = [pair for pair in fitting if unavailable(*pair, device) is None]
     # Where nothing will do, whoever loads the first of them says why.
     return next(iter([*available, *fitting]), (runtime, precision))

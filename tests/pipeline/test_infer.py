@@ -162,6 +162,12 @@ def test_auto_takes_what_was_released_where_this_machine_can(bundle_path, data_f
     choices = [{"runtime": "openvino", "precision": "int8"}, {"runtime": "onnxruntime", "precision": "int8"}]
     released = seal(folder, replace(bundle.manifest, gate={"choices": choices}))
     assert resolve(released, "auto", "auto") == ("onnxruntime", "int8")
+    newer = seal(
+        folder, replace(bundle.manifest, gate={"choices": [{"runtime": "later", "precision": "int2"}, *choices]})
+    )
+    assert resolve(newer, "auto", "auto") == ("onnxruntime", "int8")
+    with pytest.raises(InputError, match="names no runtime and precision"):
+        replace(bundle.manifest, gate={"choices": [{"runtime": "openvino"}]})
     assert resolve(released, "openvino", "auto") == ("openvino", "float32")
     assert resolve(bundle, "auto", "auto") == ("onnxruntime", "float32")
     assert resolve(bundle, "openvino", "auto") == ("openvino", "float32")

@@ -8,6 +8,7 @@ import pytest
 
 import training.pruning.run
 from pipeline.bundle import Bundle
+from pipeline.checksums import write_all_checksums
 from pipeline.dataset import read_texts
 from pipeline.errors import BundleError, InputError
 from pipeline.graph_statistics import graph_statistics
@@ -79,6 +80,16 @@ def test_a_pruned_checkpoint_can_be_exported_again_and_not_pruned_again(pruned, 
     assert logits(tmp_path / "export") == logits(pruned / "0.5")
     with pytest.raises(InputError, match="was pruned already, to 1/2; give the whole checkpoint"):
         prune(sample_dataset, pruned / "0.5", tmp_path / "prune", *OPTIONS)
+
+
+@pytest.mark.parametrize("width", ["1/0", "0", "wide", "2"])
+def test_a_checkpoint_of_an_impossible_width_is_damaged(checkpoint, tmp_path, width):
+    shutil.copytree(checkpoint, tmp_path / "checkpoint")
+    record = json.loads((checkpoint / "training.json").read_text())
+    (tmp_path / "checkpoint" / "training.json").write_text(json.dumps({**record, "width": width}))
+    write_all_checksums(tmp_path / "checkpoint")
+    with pytest.raises(BundleError, match="training.json is damaged"):
+        read_checkpoint(tmp_path / "checkpoint")
 
 
 def test_an_interrupted_run_goes_on_to_the_same_models(pruned, sample_dataset, checkpoint, tmp_path, monkeypatch):
@@ -173,11 +184,21 @@ def test_other_labels_and_other_folders_are_refused(sample_dataset, checkpoint, 
 
 def test_a_configuration_file_gives_defaults_that_the_command_line_overrides(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    values = {"learning_rate": 1e-4, "num_train_epochs": 3, "width_mult": ["3/4", 0.5], "resume": True, "fp16": True}
+    values = {
+        "learning_rate": 1e-4,
+        "num_train_epochs": 3,
+        "width_mult": ["3/4", 0.5],
+        "resume": True,
+        "fp16": True,
+        "seed": None,
+    }
     (tmp_path / "prune_config.json").write_text(json.dumps(values))
     args = parse_args(["--num_train_epochs", "5"])
     assert (args.learning_rate, args.num_train_epochs, args.width_mult, args.resume) == (1e-4, 5, ["3/4", "0.5"], True)
-    assert "note: --fp16 has no effect on pruning here" in capsys.readouterr().err
+    assert args.seed == 3
+    errors = capsys.readouterr().err
+    assert "note: --fp16 has no effect on pruning here" in errors
+    assert "note: options that the command line leaves out are taken from prune_config.json" in errors
     (tmp_path / "other.json").write_text('{"seed": 7}')
     assert parse_args(["--prune_config", "other.json"]).seed == 7
 
@@ -187,6 +208,7 @@ def test_a_configuration_file_gives_defaults_that_the_command_line_overrides(tmp
     [
         ("{", "cannot read --prune_config"),
         ("[1]", "holds no JSON object"),
+        ("[" * 100_000, "cannot read --prune_config"),
         ('{"learning_rate": "fast"}', "learning_rate is 'fast': could not convert"),
         ('{"device": "abacus"}', "device is 'abacus'; choose one of cpu, gpu"),
         ('{"resume": 1}', "resume is 1; give true or false"),

@@ -170,7 +170,9 @@ def test_a_worker_that_dies_is_an_error_and_no_hanging(bundle_path):
     with Worker(bundle_path, "onnxruntime", "float32", 1) as worker:
         assert worker.logits([np.array([1, 5, 2])]).shape == (1, len(Bundle(bundle_path).hierarchy))
         os.kill(worker._process.pid, signal.SIGKILL)
-        with pytest.raises(ClassifierError, match="its process ended with exit status -9"):
+        with pytest.raises(
+            ClassifierError, match="the process of export in onnxruntime float32 ended with exit status -9"
+        ):
             worker.resident_bytes()
 
 

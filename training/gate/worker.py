@@ -36,6 +36,7 @@ class Worker:
     """
 
     def __init__(self, bundle: Path, runtime: str, precision: str, threads: int | None) -> None:
+        self._name = f"{bundle.name} in {runtime} {precision}"
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
         arguments = (theirs, str(bundle), runtime, precision, threads)
@@ -71,7 +72,8 @@ class Worker:
             kind, answer = self._connection.recv()
         except (EOFError, BrokenPipeError, ConnectionResetError) as error:
             self._process.join(10)
-            raise ClassifierError(f"its process ended with exit status {self._process.exitcode}") from error
+            status = self._process.exitcode
+            raise ClassifierError(f"the process of {self._name} ended with exit status {status}") from error
         if kind == "answer":
             return answer
         raise {"unavailable": EnvironmentFault}.get(kind, ClassifierError)(answer)

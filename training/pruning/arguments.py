@@ -42,11 +42,12 @@ def parse_with_config(parser: argparse.ArgumentParser, argv: Sequence[str] | Non
 def _read_config(path: Path) -> dict[str, Any]:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"cannot read --prune_config {path}: {error}") from error
     if not isinstance(config, dict):
         raise InputError(f'{path} holds no JSON object; write for example {{"learning_rate": 3e-5}}')
-    return config
+    print(f"note: options that the command line leaves out are taken from {path}", file=sys.stderr)
+    return {name: value for name, value in config.items() if value is not None}
 
 
 def _default(path: Path, action: argparse.Action, value: Any) -> Any:
