@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 
+from pipeline.dataset import DEV_FILE, LABEL_FILE, TRAIN_FILE
 from pipeline.decoding import POLICIES, Decoder, DecodingPolicy, check_thresholds
+from pipeline.errors import InputError
 from training.classifier import Classifier, load_classifier
 from training.options import DEVICES
 
@@ -21,6 +23,38 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 def chosen_classifier(args: argparse.Namespace) -> Classifier:
     """The model that `add_model_options` tell of; raises as `load_classifier` does."""
     return load_classifier(args.params_path, args.device, args.max_seq_length, args.batch_size)
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """What a run learns from, and how it goes on; see `check_run_options` and `fetch_dataset`."""
+    add = parser.add_argument
+    add("--dataset_dir", help="folder with train.txt, dev.txt and label.txt; required unless --dataset is given")
+    add("--dataset", choices=("wos",), help="a public dataset that is fetched instead")
+    add("--train_file", default=TRAIN_FILE, help="training rows in --dataset_dir")
+    add("--dev_file", default=DEV_FILE, help="development rows in --dataset_dir")
+    add("--label_file", default=LABEL_FILE, help="label paths in --dataset_dir")
+    add("--max_seq_length", type=int, default=128, help="tokens per text, the rest is cut off; at most 2048")
+    add("--seed", type=int, default=3, help="random seed")
+    add("--resume", action="store_true", help="go on with the run that was interrupted")
+    add("--overwrite", action="store_true", help="give up a run that was interrupted, and begin anew")
+
+
+def check_run_options(args: argparse.Namespace) -> None:
+    """Raise InputError for options of `add_run_options` that cannot be meant."""
+    if args.resume and args.overwrite:
+        raise InputError("--resume goes on with an interrupted run and --overwrite gives it up; choose one")
+    if bool(args.dataset_dir) == bool(args.dataset):
+        raise InputError("give either --dataset_dir, a folder with train.txt, dev.txt and label.txt, or --dataset")
+    if not 3 <= args.max_seq_length <= 2048:
+        raise InputError(f"--max_seq_length is {args.max_seq_length}; give 3 to 2048")
+
+
+def fetch_dataset(args: argparse.Namespace) -> None:
+    """Point `dataset_dir` to the dataset that --dataset names; raises as `dataset_folder` does."""
+    if args.dataset:
+        from training.data.named_datasets import dataset_folder
+
+        args.dataset_dir = str(dataset_folder(args.dataset))
 
 
 DECODING_OPTIONS = ("threshold", "policy", "at_least_one", "top_k")

@@ -12,9 +12,9 @@ import argparse
 from collections.abc import Sequence
 
 from pipeline.command import run
-from pipeline.dataset import DEV_FILE, LABEL_FILE, TRAIN_FILE
 from pipeline.errors import InputError
 from pipeline.threshold_tuning import MODES
+from training.arguments import add_run_options, check_run_options, fetch_dataset
 from training.checkpoint import read_checkpoint
 from training.options import DEVICES, TrainingOptions
 from training.pruning.arguments import CONFIG_FILE, parse_with_config
@@ -27,9 +27,8 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         allow_abbrev=False,
     )
+    add_run_options(made)
     add = made.add_argument
-    add("--dataset_dir", help="folder with train.txt, dev.txt and label.txt; required unless --dataset is given")
-    add("--dataset", choices=("wos",), help="a public dataset that is fetched instead")
     add("--params_dir", default="./checkpoint/", help="the checkpoint to prune: its folder, or its parameter file")
     add(
         *("--width_mult", "--width_mult_list"),
@@ -39,7 +38,6 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--output_dir", default="./prune", help="where the pruned models are written, each in a folder of its own")
     add("--device", choices=DEVICES, default="gpu", help="what to train on")
-    add("--max_seq_length", type=int, default=128, help="tokens per text, as in training")
     add("--per_device_train_batch_size", type=int, default=32, help="texts per training step and process")
     add("--per_device_eval_batch_size", type=int, default=32, help="texts at once when importance is measured")
     add("--learning_rate", type=float, default=3e-5, help="peak learning rate")
@@ -48,13 +46,7 @@ def parser() -> argparse.ArgumentParser:
     add("--warmup_steps", type=int, default=0, help="steps over which the learning rate grows from 0")
     add("--logging_steps", type=int, default=5, help="steps between lines of the log")
     add("--save_steps", type=int, default=100, help="steps after which the training state is written")
-    add("--seed", type=int, default=3, help="random seed")
-    add("--resume", action="store_true", help="go on with the run that was interrupted")
-    add("--overwrite", action="store_true", help="give up a run that was interrupted, and begin anew")
     add("--thresholds", choices=MODES, help="how thresholds are chosen on dev (as the checkpoint's were)")
-    add("--train_file", default=TRAIN_FILE, help="training rows in --dataset_dir")
-    add("--dev_file", default=DEV_FILE, help="development rows in --dataset_dir")
-    add("--label_file", default=LABEL_FILE, help="label paths in --dataset_dir")
     add("--unlabelled_file", help="texts in --dataset_dir on which to learn from the whole model too, such as data.txt")
     add("--prune_config", help=f"JSON object with values for options that are not given here ({CONFIG_FILE}, if there)")
     add("--model_name_or_path", help="accepted for older command lines; the checkpoint knows its model")
@@ -69,10 +61,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     widths = parse_widths(args.width_mult)
     args.width_mult = list(map(str, widths))
-    if args.resume and args.overwrite:
-        raise InputError("--resume goes on with an interrupted run and --overwrite gives it up; choose one")
-    if bool(args.dataset_dir) == bool(args.dataset):
-        raise InputError("give either --dataset_dir, a folder with train.txt, dev.txt and label.txt, or --dataset")
+    check_run_options(args)
     checkpoint = read_checkpoint(args.params_dir)
     if checkpoint.record.width != "1":
         raise InputError(
@@ -81,10 +70,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = training_options(args, checkpoint.record.options.get("thresholds", "fixed"))
     for width in widths:
         kept(checkpoint.attention_heads, width)
-    if args.dataset:
-        from training.data.named_datasets import dataset_folder
-
-        args.dataset_dir = str(dataset_folder(args.dataset))
+    fetch_dataset(args)
     # Importing paddle takes seconds: the command line is judged first.
     from training.pruning.run import prune_widths
 
@@ -93,8 +79,6 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def training_options(args: argparse.Namespace, own_thresholds: str) -> TrainingOptions:
     """The loop's options; raises InputError where a value cannot be meant."""
-    if not 3 <= args.max_seq_length <= 2048:
-        raise InputError(f"--max_seq_length is {args.max_seq_length}; give 3 to 2048")
     for name in ("per_device_train_batch_size", "per_device_eval_batch_size", "num_train_epochs"):
         if getattr(args, name) < 1:
             raise InputError(f"--{name} is {getattr(args, name)}; it must be at least 1")

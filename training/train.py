@@ -9,10 +9,10 @@ import argparse
 from collections.abc import Sequence
 
 from pipeline.command import run
-from pipeline.dataset import DATA_FILE, DEV_FILE, LABEL_FILE, TRAIN_FILE
-from pipeline.errors import InputError
+from pipeline.dataset import DATA_FILE
 from pipeline.normalisation import NORMALISATIONS
 from pipeline.threshold_tuning import MODES
+from training.arguments import add_run_options, check_run_options, fetch_dataset
 from training.model.model_names import PRETRAINED, SCRATCH
 from training.options import DEVICES, LOSSES, TrainingOptions
 
@@ -21,12 +21,10 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=(__doc__ or "").split("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
+    add_run_options(parser)
     add = parser.add_argument
     add("--device", choices=DEVICES, default="gpu", help="what to train on")
-    add("--dataset_dir", help="folder with train.txt, dev.txt and label.txt; required unless --dataset is given")
-    add("--dataset", choices=("wos",), help="a public dataset that is fetched instead")
     add("--save_dir", default="./checkpoint", help="where the best model is kept")
-    add("--max_seq_length", type=int, default=128, help="tokens per text, the rest is cut off; at most 2048")
     add(
         "--model_name",
         default="ernie-3.0-medium-zh",
@@ -39,16 +37,10 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--early_stop_nums", type=int, default=10, help="epochs without improvement after which --early_stop stops")
     add("--logging_steps", type=int, default=5, help="steps between lines of the log")
     add("--save_steps", type=int, help="steps after which the training state is written, besides after each epoch")
-    add("--resume", action="store_true", help="go on with the run that was interrupted")
-    add("--overwrite", action="store_true", help="give up a run that was interrupted, and begin anew")
     add("--weight_decay", type=float, default=0.0, help="weight decay against overfitting")
     add("--warmup", action="store_true", help="let the learning rate grow from 0 over --warmup_steps")
     add("--warmup_steps", type=int, default=0, help="steps that --warmup takes")
     add("--init_from_ckpt", help="parameters to start from, e.g. checkpoint/model_state.pdparams")
-    add("--seed", type=int, default=3, help="random seed")
-    add("--train_file", default=TRAIN_FILE, help="training rows in --dataset_dir")
-    add("--dev_file", default=DEV_FILE, help="development rows in --dataset_dir")
-    add("--label_file", default=LABEL_FILE, help="label paths in --dataset_dir")
     add("--loss", choices=LOSSES, default="bce", help="binary cross-entropy, or ZLPR (arXiv 2208.02955)")
     add("--hierarchy_weight", type=float, default=0.0, help="weight of a penalty for a child scored above its parent")
     add(
@@ -74,15 +66,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
+    check_run_options(args)
     options = training_options(args)
-    if args.resume and args.overwrite:
-        raise InputError("--resume goes on with an interrupted run and --overwrite gives it up; choose one")
-    if bool(args.dataset_dir) == bool(args.dataset):
-        raise InputError("give either --dataset_dir, a folder with train.txt, dev.txt and label.txt, or --dataset")
-    if args.dataset:
-        from training.data.named_datasets import dataset_folder
-
-        args.dataset_dir = str(dataset_folder(args.dataset))
+    fetch_dataset(args)
     # Importing paddle takes seconds: the command line is judged first.
     from training.run import train
 
@@ -91,8 +77,6 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def training_options(args: argparse.Namespace) -> TrainingOptions:
     """The loop's options; raises InputError where a value cannot be meant."""
-    if not 3 <= args.max_seq_length <= 2048:
-        raise InputError(f"--max_seq_length is {args.max_seq_length}; give 3 to 2048")
     return TrainingOptions(
         learning_rate=args.learning_rate,
         batch_size=args.batch_size,
