@@ -5,7 +5,7 @@ Padding a short text to the length of a long one costs as much as the long one, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Callable
 
 import numpy as np
@@ -82,10 +82,19 @@ def run_in_batches(
         float32 [len(rows), labels]; [0, 0] for no rows.
     """
     results: np.ndarray | None = None
-    for batch in plan_batches(np.array([len(row) for row in rows], np.int64), token_budget):
-        input_ids = pad([rows[row] for row in batch])
-        logits = run(input_ids, np.zeros_like(input_ids))
+    for batch, logits in iterate_batches(rows, run, token_budget):
         if results is None:
             results = np.empty((len(rows), logits.shape[1]), np.float32)
         results[batch] = logits
     return results if results is not None else np.empty((0, 0), np.float32)
+
+
+def iterate_batches(
+    rows: Sequence[np.ndarray],
+    run: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    token_budget: int = TOKEN_BUDGET,
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """As `run_in_batches`, but yield each batch's row numbers and results as soon as they are computed."""
+    for batch in plan_batches(np.array([len(row) for row in rows], np.int64), token_budget):
+        input_ids = pad([rows[row] for row in batch])
+        yield batch, run(input_ids, np.zeros_like(input_ids))

@@ -72,11 +72,17 @@ class Decoded:
     Attributes:
         selected: bool [batch, labels].
         confidences: float32 [batch, labels], zero where not selected.
+        scores: float32 [batch, labels], the sigmoid of every logit.
     """
 
     hierarchy: LabelHierarchy
     selected: np.ndarray
     confidences: np.ndarray
+    scores: np.ndarray
+
+    def part(self, rows: slice | np.ndarray) -> Decoded:
+        """Some of the rows."""
+        return Decoded(self.hierarchy, self.selected[rows], self.confidences[rows], self.scores[rows])
 
     def ranked(self) -> tuple[np.ndarray, np.ndarray]:
         """Label paths and confidences, most confident first, parents before children where they tie.
@@ -89,7 +95,7 @@ class Decoded:
         width = max(1, int(self.selected.sum(axis=1).max(initial=0)))
         order = order[:, :width]
         kept = np.take_along_axis(self.selected, order, axis=1)
-        labels = np.where(kept, np.array(self.hierarchy.labels, object)[order], "")
+        labels = np.where(kept, self.hierarchy.label_array[order], "")
         confidences = np.where(kept, np.take_along_axis(self.confidences, order, axis=1), np.float32(0))
         return labels, confidences
 
@@ -174,7 +180,7 @@ class Decoder:
             order = _ranking(self.hierarchy, selected, confidences)[:, self.policy.top_k :]
             np.put_along_axis(selected, order, False, axis=1)
             confidences = np.where(selected, confidences, np.float32(0))
-        return Decoded(self.hierarchy, selected, confidences)
+        return Decoded(self.hierarchy, selected, confidences, scores)
 
     def _select(self, scores: np.ndarray, logits: np.ndarray) -> np.ndarray:
         selected = scores >= self.thresholds

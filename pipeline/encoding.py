@@ -9,7 +9,7 @@ import numpy as np
 from pipeline.batching import PAD_ID
 from pipeline.errors import InputError
 from pipeline.normalisation import check_text, normalise
-from pipeline.tokenisation import Tokeniser
+from pipeline.tokenisation import Encoded, Tokeniser
 
 
 class TextEncoder:
@@ -34,6 +34,14 @@ class TextEncoder:
         Raises:
             InputError: a text is empty or too long; the message names its row.
         """
+        self.check(texts)
+        return self.encode_checked(texts).ids
+
+    def check(self, texts: Sequence[str]) -> None:
+        """Raise InputError where `encode` would."""
         for row, text in enumerate(texts):
             check_text(text, row)
-        return self.tokeniser.encode([normalise(text, self.normalisation) for text in texts])
+
+    def encode_checked(self, texts: Sequence[str]) -> Encoded:
+        """As `encode`, of texts that passed `check`, and which of them were truncated."""
+        return self.tokeniser.encode_flagged([normalise(text, self.normalisation) for text in texts])

@@ -51,6 +51,7 @@ class LabelHierarchy:
         parents: int32 [labels], the position of each label's parent, -1 for roots.
         levels: int32 [labels], 1 for roots.
         depth: the deepest level.
+        label_array: object [labels] of str, the labels for indexing with arrays.
 
     Raises:
         InputError: no labels, a malformed or repeated path, or a path whose parent is not in the list.
@@ -59,6 +60,7 @@ class LabelHierarchy:
     def __init__(self, labels: Iterable[str]) -> None:
         self.labels: tuple[str, ...] = tuple(labels)
         self.index = {path: position for position, path in enumerate(self.labels)}
+        self.label_array = np.array(self.labels, object)
         self._check()
         parents = [parent_path(path) for path in self.labels]
         self.parents = np.array([-1 if p is None else self.index[p] for p in parents], np.int32)

@@ -70,6 +70,7 @@ class Tokeniser:
         self.vocabulary_size = len(vocabulary)
         self.pad_id = ids[settings.pad_token]
         self.mask_id = ids[settings.mask_token]
+        self.unknown_id = ids[settings.unk_token]
         self.special_ids = tuple(ids[token] for token in settings.special_tokens)
         self._first, self._last = ids[settings.cls_token], ids[settings.sep_token]
         self._splitter = WordSplitter(settings)

@@ -2,101 +2,102 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2 as triton
 
-from pipeline.errors import InputError
-from pipeline.runtimes import PRECISIONS, RUNTIMES
-from pipeline.tensors import CONFIDENCE, ENSEMBLE, INPUT_IDS, LABEL, LOGITS, TEXT, TOKEN_TYPE_IDS
+from pipeline.tensors import CONFIDENCE, ENSEMBLE, INPUT_IDS, LABEL, LOGITS, SCORES, TEXT, TOKEN_TYPE_IDS
+from serving.options import ServingOptions
 
 TOKENISER, MODEL, POSTPROCESS = "tokenizer", "seqcls_model", "seqcls_postprocess"
 COMPONENTS = (TOKENISER, MODEL, POSTPROCESS)
 
 
-@dataclass(frozen=True)
-class ServingOptions:
-    """How a bundle is served.
+ENSEMBLE_VERSION = 1
+"""Of the ensemble, always: callers name it. The versions of the components are the bundles that were published."""
 
-    Attributes:
-        runtime: one of `pipeline.runtimes.RUNTIMES`.
-        precision: one of `pipeline.runtimes.PRECISIONS`.
-        threads: processor threads of the model; 0 takes one per core.
-        max_batch_size: texts that one request may hold, and that Triton joins to one batch.
 
-    Raises:
-        InputError: a value outside those.
+def component_configs(options: ServingOptions, versions: Sequence[int]) -> dict[str, str]:
+    """The text of each component's config.pbtxt, by model name, with the versions that are to be loaded.
+
+    No label count stands in them: bundles that follow each other may have different ones.
     """
-
-    runtime: str = "onnxruntime"
-    precision: str = "float32"
-    threads: int = 0
-    max_batch_size: int = 128
-
-    def __post_init__(self) -> None:
-        for name, value, known in (("runtime", self.runtime, RUNTIMES), ("precision", self.precision, PRECISIONS)):
-            if value not in known:
-                raise InputError(f"unknown {name} {value!r}; choose one of {', '.join(known)}")
-        if self.threads < 0:
-            raise InputError(f"threads is {self.threads}; give 0 for one per core, or a count")
-        if self.max_batch_size < 1:
-            raise InputError(f"max_batch_size is {self.max_batch_size}; give at least 1")
+    configs = [_tokeniser(options), _model(options), _postprocess(options)]
+    for config in configs:
+        config.version_policy.specific.versions.extend(sorted(versions))
+    return {config.name: _text(config) for config in configs}
 
 
-def model_configs(labels: int, options: ServingOptions) -> dict[str, str]:
-    """The text of each model's config.pbtxt, by model name, for a bundle with that many labels."""
-    configs = [_tokeniser(options), _model(labels, options), _postprocess(labels, options), _ensemble(options)]
-    return {config.name: text_format.MessageToString(config, as_utf8=True) for config in configs}
+def ensemble_config(options: ServingOptions, version: int) -> str:
+    """The text of the ensemble's config.pbtxt, every step pinned to one version of its component."""
+
+    def step(model: str, takes: tuple[str, ...], gives: tuple[str, ...]) -> triton.ModelEnsembling.Step:
+        inputs, outputs = ({name: name for name in side} for side in (takes, gives))
+        return triton.ModelEnsembling.Step(
+            model_name=model, model_version=version, input_map=inputs, output_map=outputs
+        )
+
+    steps = [
+        step(TOKENISER, (TEXT,), (INPUT_IDS, TOKEN_TYPE_IDS)),
+        step(MODEL, (INPUT_IDS, TOKEN_TYPE_IDS), (LOGITS,)),
+        step(POSTPROCESS, (LOGITS,), (LABEL, CONFIDENCE, SCORES)),
+    ]
+    config = triton.ModelConfig(
+        name=ENSEMBLE,
+        platform="ensemble",
+        max_batch_size=options.max_batch_size,
+        input=[_input(TEXT, triton.TYPE_STRING, 1)],
+        output=_answers(),
+        ensemble_scheduling=triton.ModelEnsembling(step=steps),
+    )
+    return _text(config)
+
+
+def pinned_version(config: str) -> int | None:
+    """The version of the components that an ensemble's config.pbtxt is pinned to; None if it is not."""
+    parsed = text_format.Parse(config, triton.ModelConfig())
+    versions = {step.model_version for step in parsed.ensemble_scheduling.step}
+    return versions.pop() if len(versions) == 1 and min(versions) > 0 else None
 
 
 def _tokeniser(options: ServingOptions) -> triton.ModelConfig:
-    return _python_model(
+    config = _python_model(
         TOKENISER,
         options,
         [_input(TEXT, triton.TYPE_STRING, 1)],
         [_output(INPUT_IDS, triton.TYPE_INT64, -1), _output(TOKEN_TYPE_IDS, triton.TYPE_INT64, -1)],
     )
+    config.dynamic_batching.default_queue_policy.CopyFrom(_queue_policy(options))
+    return config
 
 
-def _model(labels: int, options: ServingOptions) -> triton.ModelConfig:
+def _model(options: ServingOptions) -> triton.ModelConfig:
     inputs = [_input(name, triton.TYPE_INT64, -1) for name in (INPUT_IDS, TOKEN_TYPE_IDS)]
     for tensor in inputs:
         # Without it only requests of equal length would be joined to a batch.
         tensor.allow_ragged_batch = True
-    config = _python_model(MODEL, options, inputs, [_output(LOGITS, triton.TYPE_FP32, labels)])
-    for name in ("runtime", "precision", "threads"):
-        config.parameters[name].string_value = str(getattr(options, name))
+    config = _python_model(MODEL, options, inputs, [_output(LOGITS, triton.TYPE_FP32, -1)])
+    config.instance_group[0].count = options.instances
+    config.dynamic_batching.default_queue_policy.CopyFrom(_queue_policy(options))
     return config
 
 
-def _postprocess(labels: int, options: ServingOptions) -> triton.ModelConfig:
-    return _python_model(
-        POSTPROCESS,
-        options,
-        [_input(LOGITS, triton.TYPE_FP32, labels)],
-        [_output(LABEL, triton.TYPE_STRING, -1), _output(CONFIDENCE, triton.TYPE_FP32, -1)],
-    )
+def _postprocess(options: ServingOptions) -> triton.ModelConfig:
+    return _python_model(POSTPROCESS, options, [_input(LOGITS, triton.TYPE_FP32, -1)], _answers())
 
 
-def _ensemble(options: ServingOptions) -> triton.ModelConfig:
-    def step(model: str, takes: tuple[str, ...], gives: tuple[str, ...]) -> triton.ModelEnsembling.Step:
-        names = ({name: name for name in side} for side in (takes, gives))
-        inputs, outputs = names
-        return triton.ModelEnsembling.Step(model_name=model, model_version=-1, input_map=inputs, output_map=outputs)
+def _answers() -> list[triton.ModelOutput]:
+    types = {LABEL: triton.TYPE_STRING, CONFIDENCE: triton.TYPE_FP32, SCORES: triton.TYPE_FP32}
+    return [_output(name, data_type, -1) for name, data_type in types.items()]
 
-    steps = [
-        step(TOKENISER, (TEXT,), (INPUT_IDS, TOKEN_TYPE_IDS)),
-        step(MODEL, (INPUT_IDS, TOKEN_TYPE_IDS), (LOGITS,)),
-        step(POSTPROCESS, (LOGITS,), (LABEL, CONFIDENCE)),
-    ]
-    return triton.ModelConfig(
-        name=ENSEMBLE,
-        platform="ensemble",
-        max_batch_size=options.max_batch_size,
-        input=[_input(TEXT, triton.TYPE_STRING, 1)],
-        output=[_output(LABEL, triton.TYPE_STRING, -1), _output(CONFIDENCE, triton.TYPE_FP32, -1)],
-        ensemble_scheduling=triton.ModelEnsembling(step=steps),
+
+def _queue_policy(options: ServingOptions) -> triton.ModelQueuePolicy:
+    return triton.ModelQueuePolicy(
+        timeout_action=triton.ModelQueuePolicy.REJECT,
+        default_timeout_microseconds=1000 * options.queue_milliseconds,
+        allow_timeout_override=True,  # a caller that waits for less is told earlier
+        max_queue_size=options.queue_size,
     )
 
 
@@ -112,6 +113,10 @@ def _python_model(
         instance_group=[triton.ModelInstanceGroup(count=1, kind=triton.ModelInstanceGroup.KIND_CPU)],
         dynamic_batching=triton.ModelDynamicBatching(),
     )
+
+
+def _text(config: triton.ModelConfig) -> str:
+    return text_format.MessageToString(config, as_utf8=True)
 
 
 def _input(name: str, data_type: int, dimension: int) -> triton.ModelInput:

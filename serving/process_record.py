@@ -22,6 +22,7 @@ class ProcessRecord:
     """A process that ends its server, children included, on SIGTERM within `patience_seconds`.
 
     `identity` is `processes.identity(pid)` as it was at the start: a recycled process id does not match it.
+    `http_address` and `model_repository` say where a Triton server can be asked, and what it serves.
     """
 
     name: str
@@ -29,11 +30,15 @@ class ProcessRecord:
     identity: str
     patience_seconds: float
     shared_memory_prefix: str = ""
+    http_address: str = ""
+    model_repository: str = ""
 
     @classmethod
-    def of(cls, name: str, pid: int, patience_seconds: float, shared_memory_prefix: str = "") -> ProcessRecord:
+    def of(
+        cls, name: str, pid: int, patience_seconds: float, shared_memory_prefix: str = "", **serves: str
+    ) -> ProcessRecord:
         """Record of running process `pid`."""
-        return cls(name, pid, processes.identity(pid) or "", patience_seconds, shared_memory_prefix)
+        return cls(name, pid, processes.identity(pid) or "", patience_seconds, shared_memory_prefix, **serves)
 
     def path(self, state_dir: Path) -> Path:
         return state_dir / f"{self.name}{SUFFIX}"

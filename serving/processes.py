@@ -30,6 +30,21 @@ def command_line(pid: int) -> list[str]:
     return [word.decode(errors="replace") for word in words]
 
 
+def blot_out(pid: int, secret: str) -> bool:
+    """Overwrite a secret in the command line of process `pid`, a descendant, which has read it; False if forbidden."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+        start, end = int(fields[45]), int(fields[46])  # arg_start, arg_end
+        with open(f"/proc/{pid}/mem", "r+b", buffering=0) as memory:
+            memory.seek(start)
+            words = memory.read(end - start)
+            memory.seek(start)
+            memory.write(words.replace(secret.encode(), b"*" * len(secret.encode())))
+    except OSError:
+        return False
+    return True
+
+
 def describe(pid: int) -> str:
     """`process 1234 (python3 -m http.server 8000)`, for messages."""
     words = " ".join(command_line(pid))

@@ -1,47 +1,46 @@
-"""Publish a bundle: write the model repository that Triton serves.
+"""Publish a bundle: write it to the model repository that Triton serves, and let running servers answer by it.
 
-    python -m serving.publish --bundle export --model_repository model_repository
+    python -m serving.publish --bundle export
+    python -m serving.publish --bundle export --server 10.0.0.7:8000 --key_file admin.key
 
-The repository needs nothing from this project afterwards: copy it to another host or a bucket, and it runs there
-with numpy, tokenizers and a runtime.
+Servers that were started from here on that repository are found; others are named by --server. The bundle is loaded
+beside the one that is live and asked its golden texts first. `python -m serving.rollback` takes it back, `python -m
+serving.versions` lists what is there. The repository needs nothing from this project: copy it to another host or a
+bucket, and it runs there with numpy, tokenizers and a runtime.
 """
 
 from __future__ import annotations
 
 import argparse
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.atomic import atomic_folder
-from pipeline.bundle import VOCABULARY_FILE, Bundle, stage
+from pipeline.bundle import Bundle
 from pipeline.command import run
-from pipeline.errors import InputError
-from pipeline.graph_precision import write_graph
-from pipeline.runtimes import AUTO, PRECISIONS, RUNTIMES, create_runtime, graph_files, resolve
-from pipeline.tensors import ENSEMBLE
-from serving.folders import MODEL_REPOSITORY, PROJECT
-from serving.model_configs import COMPONENTS, MODEL, POSTPROCESS, TOKENISER, ServingOptions, model_configs
-from serving.staging import imported_modules
-
-MODELS = (*COMPONENTS, ENSEMBLE)
-VERSION = "1"
+from pipeline.runtimes import AUTO, PRECISIONS, RUNTIMES, resolve
+from serving.deployment import KEPT_VERSIONS, Deployment
+from serving.options import ServingOptions
+from serving.running_servers import add_server_options, find_servers, repository_of
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     defaults = ServingOptions()
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--bundle", default="export", help="the bundle's folder (%(default)s)")
-    parser.add_argument("--model_repository", default=str(MODEL_REPOSITORY), help="the folder to write (%(default)s)")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--bundle", default="export", help="the bundle's folder (%(default)s)")
     of_bundle = "auto: what the bundle's release gate chose, onnxruntime float32 without one"
-    parser.add_argument("--runtime", choices=(AUTO, *RUNTIMES), default=AUTO, help=of_bundle)
-    parser.add_argument("--precision", choices=(AUTO, *PRECISIONS), default=AUTO, help="likewise")
-    parser.add_argument(
-        "--threads", type=int, default=defaults.threads, help="processor threads of the model, 0: one per core (0)"
-    )
-    parser.add_argument(
-        "--max_batch_size", type=int, default=defaults.max_batch_size, help="texts per request (%(default)s)"
-    )
+    add("--runtime", choices=(AUTO, *RUNTIMES), default=AUTO, help=of_bundle)
+    add("--precision", choices=(AUTO, *PRECISIONS), default=AUTO, help="likewise")
+    add("--threads", type=int, default=defaults.threads, help="processor threads of an instance, 0: one per core (0)")
+    add("--instances", type=int, default=defaults.instances, help="copies of the model (%(default)s)")
+    add("--token_budget", type=int, default=defaults.token_budget, help="tokens computed at once (%(default)s)")
+    add("--max_batch_size", type=int, default=defaults.max_batch_size, help="texts per request (%(default)s)")
+    queue = "milliseconds that a request may wait before it is refused (%(default)s)"
+    add("--queue_milliseconds", type=int, default=defaults.queue_milliseconds, help=queue)
+    size = "requests that may wait, 0: as many as this machine computes in that time (%(default)s)"
+    add("--queue_size", type=int, default=defaults.queue_size, help=size)
+    add("--keep", type=int, default=KEPT_VERSIONS, help="versions that stay on disk (%(default)s)")
+    add_server_options(parser)
     return parser.parse_args(argv)
 
 
@@ -49,45 +48,26 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     bundle = Bundle(args.bundle)
     runtime, precision = resolve(bundle, args.runtime, args.precision)
-    options = ServingOptions(runtime, precision, args.threads, args.max_batch_size)
-    publish(bundle, Path(args.model_repository), options)
-    print(f"published bundle {bundle.identity} to {args.model_repository} ({options.runtime}, {options.precision})")
+    chosen = ("threads", "instances", "token_budget", "max_batch_size", "queue_milliseconds", "queue_size")
+    options = ServingOptions(runtime, precision, **{name: getattr(args, name) for name in chosen})
+    servers = find_servers(args)
+    version = Deployment(repository_of(args), servers).publish(bundle, options, args.keep)
+    print(
+        f"published bundle {version.bundle} to {args.model_repository} as version {version.number} "
+        f"({runtime}, {precision}); {live_where(servers)}"
+    )
+
+
+def live_where(servers: Sequence[object]) -> str:
+    """What to say of the servers that follow the repository."""
+    return f"live in {len(servers)} running server{'s' * (len(servers) > 1)}" if servers else "no server is running"
 
 
 def publish(bundle: Bundle, model_repository: Path, options: ServingOptions) -> None:
-    """Write the four models to `model_repository`, all of them in a single step or none; other content stays.
+    """Publish to a folder that no server serves yet; raises as `Deployment.publish` does."""
+    from serving.repository import ModelRepository
 
-    Raises:
-        InputError: `model_repository` is a file.
-        EnvironmentFault: this machine lacks the runtime or the precision.
-        BundleError: the bundle does not hold what the runtime needs.
-    """
-    if model_repository.exists() and not model_repository.is_dir():
-        raise InputError(f"{model_repository} is a file; give --model_repository a folder")
-    create_runtime(bundle, options.runtime, options.precision, options.threads or None)
-    needed = {TOKENISER: (VOCABULARY_FILE,), MODEL: graph_files(options.runtime, options.precision), POSTPROCESS: ()}
-    configs = model_configs(len(bundle.hierarchy), options)
-    with atomic_folder(model_repository) as folder:
-        if model_repository.exists():
-            ours = lambda parent, names: MODELS if Path(parent) == model_repository else ()  # noqa: E731
-            shutil.copytree(model_repository, folder, symlinks=True, ignore=ours, dirs_exist_ok=True)
-        for model in MODELS:
-            version = folder / model / VERSION
-            version.mkdir(parents=True)
-            (folder / model / "config.pbtxt").write_text(configs[model], encoding="utf-8")
-            if model in needed:
-                if model == MODEL:
-                    write_graph(bundle, options.precision, version)  # a server has nothing to derive it with
-                stage(bundle, needed[model], version)
-                _stage_code(MODEL_REPOSITORY / model / VERSION / "model.py", version)
-
-
-def _stage_code(adapter: Path, version: Path) -> None:
-    shutil.copyfile(adapter, version / adapter.name)
-    for module in imported_modules(adapter, PROJECT, "pipeline"):
-        target = version / module
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(PROJECT / module, target)
+    Deployment(ModelRepository(model_repository)).publish(bundle, options)
 
 
 if __name__ == "__main__":

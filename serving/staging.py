@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 
-def imported_modules(script: Path, project: Path, package: str) -> list[Path]:
-    """Files of `package`, relative to `project`, that `script` imports, directly or through one of them.
+def imported_modules(script: Path, project: Path, packages: Container[str]) -> list[Path]:
+    """Files of `packages`, relative to `project`, that `script` imports, directly or through one of them.
 
     A package that is imported itself counts with all its modules, since it may import those by name.
     """
@@ -16,7 +16,7 @@ def imported_modules(script: Path, project: Path, package: str) -> list[Path]:
     waiting = [script]
     while waiting:
         for name in _imported_names(waiting.pop()):
-            if name.split(".")[0] != package:
+            if name.split(".")[0] not in packages:
                 continue
             for module in _files(project, name):
                 if module not in found:

@@ -6,12 +6,15 @@ import argparse
 import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
 from pipeline.command import run
+from serving.admin_key import read_or_create
 from serving.folders import MODEL_REPOSITORY, default_state_dir
 from serving.ports import Ports
+from serving.supervision import Supervisor
 from serving.triton_log import is_noteworthy
 from serving.triton_options import MODEL_CONTROL_MODES, TritonOptions
 from serving.triton_server import LOOPBACK, TritonServer
@@ -36,10 +39,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add(
         "--model_control_mode",
         choices=MODEL_CONTROL_MODES,
-        default=options.model_control_mode,
-        help="none: load all models at the start; poll: follow changes in the folder; explicit: load on request",
+        default="explicit",
+        help="explicit: load all models at the start, and others when a bundle is published; none: load them once; "
+        "poll: follow changes in the folder",
     )
-    add("--load_model", action="append", default=[], help="with explicit: a model to load at the start; repeatable")
+    add("--load_model", action="append", default=[], help="with explicit: load this model at the start; repeatable")
     add(
         "--exit_timeout_seconds",
         type=int,
@@ -47,13 +51,15 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help="how long accepted requests may take to finish at the end",
     )
     add("--ready_timeout_seconds", type=float, default=60.0, help="give up when it is not ready by then")
-    add("--state_dir", type=Path, default=default_state_dir(), help="folder for the log and the process record")
+    add("--check_seconds", type=float, default=5.0, help="how often a golden text is asked")
+    add("--state_dir", type=Path, default=default_state_dir(), help="folder for log, process record and admin key")
     add("extra_arguments", nargs="*", metavar="-- ARGUMENT", default=[], help="for tritonserver itself")
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
+    explicit = args.model_control_mode == "explicit"
     server = TritonServer(
         args.model_repository,
         ports=Ports(args.grpc_port, args.http_port, args.metrics_port),
@@ -61,10 +67,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         state_dir=args.state_dir,
         options=TritonOptions(
             model_control_mode=args.model_control_mode,
-            load_models=tuple(args.load_model),
+            load_models=tuple(args.load_model) or (("*",) if explicit else ()),
             exit_timeout_seconds=args.exit_timeout_seconds,
         ),
         extra_arguments=args.extra_arguments,
+        admin_key=read_or_create(args.state_dir),
     )
     interrupt_on_signals()
     try:
@@ -75,7 +82,14 @@ def main(argv: Sequence[str] | None = None) -> int:
                 f"metrics {server.metrics_address}; log {server.log_path}",
                 flush=True,
             )
-            server.wait(on_line=show_if_noteworthy)
+            report = partial(print, "Triton:", file=sys.stderr, flush=True)
+            Supervisor(
+                server,
+                report,
+                show_if_noteworthy,
+                check_seconds=args.check_seconds,
+                ready_seconds=args.ready_timeout_seconds,
+            ).run()
     except KeyboardInterrupt:
         pass  # the usual way to end a server in the foreground
     print("Triton stopped")

@@ -22,6 +22,8 @@ import sys
 import time
 
 SHARED_MEMORY_PREFIX = "text_classifier_"
+KEY_VARIABLE, KEY_PLACE = "TEXT_CLASSIFIER_ADMIN_KEY", "@ADMIN_KEY@"
+"""A secret that the server's command needs: handed to this process by its environment, for its own is public."""
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 POLL_SECONDS = 0.5
@@ -35,7 +37,8 @@ def main(argv: list[str]) -> int:
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
-    server = start_server(libc, command)
+    key = os.environ.pop(KEY_VARIABLE, "")
+    server = start_server(libc, [word.replace(KEY_PLACE, key) for word in command])
     with contextlib.suppress(BrokenPipeError):
         os.write(sys.stdout.fileno(), b"%d\n" % server)
     status = watch(server, launcher, grace_seconds)

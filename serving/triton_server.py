@@ -10,7 +10,6 @@ is told in triton_guard.py.
 
 from __future__ import annotations
 
-import http.client
 import os
 import subprocess
 import sys
@@ -18,10 +17,11 @@ import time
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Callable
 
 from pipeline.errors import EnvironmentFault, InputError, ServerError
 from serving import processes, triton_guard, triton_log
+from serving.admin_key import server_arguments as admin_key_arguments
+from serving.control import ServerControl
 from serving.folders import default_state_dir, spaceless
 from serving.ports import Ports, resolve_host
 from serving.process_record import ProcessRecord
@@ -31,7 +31,6 @@ from serving.triton_options import TritonOptions
 LOOPBACK = "127.0.0.1"
 KILL_MARGIN_SECONDS = 5.0  # what Triton may take beyond its own exit timeout
 POLL_SECONDS = 0.05
-STUB_CHECK_SECONDS = 1.0
 
 
 class TritonServer:
@@ -40,7 +39,9 @@ class TritonServer:
     `ports` and `host` say where it listens, on loopback by default. Its output goes to `log_path` (default
     `triton-<grpc port>.log` in `state_dir`); the log of the start before is kept with `.1` added. `state_dir`
     (default `build/run`) takes the record by which `python -m serving.stop` finds it. `extra_arguments` are passed to
-    tritonserver as they are; its working folder is `/`, so paths in them have to be absolute.
+    tritonserver as they are; its working folder is `/`, so paths in them have to be absolute. With an `admin_key` only
+    callers who show it may load models, register shared memory, or change tracing and logging. After `stop` it can be
+    started again.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class TritonServer:
         state_dir: Path | str | None = None,
         options: TritonOptions | None = None,
         extra_arguments: Sequence[str] = (),
+        admin_key: str = "",
     ) -> None:
         self.model_repository = Path(model_repository).resolve()
         self.ports = ports or Ports()
@@ -60,12 +62,12 @@ class TritonServer:
         self.log_path = Path(log_path or self.state_dir / f"triton-{self.ports.grpc}.log").resolve()
         self.options = options or TritonOptions()
         self.extra_arguments = tuple(extra_arguments)
+        self.control = ServerControl(self.http_address, admin_key)
         self.shared_memory_prefix = f"{triton_guard.SHARED_MEMORY_PREFIX}{uuid.uuid4().hex[:12]}_"
         self.pid = 0
         self._guard: subprocess.Popen[bytes] | None = None
         self._record: ProcessRecord | None = None
         self._started = 0.0
-        self._stubs: dict[int, str] = {}
 
     @property
     def grpc_address(self) -> str:
@@ -122,7 +124,7 @@ class TritonServer:
         with self.log_path.open("ab") as log:
             self._guard = subprocess.Popen(
                 command,
-                env=dict(installation.environment),
+                env={**installation.environment, triton_guard.KEY_VARIABLE: self.control.key},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -131,7 +133,12 @@ class TritonServer:
                 start_new_session=True,
             )
         self._record = ProcessRecord.of(
-            f"triton-{self.ports.grpc}", self._guard.pid, patience + KILL_MARGIN_SECONDS, self.shared_memory_prefix
+            f"triton-{self.ports.grpc}",
+            self._guard.pid,
+            patience + KILL_MARGIN_SECONDS,
+            self.shared_memory_prefix,
+            http_address=self.http_address,
+            model_repository=str(self.model_repository),
         )
         self._record.write(self.state_dir)
         assert self._guard.stdout
@@ -149,6 +156,9 @@ class TritonServer:
             arguments += [f"--{service}-address={self.host}", f"--{service}-port={getattr(self.ports, service)}"]
         if installation.backend_directory:
             arguments.append(f"--backend-directory={spaceless(installation.backend_directory)}")
+        if self.control.key:
+            # Other users may read a command line, so the guard puts the key in, and it is blotted out when it was read.
+            arguments += admin_key_arguments(triton_guard.KEY_PLACE)
         if not _has_gpu():
             arguments += ["--allow-gpu-metrics=false", "--pinned-memory-pool-byte-size=0"]
         return [str(installation.program), *arguments, *self.extra_arguments]
@@ -161,36 +171,17 @@ class TritonServer:
         """
         deadline = time.monotonic() + timeout_seconds
         while not self._is_ready():
-            status = self._guard_status()
+            status = self.status()
             if status is not None:
                 how = f"did not come up (exit status {status})" if status else "was stopped before it was ready"
-                raise self._failure(f"tritonserver {how}")
+                raise self.failure(f"tritonserver {how}")
             if time.monotonic() > deadline:
                 self.stop()
-                raise self._failure(f"tritonserver was not ready after {timeout_seconds:g} s")
+                raise self.failure(f"tritonserver was not ready after {timeout_seconds:g} s")
             time.sleep(POLL_SECONDS)
-        seconds = time.monotonic() - self._started
-        self._stubs = self._running_stubs()
-        return seconds
-
-    def wait(self, on_line: Callable[[str], None] | None = None) -> None:
-        """Wait until the server ends, calling `on_line` with each new line of its log.
-
-        Raises ServerError when it ends by itself, or when the process of a Python-backend model does: Triton goes on
-        saying that it is ready, but answers that model's requests with an error until it is started again.
-        """
-        follower = triton_log.LogFollower(self.log_path)
-        next_check = 0.0
-        while self._guard_status() is None:
-            if on_line:
-                for line in follower.new_lines():
-                    on_line(line)
-            if time.monotonic() >= next_check:
-                self._require_stubs()
-                next_check = time.monotonic() + STUB_CHECK_SECONDS
-            time.sleep(4 * POLL_SECONDS)
-        if self._guard_status():
-            raise self._failure(f"tritonserver (process {self.pid}) ended with exit status {self._guard_status()}")
+        if self.control.key:
+            processes.blot_out(self.pid, self.control.key)
+        return time.monotonic() - self._started
 
     def stop(self) -> None:
         """Let accepted requests finish, then end the server and all that belongs to it; doing it twice is fine.
@@ -211,8 +202,11 @@ class TritonServer:
             triton_guard.remove_shared_memory(self.shared_memory_prefix)
             if self._record:
                 self._record.remove(self.state_dir)
+            if self._guard.poll() is not None:
+                self._guard = None
 
-    def _guard_status(self) -> int | None:
+    def status(self) -> int | None:
+        """The server's exit status, 0 where it was told to stop; None while it runs."""
         if not self._guard:
             raise ServerError("this server was not started")
         return self._guard.poll()
@@ -222,34 +216,19 @@ class TritonServer:
         listening = processes.listening_ports(self.pid)
         if not {self.ports.grpc, self.ports.http, self.ports.metrics} <= listening:
             return False
-        connection = http.client.HTTPConnection(self._client_host, self.ports.http, timeout=1.0)
-        try:
-            connection.request("GET", "/v2/health/ready")
-            return connection.getresponse().status == 200
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
+        return self.control.is_ready()
 
-    def _running_stubs(self) -> dict[int, str]:
-        """Model name by process id of each Python-backend process."""
-        stubs = {}
+    def stubs(self) -> dict[int, tuple[str, str]]:
+        """Model and version of each running Python-backend process, by its process id."""
+        found = {}
         for pid in processes.children(self.pid):
             words = processes.command_line(pid)
             if len(words) > 1 and Path(words[0]).name == STUB:
-                stubs[pid] = Path(words[1]).parent.parent.name
-        return stubs
+                version = Path(words[1]).parent
+                found[pid] = (version.parent.name, version.name)
+        return found
 
-    def _require_stubs(self) -> None:
-        if self.options.model_control_mode != "none":
-            return  # models come and go there, and their processes with them
-        lost = self._stubs.keys() - self._running_stubs().keys()
-        # A server that was told to stop ends its stubs too, but is no longer ready by then.
-        if lost and self._is_ready():
-            names = ", ".join(sorted({self._stubs[pid] for pid in lost}))
-            raise self._failure(f"the Python process of model {names} ended, and Triton does not start it again")
-
-    def _failure(self, what: str) -> ServerError | EnvironmentFault:
+    def failure(self, what: str) -> ServerError | EnvironmentFault:
         log = self.log_path.read_text(encoding="utf-8", errors="replace")
         causes = triton_log.reasons(log)
         text = "\n".join([what, *(f"  {cause}" for cause in causes[:10]), f"  its log: {self.log_path}"])

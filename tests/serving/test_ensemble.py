@@ -64,6 +64,7 @@ def test_the_interface_is_the_documented_one(triton):
     assert metadata["outputs"] == [
         {"name": "label", "datatype": "BYTES", "shape": ["-1", "-1"]},
         {"name": "confidence", "datatype": "FP32", "shape": ["-1", "-1"]},
+        {"name": "scores", "datatype": "FP32", "shape": ["-1", "-1"]},
     ]
 
 

@@ -12,8 +12,9 @@ from clients.triton import TritonClient
 from pipeline.bundle import Bundle, seal
 from pipeline.checksums import write_all_checksums
 from pipeline.errors import BundleError, InputError, ServerError
-from serving.model_configs import ServingOptions, model_configs
-from serving.publish import MODELS, publish
+from serving.model_configs import COMPONENTS, component_configs, ensemble_config, pinned_version
+from serving.options import ServingOptions
+from serving.publish import publish
 from serving.staging import imported_modules
 from serving.triton import Ports, TritonServer
 from tests.conftest import PROJECT, run_command
@@ -26,19 +27,27 @@ def flip_byte(path):
 
 
 def test_configs_name_the_tensors_of_the_graph(bundle_path):
-    bundle = Bundle(bundle_path)
-    texts = model_configs(len(bundle.hierarchy), ServingOptions(runtime="openvino", threads=2))
-    assert set(texts) == set(MODELS)
-    configs = {name: text_format.Parse(text, model_config_pb2.ModelConfig()) for name, text in texts.items()}
     import onnx
 
-    graph = onnx.load(bundle.file("model.onnx")).graph
+    graph = onnx.load(Bundle(bundle_path).file("model.onnx")).graph
+    texts = component_configs(ServingOptions(queue_milliseconds=250, queue_size=7, instances=2), [4, 3])
+    configs = {name: text_format.Parse(text, model_config_pb2.ModelConfig()) for name, text in texts.items()}
+    assert set(configs) == {"tokenizer", "seqcls_model", "seqcls_postprocess"}
     model = configs["seqcls_model"]
     assert [tensor.name for tensor in model.input] == [tensor.name for tensor in graph.input]
     assert [tensor.name for tensor in model.output] == [tensor.name for tensor in graph.output]
-    width = graph.output[0].type.tensor_type.shape.dim[1].dim_value
-    assert list(model.output[0].dims) == [width] == [len(bundle.hierarchy)]
-    assert model.parameters["runtime"].string_value == "openvino"
+    assert model.instance_group[0].count == 2
+    assert all(list(config.version_policy.specific.versions) == [3, 4] for config in configs.values())
+    for name in ("tokenizer", "seqcls_model"):
+        queue = configs[name].dynamic_batching.default_queue_policy
+        assert (queue.max_queue_size, queue.default_timeout_microseconds) == (7, 250_000)
+    ensemble = ensemble_config(ServingOptions(), 4)
+    assert pinned_version(ensemble) == 4
+    assert [tensor.name for tensor in text_format.Parse(ensemble, model_config_pb2.ModelConfig()).output] == [
+        "label",
+        "confidence",
+        "scores",
+    ]
 
 
 def test_what_is_staged_is_what_is_tested(model_repository):
@@ -47,33 +56,19 @@ def test_what_is_staged_is_what_is_tested(model_repository):
         staged = [file.relative_to(version) for file in version.rglob("*.py")]
         assert Path("pipeline/bundle.py") in staged
         for file in staged:
-            source = (
-                PROJECT / file if file.parts[0] == "pipeline" else PROJECT / "model_repository" / model / "1" / file
-            )
+            source = PROJECT / "model_repository" / model / "1" / file if file.name == "model.py" else PROJECT / file
             assert (version / file).read_bytes() == source.read_bytes()
     assert not (model_repository / "tokenizer" / "1" / "model.onnx").exists()
     assert not list((model_repository / "seqcls_postprocess").rglob("vocab.txt"))
 
 
 def test_imports_are_followed_through_the_package():
-    found = imported_modules(PROJECT / "model_repository/seqcls_model/1/model.py", PROJECT, "pipeline")
+    found = imported_modules(PROJECT / "model_repository/seqcls_model/1/model.py", PROJECT, ("pipeline", "serving"))
     assert Path("pipeline/runtimes/openvino_runtime.py") in found
     assert Path("pipeline/hierarchy.py") in found
+    assert Path("serving/backend/joined.py") in found
     assert Path("pipeline/dataset.py") not in found
-
-
-def test_publishing_again_replaces_the_models_and_nothing_else(bundle_path, tmp_path):
-    repository = tmp_path / "repository"
-    (repository / "another_model" / "1").mkdir(parents=True)
-    (repository / "another_model" / "dangling").symlink_to("nowhere")
-    (repository / "tokenizer" / "1").mkdir(parents=True)
-    (repository / "tokenizer" / "1" / "stale.txt").touch()
-    publish(Bundle(bundle_path), repository, ServingOptions())
-    publish(Bundle(bundle_path), repository, ServingOptions())
-    assert (repository / "another_model" / "1").is_dir()
-    assert (repository / "another_model" / "dangling").is_symlink()
-    assert not (repository / "tokenizer" / "1" / "stale.txt").exists()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["repository"]
+    assert Path("serving/publish.py") not in found
 
 
 def test_a_graph_that_the_bundle_lacks_is_derived_when_it_is_published(bundle_path, tmp_path):
@@ -173,6 +168,8 @@ def test_a_copied_repository_runs_its_own_copy_of_the_code(model_repository, tmp
         ({"precision": "int3"}, "unknown precision 'int3'"),
         ({"threads": -1}, "threads is -1"),
         ({"max_batch_size": 0}, "max_batch_size is 0"),
+        ({"queue_milliseconds": 0}, "queue_milliseconds is 0"),
+        ({"queue_size": -1}, "queue_size is -1"),
     ],
 )
 def test_wrong_options_are_refused(options, message):
@@ -191,7 +188,7 @@ def test_git_takes_no_notice_of_what_is_published(tmp_path, bundle_path):
     clone = tmp_path / "clone"
     subprocess.run(["git", "clone", "--quiet", str(PROJECT), str(clone)], check=True)
     shutil.copyfile(PROJECT / ".gitignore", clone / ".gitignore")
-    for model in MODELS[:-1]:
+    for model in COMPONENTS:
         adapter = f"model_repository/{model}/1/model.py"
         shutil.copyfile(PROJECT / adapter, clone / adapter)
 

@@ -170,7 +170,7 @@ class BadCases:
             self._write(LABEL_DELIMITER.join(predicted), LABEL_DELIMITER.join(labels), chunk.examples[row].text)
         self.total += len(wrong)
         shown = wrong[: SHOWN_CASES - len(self.shown)]
-        answers = Decoded(decoded.hierarchy, decoded.selected[shown], decoded.confidences[shown]).predictions()
+        answers = decoded.part(shown).predictions()
         for row, predictions in zip(shown, answers):
             text = chunk.examples[row].text
             self.shown.append(

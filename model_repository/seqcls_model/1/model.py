@@ -1,6 +1,8 @@
 """Triton model `seqcls_model`: token ids in, logits out, by the runtime that was chosen when it was published.
 
 Requests of any lengths arrive together; their rows are sorted by length and run in batches cut by a token budget.
+A request is answered as soon as its last row is computed: its caller's next request is then there before this model
+would stand idle.
 """
 
 import json
@@ -12,35 +14,41 @@ import triton_python_backend_utils as pb_utils
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from pipeline.batching import checked_rows, run_in_batches
+from pipeline.batching import checked_rows, iterate_batches
 from pipeline.bundle import Bundle
 from pipeline.errors import ClassifierError
 from pipeline.runtimes import create_runtime
 from pipeline.tensors import INPUT_IDS, LOGITS
+from serving.backend.joined import Joined
 
 
 class TritonPythonModel:
     """Runs the graph of the part of the bundle that is staged beside this file."""
 
     def initialize(self, args):
-        parameters = json.loads(args["model_config"])["parameters"]
-        runtime, precision, threads = (parameters[name]["string_value"] for name in ("runtime", "precision", "threads"))
-        bundle = Bundle(Path(__file__).parent)
-        self._manifest = bundle.manifest
-        self._runtime = create_runtime(bundle, runtime, precision, int(threads) or None)
+        folder = Path(__file__).parent
+        options = json.loads((folder / "version.json").read_bytes())["options"]
+        bundle = Bundle(folder)
+        self._manifest, self._token_budget = bundle.manifest, options["token_budget"]
+        self._runtime = create_runtime(bundle, options["runtime"], options["precision"], options["threads"] or None)
 
     def execute(self, requests):
-        responses, accepted = [None] * len(requests), {}
-        for index, request in enumerate(requests):
-            input_ids = pb_utils.get_input_tensor_by_name(request, INPUT_IDS).as_numpy()
-            try:
-                limits = self._manifest.vocabulary_size, self._manifest.max_seq_length
-                accepted[index] = checked_rows(input_ids, *limits)
-            except ClassifierError as error:
-                failure = pb_utils.TritonError(str(error), pb_utils.TritonError.INVALID_ARG)
-                responses[index] = pb_utils.InferenceResponse(error=failure)
-        logits = run_in_batches([row for rows in accepted.values() for row in rows], self._runtime.run)
-        ends = np.cumsum([len(rows) for rows in accepted.values()], dtype=int)
-        for index, part in zip(accepted, np.split(logits, ends)):
-            responses[index] = pb_utils.InferenceResponse([pb_utils.Tensor(LOGITS, part)])
-        return responses
+        joined = Joined(requests, self._read)
+        logits = np.empty((len(joined.rows), len(self._manifest.labels)), np.float32)
+        waiting = np.bincount(joined.owners, minlength=len(requests))
+        try:
+            for batch, computed in iterate_batches(joined.rows, self._runtime.run, self._token_budget):
+                logits[batch] = computed
+                done = np.bincount(joined.owners[batch], minlength=len(requests))
+                waiting -= done
+                for number in np.flatnonzero((done > 0) & (waiting == 0)).tolist():
+                    joined.respond(number, lambda rows: [pb_utils.Tensor(LOGITS, logits[rows])])
+                    if waiting.any():
+                        joined.send(number)
+        except Exception as error:  # noqa: BLE001 - raised on, it would answer requests a second time
+            joined.fail(ClassifierError(f"the runtime failed: {error}"))
+        return joined.responses
+
+    def _read(self, request):
+        input_ids = pb_utils.get_input_tensor_by_name(request, INPUT_IDS).as_numpy()
+        return checked_rows(input_ids, self._manifest.vocabulary_size, self._manifest.max_seq_length)

@@ -1,30 +1,82 @@
-"""Triton model `seqcls_postprocess`: logits in, label paths and confidences out."""
+"""Triton model `seqcls_postprocess`: logits in; label paths, confidences and scores out.
 
+Requests that arrive together and choose alike are decoded together.
+"""
+
+import json
 import sys
+from collections import defaultdict
 from pathlib import Path
 
+import numpy as np
 import triton_python_backend_utils as pb_utils
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from pipeline.bundle import Bundle
 from pipeline.errors import ClassifierError
-from pipeline.tensors import CONFIDENCE, LABEL, LOGITS
+from pipeline.request_options import DecoderChoice
+from pipeline.tensors import CONFIDENCE, LABEL, LOGITS, SCORES
+from pipeline.traffic import SCORE_BOUNDS, empty_rows, inconsistent_rows, level_counts, top_score_histogram
+from serving.backend.counters import Counters
+from serving.backend.joined import failure
+
+COUNTERS = {
+    "labels_total": "Labels that were answered, by level of the hierarchy",
+    "empty_predictions_total": "Texts that got no label",
+    "inconsistent_predictions_total": "Texts whose labels lacked a parent before the policy mended them",
+    "top_score_bucket": "Texts by their highest score, cumulative",
+    "top_score_sum": "Sum of the texts' highest scores",
+    "top_score_count": "Texts that were answered",
+}
 
 
 class TritonPythonModel:
     """Decodes with the hierarchy, thresholds and policy of the part of the bundle that is staged beside this file."""
 
     def initialize(self, args):
-        self._decoder = Bundle(Path(__file__).parent).decoder()
+        self._choose = DecoderChoice(Bundle(Path(__file__).parent).decoder())
+        self._counters = Counters(args["model_version"], COUNTERS)
 
     def execute(self, requests):
-        return [self._respond(request) for request in requests]
+        responses, alike = [None] * len(requests), defaultdict(list)
+        for number, request in enumerate(requests):
+            try:
+                alike[self._choose(json.loads(request.parameters() or "{}"))].append(number)
+            except ClassifierError as error:
+                responses[number] = failure(error)
+        for decoder, numbers in alike.items():
+            logits = [pb_utils.get_input_tensor_by_name(requests[number], LOGITS).as_numpy() for number in numbers]
+            for number, response in zip(numbers, self._respond(decoder, logits)):
+                responses[number] = response
+        return responses
 
-    def _respond(self, request):
-        logits = pb_utils.get_input_tensor_by_name(request, LOGITS).as_numpy()
+    def finalize(self):
+        self._counters.close()
+
+    def _respond(self, decoder, logits):
         try:
-            labels, confidences = self._decoder.decode(logits).ranked()
+            decoded = decoder.decode(np.concatenate(logits))
         except ClassifierError as error:
-            return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error)))
-        return pb_utils.InferenceResponse([pb_utils.Tensor(LABEL, labels), pb_utils.Tensor(CONFIDENCE, confidences)])
+            if len(logits) == 1:
+                return [failure(error)]
+            return [self._respond(decoder, [part])[0] for part in logits]
+        self._count(decoder, decoded)
+        ends = np.cumsum([len(part) for part in logits])
+        return [self._answer(decoded.part(slice(end - len(part), end))) for part, end in zip(logits, ends)]
+
+    def _answer(self, decoded):
+        labels, confidences = decoded.ranked()
+        tensors = ((LABEL, labels), (CONFIDENCE, confidences), (SCORES, decoded.scores))
+        return pb_utils.InferenceResponse([pb_utils.Tensor(name, values) for name, values in tensors])
+
+    def _count(self, decoder, decoded):
+        for level, count in enumerate(level_counts(decoded), 1):
+            self._counters.add("labels_total", int(count), level=str(level))
+        self._counters.add("empty_predictions_total", empty_rows(decoded))
+        self._counters.add("inconsistent_predictions_total", inconsistent_rows(decoder, decoded))
+        counts, total = top_score_histogram(decoded)
+        for bound, count in zip((*SCORE_BOUNDS, "+Inf"), (*counts, len(decoded.scores))):
+            self._counters.add("top_score_bucket", int(count), le=str(bound))
+        self._counters.add("top_score_sum", total)
+        self._counters.add("top_score_count", len(decoded.scores))

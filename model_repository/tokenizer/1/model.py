@@ -1,4 +1,4 @@
-"""Triton model `tokenizer`: texts in, token ids out."""
+"""Triton model `tokenizer`: texts in, token ids out. Requests that arrive together are tokenised together."""
 
 import sys
 from pathlib import Path
@@ -13,6 +13,17 @@ from pipeline.bundle import Bundle
 from pipeline.errors import ClassifierError
 from pipeline.normalisation import decode_text
 from pipeline.tensors import INPUT_IDS, TEXT, TOKEN_TYPE_IDS
+from pipeline.traffic import token_counts
+from serving.backend.counters import Counters
+from serving.backend.joined import Joined
+
+COUNTERS = {
+    "texts_total": "Texts that were read",
+    "refused_texts_total": "Texts of requests that were refused because of one of their texts",
+    "truncated_texts_total": "Texts that were longer than the model reads",
+    "tokens_total": "Tokens that were read, [CLS] and [SEP] included",
+    "unknown_tokens_total": "Tokens that the vocabulary lacks",
+}
 
 
 class TritonPythonModel:
@@ -20,16 +31,29 @@ class TritonPythonModel:
 
     def initialize(self, args):
         self._encoder = Bundle(Path(__file__).parent).encoder()
+        self._counters = Counters(args["model_version"], COUNTERS)
 
     def execute(self, requests):
-        return [self._respond(request) for request in requests]
+        joined = Joined(requests, self._read)
+        encoded = self._encoder.encode_checked(joined.rows)
+        for number in joined.unanswered():
+            joined.respond(number, lambda rows: self._tensors(pad(encoded.ids[rows])))
+        for name, count in token_counts(encoded, self._encoder.tokeniser.unknown_id).items():
+            self._counters.add(f"{name}_total", count)
+        return joined.responses
 
-    def _respond(self, request):
+    def finalize(self):
+        self._counters.close()
+
+    def _read(self, request):
         raw = pb_utils.get_input_tensor_by_name(request, TEXT).as_numpy().reshape(-1)
         try:
-            input_ids = pad(self._encoder.encode([decode_text(text, row) for row, text in enumerate(raw)]))
-        except ClassifierError as error:
-            return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error), pb_utils.TritonError.INVALID_ARG))
-        return pb_utils.InferenceResponse(
-            [pb_utils.Tensor(INPUT_IDS, input_ids), pb_utils.Tensor(TOKEN_TYPE_IDS, np.zeros_like(input_ids))]
-        )
+            texts = [decode_text(text, row) for row, text in enumerate(raw)]
+            self._encoder.check(texts)
+        except ClassifierError:
+            self._counters.add("refused_texts_total", len(raw))
+            raise
+        return texts
+
+    def _tensors(self, input_ids):
+        return [pb_utils.Tensor(INPUT_IDS, input_ids), pb_utils.Tensor(TOKEN_TYPE_IDS, np.zeros_like(input_ids))]

@@ -1,0 +1,61 @@
+"""The key that callers of a server's administrative services must show, and where it is kept.
+
+Loading models, shared memory, tracing and logging are for the operator alone: whoever may load a model may run code.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from pipeline.errors import EnvironmentFault
+
+KEY_FILE = "admin.key"
+HTTP_HEADER = "admin-key"
+GRPC_HEADER = f"triton-grpc-protocol-{HTTP_HEADER}"
+RESTRICTED = "model-repository,shared-memory,trace,logging"
+
+
+def read_or_create(state_dir: Path) -> str:
+    """The key in `state_dir`, made at the first call, readable by this user alone.
+
+    Raises:
+        EnvironmentFault: others may read it.
+    """
+    path = state_dir / KEY_FILE
+    state_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        draft = path.with_name(f".{KEY_FILE}.{os.getpid()}")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as stream:
+            stream.write(secrets.token_hex(32))
+        os.link(draft, path)  # fails where there is one, which is then the one to use
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink(missing_ok=True)
+    return read(path)
+
+
+def read(path: Path) -> str:
+    """The key in a file.
+
+    Raises:
+        EnvironmentFault: it cannot be read, is empty, or others than its owner may read it.
+    """
+    try:
+        if path.stat().st_mode & 0o077:
+            raise EnvironmentFault(f"{path} can be read by others than its owner: chmod 600 {path}, or remove it")
+        key = path.read_text(encoding="ascii").strip()
+    except (OSError, ValueError) as error:
+        raise EnvironmentFault(f"the key in {path} cannot be read: {error}") from None
+    if not key:
+        raise EnvironmentFault(f"{path} is empty; remove it, and the next start of the server makes a new one")
+    return key
+
+
+def server_arguments(key: str) -> list[str]:
+    """tritonserver's arguments that ask for the key."""
+    rule = f"{RESTRICTED}:{HTTP_HEADER}={key}"
+    return [f"--grpc-restricted-protocol={rule}", f"--http-restricted-api={rule}"]

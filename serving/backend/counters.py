@@ -1,0 +1,65 @@
+"""Prometheus counters on Triton's metrics port."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import triton_python_backend_utils as pb_utils
+
+PREFIX = "text_classifier_"
+FLUSH_SECONDS = 0.5
+
+
+class Counters:
+    """Counters that are added to now and handed to Triton a little later, by a thread.
+
+    Each handing over is a message to the server process; done for every request, these would take longer than the
+    request's own work.
+
+    Args:
+        version: the model's version, which becomes the label `version` of all.
+        helps: what each counter counts, by its name without PREFIX.
+    """
+
+    def __init__(self, version: str, helps: Mapping[str, str]) -> None:
+        self._version = version
+        self._families = {
+            name: pb_utils.MetricFamily(name=PREFIX + name, description=text, kind=pb_utils.MetricFamily.COUNTER)
+            for name, text in helps.items()
+        }
+        self._metrics: dict[tuple[str, tuple[tuple[str, str], ...]], Any] = {}
+        self._waiting: Counter[tuple[str, tuple[tuple[str, str], ...]]] = Counter()
+        self._lock, self._end = threading.Lock(), threading.Event()
+        self._thread = threading.Thread(target=self._flush_often, daemon=True)
+        for name in helps:
+            self.add(name, 0)
+        self._thread.start()
+
+    def add(self, name: str, count: float, **labels: str) -> None:
+        """Add to a counter; one with other labels is another counter of the same family."""
+        with self._lock:
+            self._waiting[name, tuple(labels.items())] += count  # type: ignore[assignment]
+
+    def close(self) -> None:
+        """Hand over what is left."""
+        self._end.set()
+        self._thread.join()
+
+    def _flush_often(self) -> None:
+        while not self._end.wait(FLUSH_SECONDS):
+            self._flush()
+        self._flush()
+
+    def _flush(self) -> None:
+        with self._lock:
+            waiting, self._waiting = self._waiting, Counter()
+        for (name, labels), count in waiting.items():
+            metric = self._metrics.get((name, labels))
+            if metric is None:
+                metric = self._families[name].Metric(labels={"version": self._version, **dict(labels)})
+                self._metrics[name, labels] = metric
+            if count:
+                metric.increment(count)

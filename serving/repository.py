@@ -1,0 +1,210 @@
+"""Triton's model repository on disk: the bundles that were published, and the one that is live.
+
+    tokenizer/3/, seqcls_model/3/, seqcls_postprocess/3/    bundle number 3: what each component needs of it, its
+                                                            code, and version.json
+    tokenizer/config.pbtxt, ...                             which versions the server loads
+    seqcls/config.pbtxt                                     which version answers: every step is pinned to it
+
+A version folder appears whole or not at all, and is referred to by nothing yet. Which version is live changes by
+replacing the one file seqcls/config.pbtxt. So whenever a process that writes here is killed, a server that starts
+from the folder answers by one complete version.
+"""
+
+from __future__ import annotations
+
+import compileall
+import contextlib
+import fcntl
+import json
+import os
+import py_compile
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.atomic import atomic_folder, atomic_writer, remove_folder
+from pipeline.bundle import VOCABULARY_FILE, Bundle, stage
+from pipeline.errors import EnvironmentFault, InputError
+from pipeline.graph_precision import write_graph
+from pipeline.runtimes import graph_files
+from pipeline.tensors import ENSEMBLE
+from serving.folders import MODEL_REPOSITORY, PROJECT
+from serving.golden import Expected
+from serving.model_configs import (
+    COMPONENTS,
+    ENSEMBLE_VERSION,
+    MODEL,
+    POSTPROCESS,
+    TOKENISER,
+    component_configs,
+    ensemble_config,
+    pinned_version,
+)
+from serving.options import ServingOptions
+from serving.staging import imported_modules
+
+CONFIG_FILE, VERSION_FILE, ADAPTER_FILE = "config.pbtxt", "version.json", "model.py"
+STAGED_PACKAGES = ("pipeline", "serving")
+
+
+@dataclass(frozen=True)
+class PublishedVersion:
+    """What version.json says of a published bundle.
+
+    Attributes:
+        number: the version, from 1.
+        bundle: the bundle's identity.
+        published: when, in UTC, such as 2026-01-31T12:00:00Z.
+        options: how it is served.
+        expected: texts and the labels that this version must give them.
+    """
+
+    number: int
+    bundle: str
+    published: str
+    options: ServingOptions
+    expected: tuple[Expected, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        expected = [answer.to_json() for answer in self.expected]
+        return {**vars(self), "options": self.options.to_json(), "expected": expected}
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> PublishedVersion:
+        expected = tuple(Expected.from_json(answer) for answer in fields["expected"])
+        return cls(**{**fields, "options": ServingOptions.from_json(fields["options"]), "expected": expected})
+
+
+class ModelRepository:
+    """The folder that Triton serves; other models in it are left alone.
+
+    Raises:
+        InputError: the path is a file.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path).resolve()
+        if self.path.exists() and not self.path.is_dir():
+            raise InputError(f"{self.path} is a file; give --model_repository a folder")
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other processes from writing here meanwhile; raises EnvironmentFault where one is at it already."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        except BlockingIOError:
+            raise EnvironmentFault(f"another process is publishing to {self.path}; try again when it is done") from None
+        finally:
+            os.close(descriptor)
+
+    def versions(self) -> list[PublishedVersion]:
+        """The published versions, oldest first; those that were never finished are left out."""
+        found = []
+        for record in self.path.glob(f"{MODEL}/*/{VERSION_FILE}"):
+            if all((self._folder(model, record.parent.name) / VERSION_FILE).is_file() for model in COMPONENTS):
+                found.append(PublishedVersion.from_json(json.loads(record.read_bytes())))
+        return sorted(found, key=lambda version: version.number)
+
+    def version(self, number: int) -> PublishedVersion:
+        """One version; raises InputError where there is none of that number."""
+        versions = {version.number: version for version in self.versions()}
+        if number not in versions:
+            there = ", ".join(map(str, versions)) or "none"
+            raise InputError(f"{self.path} holds no version {number}; it holds {there}")
+        return versions[number]
+
+    def live(self) -> PublishedVersion | None:
+        """The version that answers; None before the first."""
+        config = self.path / ENSEMBLE / CONFIG_FILE
+        number = pinned_version(config.read_text(encoding="utf-8")) if config.is_file() else None
+        return None if number is None else self.version(number)
+
+    def add(
+        self, bundle: Bundle, number: int, published: str, options: ServingOptions, expected: Sequence[Expected]
+    ) -> PublishedVersion:
+        """Write a version; nothing refers to it yet."""
+        version = PublishedVersion(number, bundle.identity, published, options, tuple(expected))
+        record = json.dumps(version.to_json(), ensure_ascii=False, indent=1) + "\n"
+        needed = {TOKENISER: (VOCABULARY_FILE,), POSTPROCESS: ()}
+        needed[MODEL] = graph_files(options.runtime, options.precision)
+        for model in COMPONENTS:
+            with atomic_folder(self._folder(model, number)) as folder:
+                if model == MODEL:
+                    write_graph(bundle, options.precision, folder)  # a server has nothing to derive it with
+                stage(bundle, needed[model], folder)
+                _stage_code(_source(model), folder)
+                (folder / VERSION_FILE).write_text(record, encoding="utf-8")
+        return version
+
+    def load_only(self, options: ServingOptions, *numbers: int) -> None:
+        """Let servers load these versions of the components, and no others."""
+        for model, config in component_configs(options, numbers).items():
+            self._write(model, config)
+
+    def make_live(self, version: PublishedVersion | None) -> None:
+        """Let a version answer, or none; takes effect as a whole."""
+        if version is None:
+            (self.path / ENSEMBLE / CONFIG_FILE).unlink(missing_ok=True)
+            return
+        self._folder(ENSEMBLE, ENSEMBLE_VERSION).mkdir(parents=True, exist_ok=True)
+        self._write(ENSEMBLE, ensemble_config(version.options, version.number))
+
+    def touch(self, model: str, number: int) -> None:
+        """Make a version of a component look changed, where this folder can be written."""
+        with contextlib.suppress(OSError):
+            os.utime(self._folder(model, number) / VERSION_FILE)
+
+    def remove(self, number: int) -> None:
+        """Remove a version, finished or not."""
+        for model in COMPONENTS:
+            folder = self._folder(model, number)
+            if folder / ADAPTER_FILE == _source(model):
+                _remove_all_but(folder, ADAPTER_FILE)
+            elif folder.exists():
+                remove_folder(folder)
+
+    def remove_unfinished(self) -> None:
+        """Clear away what a process that was killed has left; only to be called under `lock`."""
+        finished = {version.number for version in self.versions()}
+        for model in COMPONENTS:
+            for record in self.path.glob(f"{model}/*/{VERSION_FILE}"):
+                if record.parent.name.isdigit() and int(record.parent.name) not in finished:
+                    self.remove(int(record.parent.name))
+            for leftover in self.path.glob(f"{model}/.*"):
+                shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+
+    def _folder(self, model: str, version: object) -> Path:
+        return self.path / model / str(version)
+
+    def _write(self, model: str, config: str) -> None:
+        with atomic_writer(self.path / model / CONFIG_FILE) as stream:
+            stream.write(config.encode())
+
+
+def _source(model: str) -> Path:
+    return MODEL_REPOSITORY / model / "1" / ADAPTER_FILE
+
+
+def _stage_code(adapter: Path, folder: Path) -> None:
+    shutil.copyfile(adapter, folder / adapter.name)
+    for module in imported_modules(adapter, PROJECT, STAGED_PACKAGES):
+        target = folder / module
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(PROJECT / module, target)
+    # Compiled here, or Python would do it beside the source when the model is loaded: a folder that has changed since
+    # is loaded anew whenever Triton looks at it. By hash, so that copies of the folder keep it.
+    compileall.compile_dir(folder, quiet=2, invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH)
+
+
+def _remove_all_but(folder: Path, kept: str) -> None:
+    (folder / VERSION_FILE).unlink(missing_ok=True)  # first, so that what is left is not taken for a version
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != kept:
+            path.unlink()
