@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import random
 import socket
 from dataclasses import asdict, dataclass
 
 from pipeline.errors import EnvironmentFault, InputError
 from serving import processes
+
+FREE_RANGE = (12_000, 32_000)
 
 
 @dataclass(frozen=True)
@@ -30,12 +33,17 @@ class Ports:
 
     @classmethod
     def free(cls, host: str = "127.0.0.1") -> Ports:
-        """Three ports that nobody listened on a moment ago; who comes first still gets them."""
-        with contextlib.ExitStack() as held:
-            sockets = [held.enter_context(socket.socket()) for _ in range(3)]
-            for each in sockets:
-                each.bind((host, 0))
-            return cls(*(each.getsockname()[1] for each in sockets))
+        """Three ports that nobody listened on a moment ago; who comes first still gets them.
+
+        They lie below those that the system gives to outgoing connections, which come and go all the time.
+        """
+        found: list[int] = []
+        while len(found) < 3:
+            port = random.randint(*FREE_RANGE)
+            with socket.socket() as probe, contextlib.suppress(OSError):
+                probe.bind((host, port))
+                found += [port] if port not in found else []
+        return cls(*found)
 
     def require_free(self, host: str) -> None:
         """Raise EnvironmentFault naming the first port that cannot be listened on, and who has it."""

@@ -1,0 +1,41 @@
+"""Bundles that answer differently from the one that the tests train, and can be told from it by any answer."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.bundle import ONNX_FILE, VOCABULARY_FILE, Bundle, Golden, seal
+from pipeline.hierarchy import SEPARATOR
+
+
+def renamed_bundle(bundle: Bundle, folder: Path, mark: str) -> Bundle:
+    """`bundle` with every label marked, and its labels in another order, in the manifest and in the graph.
+
+    The graph of the one with the labels of the other would answer nonsense.
+    """
+    import onnx
+
+    manifest, order = bundle.manifest, np.arange(len(bundle.hierarchy))[::-1].copy()
+    marked = [SEPARATOR.join(mark + part for part in label.split(SEPARATOR)) for label in manifest.labels]
+    folder.mkdir(parents=True)
+    graph = onnx.load(bundle.file(ONNX_FILE))
+    (output,) = graph.graph.output
+    (source,) = [node for node in graph.graph.node if output.name in node.output]
+    source.output[list(source.output).index(output.name)] = "in_old_order"
+    graph.graph.initializer.append(onnx.numpy_helper.from_array(order, "new_order"))
+    graph.graph.node.append(onnx.helper.make_node("Gather", ["in_old_order", "new_order"], [output.name], axis=1))
+    onnx.save(graph, folder / ONNX_FILE)
+    shutil.copyfile(bundle.file(VOCABULARY_FILE), folder / VOCABULARY_FILE)
+    names = dict(zip(manifest.labels, marked))
+    goldens = tuple(Golden(golden.text, tuple(names[label] for label in golden.labels)) for golden in manifest.goldens)
+    changed = replace(
+        manifest,
+        labels=tuple(marked[position] for position in order),
+        thresholds=tuple(manifest.thresholds[position] for position in order),
+        goldens=goldens,
+    )
+    return seal(folder, changed)
