@@ -16,7 +16,7 @@ from serving.folders import MODEL_REPOSITORY, default_state_dir
 from serving.ports import Ports
 from serving.supervision import Supervisor
 from serving.triton_log import is_noteworthy
-from serving.triton_options import MODEL_CONTROL_MODES, TritonOptions
+from serving.triton_options import MODEL_CONTROL_MODES, TlsFiles, Tracing, TritonOptions
 from serving.triton_server import LOOPBACK, TritonServer
 
 __all__ = ["Ports", "TritonOptions", "TritonServer", "main", "parse_args"]
@@ -51,6 +51,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help="how long accepted requests may take to finish at the end",
     )
     add("--ready_timeout_seconds", type=float, default=60.0, help="give up when it is not ready by then")
+    add("--tls_cert", type=Path, help="PEM file: encrypt gRPC with this certificate; HTTP then stays on loopback")
+    add("--tls_key", type=Path, help="PEM file: its private key")
+    add("--tls_client_ca", type=Path, help="PEM file: serve callers alone that have a certificate of this authority")
+    add("--trace_endpoint", help="send traces there by OpenTelemetry, such as http://127.0.0.1:4318/v1/traces")
+    add("--trace_one_in", type=int, default=100, help="of so many requests one is traced")
     add("--check_seconds", type=float, default=5.0, help="how often a golden text is asked")
     add("--state_dir", type=Path, default=default_state_dir(), help="folder for log, process record and admin key")
     add("extra_arguments", nargs="*", metavar="-- ARGUMENT", default=[], help="for tritonserver itself")
@@ -69,6 +74,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             model_control_mode=args.model_control_mode,
             load_models=tuple(args.load_model) or (("*",) if explicit else ()),
             exit_timeout_seconds=args.exit_timeout_seconds,
+            tls=TlsFiles.of(args.tls_cert, args.tls_key, args.tls_client_ca),
+            tracing=Tracing(args.trace_endpoint, args.trace_one_in) if args.trace_endpoint else None,
         ),
         extra_arguments=args.extra_arguments,
         admin_key=read_or_create(args.state_dir),

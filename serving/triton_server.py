@@ -72,21 +72,22 @@ class TritonServer:
     @property
     def grpc_address(self) -> str:
         """`host:port` for clients on this machine."""
-        return f"{self._client_host}:{self.ports.grpc}"
+        return f"{_for_clients(self.host)}:{self.ports.grpc}"
 
     @property
     def http_address(self) -> str:
         """`host:port` for clients on this machine."""
-        return f"{self._client_host}:{self.ports.http}"
+        return f"{_for_clients(self.http_host)}:{self.ports.http}"
 
     @property
     def metrics_address(self) -> str:
         """`host:port` for clients on this machine."""
-        return f"{self._client_host}:{self.ports.metrics}"
+        return f"{_for_clients(self.host)}:{self.ports.metrics}"
 
     @property
-    def _client_host(self) -> str:
-        return LOOPBACK if self.host == "0.0.0.0" else self.host
+    def http_host(self) -> str:
+        """Where HTTP listens: Triton cannot encrypt it, so with TLS it stays on loopback."""
+        return LOOPBACK if self.options.tls else self.host
 
     def __enter__(self) -> TritonServer:
         try:
@@ -152,8 +153,8 @@ class TritonServer:
             f"--backend-config=python,shm-region-prefix-name={self.shared_memory_prefix}",
             *self.options.arguments(),
         ]
-        for service in ("grpc", "http", "metrics"):
-            arguments += [f"--{service}-address={self.host}", f"--{service}-port={getattr(self.ports, service)}"]
+        for service, host in (("grpc", self.host), ("http", self.http_host), ("metrics", self.host)):
+            arguments += [f"--{service}-address={host}", f"--{service}-port={getattr(self.ports, service)}"]
         if installation.backend_directory:
             arguments.append(f"--backend-directory={spaceless(installation.backend_directory)}")
         if self.control.key:
@@ -234,6 +235,10 @@ class TritonServer:
         text = "\n".join([what, *(f"  {cause}" for cause in causes[:10]), f"  its log: {self.log_path}"])
         lacking = triton_log.PORT_TAKEN.search(log) or triton_log.LACKING_LIBRARY.search(log)
         return EnvironmentFault(text) if lacking else ServerError(text)
+
+
+def _for_clients(host: str) -> str:
+    return LOOPBACK if host == "0.0.0.0" else host
 
 
 def _rotate(log_path: Path) -> None:
