@@ -2,46 +2,59 @@
 
 python -m clients.triton 金属卡扣安装不到位,上海乐扣乐扣贸易有限公司将召回捣碎器1162件
 python -m clients.triton --file data/data.txt --format jsonl > answers.jsonl
-cat data/data.txt | python -m clients.triton
+cat data/data.txt | python -m clients.triton --url 10.0.0.1:8001 --url 10.0.0.2:8001 --threshold 0.3
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future
-from typing import Any
+from concurrent.futures import Future, ThreadPoolExecutor, TimeoutError, wait
+from typing import Any, Callable
 
 import numpy as np
 from tritonclient import grpc
 from tritonclient.utils import InferenceServerException
 
-from pipeline.chunks import chunks
+from clients.in_order import BATCH_SIZE, REQUESTS_IN_FLIGHT, in_order
+from clients.tls import TlsOptions
+from clients.triton_calls import DEFAULT_URL, PARTING_SECONDS, RETRIES, TIMEOUT_SECONDS, Calls
+from clients.triton_request import PREDICTIONS, inference, out_of_time, patience, read_predictions, read_scores
 from pipeline.command import run
 from pipeline.dataset import read_texts
-from pipeline.decoding import Prediction
-from pipeline.errors import ClassifierError, InputError, ServerError
+from pipeline.decoding import POLICIES, Prediction
 from pipeline.output import FORMATS
-from pipeline.tensors import CONFIDENCE, ENSEMBLE, LABEL, TEXT
+from pipeline.tensors import SCORES
 
-DEFAULT_URL = "127.0.0.1:8001"
-BATCH_SIZE = 32
-REQUESTS_IN_FLIGHT = 4
+__all__ = ["TlsOptions", "TritonClient", "main", "parse_args"]
 
 
 class TritonClient:
-    """Classifies texts with the ensemble `seqcls` of a Triton server over gRPC.
+    """Classifies texts with the ensemble `seqcls` of Triton servers over gRPC; usable from several threads.
 
     Args:
-        url: host and port, without a scheme.
-        timeout_seconds: how long one request may take.
+        urls: host and port of a server, without a scheme, or of several that serve the same: they are asked in turn,
+            and one that is unavailable is passed over for a moment while another answers.
+        timeout_seconds: how long a call may take, whatever it retries. The server is told, and drops a request that
+            waited in its queues that long.
+        retries: how often a call is made again, after a pause that grows, when every server is UNAVAILABLE: overloaded,
+            stopping or not there. Nothing else is retried.
+        tls: encrypt the connections, and how; None leaves them in the clear.
+
+    Raises:
+        InputError: a value outside those, or a TLS file that cannot be used.
     """
 
-    def __init__(self, url: str = DEFAULT_URL, timeout_seconds: float = 60.0) -> None:
-        self.url, self.timeout_seconds = url, timeout_seconds
-        self._client = grpc.InferenceServerClient(url)
+    def __init__(
+        self,
+        urls: str | Sequence[str] = DEFAULT_URL,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        retries: int = RETRIES,
+        tls: TlsOptions | None = None,
+    ) -> None:
+        self._calls = Calls(grpc.InferenceServerClient, urls, timeout_seconds, retries, tls)
+        self._under_way: set[Future[Any]] = set()
 
     def __enter__(self) -> TritonClient:
         return self
@@ -50,8 +63,13 @@ class TritonClient:
         self.close()
 
     def close(self) -> None:
-        """Close the connection."""
-        self._client.close()
+        """Close the connections; requests that are under way have a moment to end."""
+        connections = self._calls.endpoints.close()
+        try:
+            wait(list(self._under_way), PARTING_SECONDS)
+        finally:
+            for connection in connections:
+                connection.close()
 
     def server_version(self) -> str:
         """The server's version, such as 2.51.0.
@@ -59,103 +77,120 @@ class TritonClient:
         Raises:
             ServerError: no server answers.
         """
-        try:
-            return self._client.get_server_metadata(client_timeout=self.timeout_seconds).version
-        except InferenceServerException as error:
-            raise self._translated(error) from error
+        return self._call(lambda connection, seconds: connection.get_server_metadata(client_timeout=seconds)).version
 
-    def classify(self, texts: Sequence[str]) -> list[list[Prediction]]:
+    def classify(
+        self,
+        texts: Sequence[str],
+        threshold: float | None = None,
+        policy: str | None = None,
+        top_k: int | None = None,
+    ) -> list[list[Prediction]]:
         """Per text its label paths, most confident first; the texts travel in one request.
 
+        What is None is as the served bundle says.
+
+        Args:
+            threshold: for all labels, between 0 and 1.
+            policy: one of `pipeline.decoding.POLICIES`.
+            top_k: at most so many labels of each text, 1 or more.
+
         Raises:
-            InputError: the server refuses a text or the number of texts; the message names the row.
+            InputError: the server refuses an option, a text or the number of texts; the message names the row.
             ServerError: no server answers in time, or it fails.
         """
-        return _predictions(self._send(texts).result()) if texts else []
+        if len(texts) == 0:
+            return []
+        request = inference(texts, PREDICTIONS, threshold=threshold, policy=policy, top_k=top_k)
+        return read_predictions(self._infer(request))
+
+    def scores(self, texts: Sequence[str]) -> np.ndarray:
+        """Every label's score for one or more texts, float32 [texts, labels], labels as the bundle orders them.
+
+        Raises:
+            InputError, ServerError: as `classify` does.
+        """
+        return read_scores(self._infer(inference(texts, [SCORES])))
 
     def classify_stream(
-        self, texts: Iterable[str], batch_size: int = BATCH_SIZE, in_flight: int = REQUESTS_IN_FLIGHT
+        self,
+        texts: Iterable[str],
+        batch_size: int = BATCH_SIZE,
+        in_flight: int = REQUESTS_IN_FLIGHT,
+        **options: Any,
     ) -> Iterator[tuple[str, list[Prediction]]]:
         """Yield each text with its predictions, in order, while at most `in_flight` requests are under way.
+
+        Args:
+            texts: of any number; they are read as answers are taken.
+            options: as `classify` takes them.
 
         Raises:
             InputError, ServerError: as `classify` does; answers to earlier texts have been yielded by then.
         """
-        batches = chunks(texts, batch_size)
-        under_way: deque[tuple[int, list[str], Future[Any]]] = deque()
-        sent, fault = 0, None
-        while True:
-            while fault is None and len(under_way) < in_flight:
-                try:
-                    batch = next(batches)
-                    under_way.append((sent, batch, self._send(batch)))
-                except StopIteration:
-                    break
-                except ClassifierError as error:
-                    # The source broke, or gave what cannot be sent: what it gave before is answered first.
-                    fault = error
-                    break
-                sent += len(batch)
-            if not under_way:
-                break
-            first, batch, answer = under_way.popleft()
-            try:
-                predictions = _predictions(answer.result())
-            except ClassifierError as error:
-                raise type(error)(f"in texts {first + 1} to {first + len(batch)}: {error}") from error
-            yield from zip(batch, predictions)
-        if fault is not None:
-            raise fault
+        pool = ThreadPoolExecutor(max(1, in_flight), "triton-client")  # in_order refuses less
 
-    def _send(self, texts: Sequence[str]) -> Future[Any]:
-        tensor = grpc.InferInput(TEXT, [len(texts), 1], "BYTES")
+        def ask(batch: list[str]) -> Future[list[list[Prediction]]]:
+            return pool.submit(self.classify, batch, **options)
+
         try:
-            raw = [[text.encode("utf-8")] for text in texts]
-        except UnicodeEncodeError as error:
-            raise InputError(
-                f"text {error.object[:40]!r} holds a lone surrogate and cannot be sent as UTF-8"
-            ) from error
-        tensor.set_data_from_numpy(np.array(raw, object))
-        future: Future[Any] = Future()
+            for batch, answer in in_order(texts, ask, batch_size, in_flight):
+                with batch.placed():
+                    predictions = answer.result()
+                yield from zip(batch.texts, predictions)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
-        def finish(result: Any, error: InferenceServerException | None) -> None:
-            if error is not None:
-                future.set_exception(self._translated(error))
+    def _infer(self, request: dict[str, Any]) -> Any:
+        def send(connection: Any, seconds: float) -> Any:
+            answer: Future[Any] = Future()
+
+            def finish(result: Any, error: InferenceServerException | None) -> None:
+                if error is None:
+                    answer.set_result(result)
+                else:
+                    answer.set_exception(error)
+
+            connection.async_infer(**request, **patience(seconds), callback=finish)
+            self._under_way.add(answer)
+            answer.add_done_callback(self._under_way.discard)
+            try:
+                return answer.result(seconds)
+            except TimeoutError:
+                raise out_of_time() from None
+
+        return self._call(send)
+
+    def _call(self, send: Callable[[Any, float], Any]) -> Any:
+        call = self._calls.begin()
+        while True:
+            connection, seconds = call.attempt()
+            try:
+                answer = send(connection, seconds)
+            except InferenceServerException as error:
+                self._calls.endpoints.closed.wait(call.failed(error))
             else:
-                future.set_result(result)
-
-        self._client.async_infer(ENSEMBLE, [tensor], finish, client_timeout=self.timeout_seconds)
-        return future
-
-    def _translated(self, error: InferenceServerException) -> ClassifierError:
-        status, message = str(error.status() or ""), error.message() or str(error)
-        if "INVALID_ARGUMENT" in status:
-            return InputError(message)
-        if "DEADLINE_EXCEEDED" in status:
-            return ServerError(f"{self.url} gave no answer within {self.timeout_seconds:g} s")
-        if "UNAVAILABLE" in status:
-            return ServerError(f"no Triton server answers at {self.url} ({message}); start one with `make serve`")
-        return ServerError(f"{self.url}: {message}")
-
-
-def _predictions(result: Any) -> list[list[Prediction]]:
-    labels, confidences = result.as_numpy(LABEL), result.as_numpy(CONFIDENCE)
-    if labels is None or confidences is None:
-        raise ServerError(f"the answer lacks the outputs {LABEL!r} and {CONFIDENCE!r}; the server serves another model")
-    return [
-        [Prediction(label.decode("utf-8"), float(confidence)) for label, confidence in zip(*row) if label]
-        for row in zip(labels, confidences)
-    ]
+                call.succeeded()
+                return answer
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("texts", nargs="*", metavar="TEXT", help="texts to classify; none: read standard input")
-    parser.add_argument("--file", help="a file with a text per line")
-    parser.add_argument("--url", default=DEFAULT_URL, help="the server's gRPC address (%(default)s)")
-    parser.add_argument("--format", choices=tuple(FORMATS), default="tree", help="of the output (%(default)s)")
-    parser.add_argument("--batch_size", type=int, default=BATCH_SIZE, help="texts per request (%(default)s)")
-    parser.add_argument("--timeout_seconds", type=float, default=60.0, help="per request (%(default)s)")
+    add = parser.add_argument
+    add("texts", nargs="*", metavar="TEXT", help="texts to classify; none: read standard input")
+    add("--file", help="a file with a text per line")
+    add("--url", action="append", help=f"a server's gRPC address; repeatable ({DEFAULT_URL})")
+    add("--format", choices=tuple(FORMATS), default="tree", help="of the output (%(default)s)")
+    add("--threshold", type=float, help="for all labels, between 0 and 1 (as the bundle says)")
+    add("--policy", choices=POLICIES, help="how label sets are made consistent (as the bundle says)")
+    add("--top_k", type=int, help="at most so many labels of each text (as the bundle says)")
+    add("--batch_size", type=int, default=BATCH_SIZE, help="texts per request (%(default)s)")
+    add("--timeout_seconds", type=float, default=TIMEOUT_SECONDS, help="per request, retries included (%(default)s)")
+    add("--retries", type=int, default=RETRIES, help="of a request while every server is unavailable (%(default)s)")
+    add("--tls", action="store_true", help="encrypt, trusting public authorities; the options below imply it")
+    add("--tls_ca", help="PEM file with the certificates to trust instead")
+    add("--tls_cert", help="PEM file with this client's certificate")
+    add("--tls_key", help="PEM file with its private key")
     args = parser.parse_args(argv)
     if args.texts and args.file:
         parser.error("give texts or --file, not both")
@@ -166,10 +201,13 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
+    files = (args.tls_ca, args.tls_cert, args.tls_key)
+    tls = TlsOptions(*files) if args.tls or any(files) else None
     texts = args.texts or read_texts(args.file or sys.stdin.buffer)
     show = FORMATS[args.format]
-    with TritonClient(args.url, args.timeout_seconds) as client:
-        for text, predictions in client.classify_stream(texts, args.batch_size):
+    options = {"threshold": args.threshold, "policy": args.policy, "top_k": args.top_k}
+    with TritonClient(args.url or DEFAULT_URL, args.timeout_seconds, args.retries, tls) as client:
+        for text, predictions in client.classify_stream(texts, args.batch_size, **options):
             print(show(text, predictions), flush=True)
 
 
