@@ -138,6 +138,14 @@ def test_a_student_learns_the_hidden_states_of_its_teacher_too(model):
     assert np.abs(logits(student) - logits(model)).max() < 0.1
 
 
+def test_a_teacher_keeps_nothing_for_the_students_that_it_had_before(model):
+    """A list of widths is learnt one after the other; what the teacher computes must be freed after each step."""
+    for _ in range(2):
+        student = copy.deepcopy(model)
+        Distillation(model, student).loss(student(INPUT_IDS), INPUT_IDS).backward()
+        assert not any(layer._forward_post_hooks for layer in model.sublayers())
+
+
 def test_narrowing_removes_as_many_parameters_as_the_arithmetic_says(model):
     hidden = HEADS * HEAD_SIZE
     of_attention = 3 * (hidden + 1) * hidden + hidden * hidden

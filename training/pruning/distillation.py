@@ -25,19 +25,17 @@ class Distillation:
 
     def __init__(self, teacher: paddle.nn.Layer, student: paddle.nn.Layer) -> None:
         self._teacher = teacher
-        self._states: dict[str, list[paddle.Tensor]] = {"teacher": [], "student": []}
+        self._student_states: list[paddle.Tensor] = []
         teacher.eval()
-        for name, model in (("teacher", teacher), ("student", student)):
+        for model in (teacher, student):
             read_first_token_only(model)
-            for layer in (getattr(model, model.base_model_prefix).embeddings, *encoder_layers(model)):
-                layer.register_forward_post_hook(self._recorder(name))
 
-    def _recorder(self, name: str) -> Any:
         def record(layer: paddle.nn.Layer, inputs: Any, output: paddle.Tensor) -> None:
-            if paddle.is_grad_enabled() or name == "teacher":
-                self._states[name].append(output)
+            if paddle.is_grad_enabled():
+                self._student_states.append(output)
 
-        return record
+        for layer in _compared_layers(student):
+            layer.register_forward_post_hook(record)
 
     def loss(self, logits: paddle.Tensor, input_ids: paddle.Tensor) -> paddle.Tensor:
         """Of the student's logits, float32 [batch, labels], for int64 [batch, length] that it was just run on.
@@ -45,9 +43,22 @@ class Distillation:
         Sigmoid cross-entropy with the teacher's confidences, which is least where the logits agree, and the mean
         squared differences of the hidden states.
         """
-        with paddle.no_grad():
-            confidences = functional.sigmoid(self._teacher(input_ids, paddle.zeros_like(input_ids)))
-        distances = [functional.mse_loss(*pair) for pair in zip(self._states["student"], self._states["teacher"])]
-        for states in self._states.values():
-            states.clear()
+        teacher_states: list[paddle.Tensor] = []
+        # Only for this moment: one teacher may have several students after each other.
+        hooks = [
+            layer.register_forward_post_hook(lambda layer, inputs, output: teacher_states.append(output))
+            for layer in _compared_layers(self._teacher)
+        ]
+        try:
+            with paddle.no_grad():
+                confidences = functional.sigmoid(self._teacher(input_ids, paddle.zeros_like(input_ids)))
+        finally:
+            for hook in hooks:
+                hook.remove()
+        distances = [functional.mse_loss(*pair) for pair in zip(self._student_states, teacher_states)]
+        self._student_states.clear()
         return binary_cross_entropy(logits, confidences) + HIDDEN_WEIGHT * sum(distances)
+
+
+def _compared_layers(model: paddle.nn.Layer) -> list[paddle.nn.Layer]:
+    return [getattr(model, model.base_model_prefix).embeddings, *encoder_layers(model)]
