@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import statistics
 import tempfile
 from collections.abc import Sequence
@@ -20,16 +19,13 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.random_model import LENGTH, VOCABULARY_SIZE, create_bundle, with_raw_graph
 from pipeline.batching import TOKEN_BUDGET
-from pipeline.bundle import ONNX_FILE, VOCABULARY_FILE, Bundle, Manifest, seal
 from pipeline.command import run
-from pipeline.decoding import DecodingPolicy
-from pipeline.graph_precision import ONNX_FILES, derived_graph
 from pipeline.runtimes import PRECISIONS, RUNTIMES, graph_files, unavailable
-from pipeline.tokenisation import TokeniserSettings
 from training.gate.worker import Worker
 
-VOCABULARY_SIZE, LABELS, LENGTH, ROWS = 40_000, 75, 128, 32
+ROWS = 32
 RAW = "raw paddle2onnx float32"
 REFERENCE = "onnxruntime float32"
 
@@ -46,7 +42,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     with tempfile.TemporaryDirectory() as place, ExitStack() as stack:
-        clean, raw = create_bundles(args.shape, Path(place))
+        clean = create_bundle(args.shape, Path(place) / "clean", precisions=("float16", "int8"))
+        raw = with_raw_graph(clean, Path(place) / "raw")
         engines = {RAW: (raw, "onnxruntime", "float32")}
         for runtime in RUNTIMES:
             for precision in PRECISIONS:
@@ -64,38 +61,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"{name:26}", "  ".join(f"{key} {value}" for key, value in result.items()))
     if args.output_file:
         args.output_file.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-
-
-def create_bundles(shape: str, place: Path) -> tuple[Bundle, Bundle]:
-    """The encoder as a bundle with a graph for each precision, and as one with the graph that paddle2onnx wrote."""
-    from paddlenlp.transformers import ErnieForSequenceClassification
-
-    from training.model.encoders import scratch_config
-    from training.model.model_names import SCRATCH
-    from training.model.static_graph import export_onnx, export_static, raw_onnx
-
-    clean, raw = place / "clean", place / "raw"
-    clean.mkdir()
-    export_static(
-        ErnieForSequenceClassification(scratch_config(SCRATCH[shape], VOCABULARY_SIZE, LABELS, LENGTH)), clean
-    )
-    words = ["[PAD]", "[CLS]", "[SEP]", "[UNK]", "[MASK]", *(f"w{number}" for number in range(VOCABULARY_SIZE - 5))]
-    (clean / VOCABULARY_FILE).write_text("\n".join(words) + "\n", encoding="utf-8")
-    shutil.copytree(clean, raw)
-    (raw / ONNX_FILE).write_bytes(raw_onnx(clean))
-    export_onnx(clean, clean / ONNX_FILE)
-    for precision in ("float16", "int8"):
-        (clean / ONNX_FILES[precision]).write_bytes(derived_graph(clean / ONNX_FILE, precision))
-    manifest = Manifest(
-        labels=tuple(map(str, range(LABELS))),
-        thresholds=(0.5,) * LABELS,
-        decoding=DecodingPolicy(),
-        vocabulary_size=VOCABULARY_SIZE,
-        max_seq_length=LENGTH,
-        normalisation="none",
-        tokeniser=TokeniserSettings("ernie"),
-    )
-    return seal(clean, manifest), seal(raw, manifest)
 
 
 def measure(workers: dict[str, Worker], rounds: int) -> dict[str, dict[str, Any]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from itertools import chain
+from itertools import chain, compress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,6 +39,10 @@ class Encoded(NamedTuple):
 
     ids: list[np.ndarray]
     truncated: np.ndarray
+
+    def part(self, chosen: Sequence[bool]) -> Encoded:
+        """The chosen texts alone."""
+        return Encoded(list(compress(self.ids, chosen)), self.truncated[np.array(chosen, bool)])
 
 
 class Tokeniser:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import ServerError
-from pipeline.tensors import ENSEMBLE, INPUT_IDS, LABEL, LOGITS, TEXT, TOKEN_TYPE_IDS
+from pipeline.tensors import ENSEMBLE, INPUT_IDS, LABEL, LOGITS, PROBE, TEXT, TOKEN_TYPE_IDS
 from serving.admin_key import HTTP_HEADER
 from serving.golden import Expected
 from serving.model_configs import MODEL, POSTPROCESS, TOKENISER
@@ -109,7 +109,11 @@ class ServerControl:
         seconds: float,
     ) -> dict[str, Any]:
         path = f"/v2/models/{model}" + (f"/versions/{version}" if version else "") + "/infer"
-        body = {"inputs": [tensors[name] for name in takes], "outputs": [{"name": name} for name in gives]}
+        body = {
+            "inputs": [tensors[name] for name in takes],
+            "outputs": [{"name": name} for name in gives],
+            "parameters": {PROBE: True},
+        }
         answer = self._call("POST", path, body, seconds)
         return {output["name"]: output for output in answer["outputs"]}
 

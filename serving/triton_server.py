@@ -31,6 +31,7 @@ from serving.triton_options import TritonOptions
 LOOPBACK = "127.0.0.1"
 KILL_MARGIN_SECONDS = 5.0  # what Triton may take beyond its own exit timeout
 POLL_SECONDS = 0.05
+COLLECTOR_TIMEOUT = "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT"
 
 
 class TritonServer:
@@ -125,7 +126,11 @@ class TritonServer:
         with self.log_path.open("ab") as log:
             self._guard = subprocess.Popen(
                 command,
-                env={**installation.environment, triton_guard.KEY_VARIABLE: self.control.key},
+                env={
+                    COLLECTOR_TIMEOUT: "1s",  # a collector that never answers would hold up the end for half a minute
+                    **installation.environment,
+                    triton_guard.KEY_VARIABLE: self.control.key,
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -157,6 +162,7 @@ class TritonServer:
             arguments += [f"--{service}-address={host}", f"--{service}-port={getattr(self.ports, service)}"]
         if installation.backend_directory:
             arguments.append(f"--backend-directory={spaceless(installation.backend_directory)}")
+        arguments.append("--metrics-config=summary_latencies=true")
         if self.control.key:
             # Other users may read a command line, so the guard puts the key in, and it is blotted out when it was read.
             arguments += admin_key_arguments(triton_guard.KEY_PLACE)
@@ -183,6 +189,11 @@ class TritonServer:
         if self.control.key:
             processes.blot_out(self.pid, self.control.key)
         return time.monotonic() - self._started
+
+    def terminate(self) -> None:
+        """Tell the server to finish what it has accepted and to end; does not wait for it."""
+        if self._guard:
+            self._guard.terminate()
 
     def stop(self) -> None:
         """Let accepted requests finish, then end the server and all that belongs to it; doing it twice is fine.

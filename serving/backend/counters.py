@@ -34,8 +34,6 @@ class Counters:
         self._waiting: Counter[tuple[str, tuple[tuple[str, str], ...]]] = Counter()
         self._lock, self._end = threading.Lock(), threading.Event()
         self._thread = threading.Thread(target=self._flush_often, daemon=True)
-        for name in helps:
-            self.add(name, 0)
         self._thread.start()
 
     def add(self, name: str, count: float, **labels: str) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 
 from pipeline.errors import ClassifierError, InputError
+from pipeline.tensors import PROBE
 
 
 class Joined:
@@ -62,6 +63,11 @@ class Joined:
         sender.send(self.responses[number], flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
         self._sent.add(number)
         self.responses[number] = None  # Triton takes it as: this one has been answered
+
+
+def is_probe(request: Any) -> bool:
+    """Whether a request only looks whether the server answers, and is not to be counted as traffic."""
+    return PROBE in (request.parameters() or "")
 
 
 def failure(error: ClassifierError) -> Any:

@@ -19,7 +19,7 @@ from pipeline.request_options import DecoderChoice
 from pipeline.tensors import CONFIDENCE, LABEL, LOGITS, SCORES
 from pipeline.traffic import SCORE_BOUNDS, empty_rows, inconsistent_rows, level_counts, top_score_histogram
 from serving.backend.counters import Counters
-from serving.backend.joined import failure
+from serving.backend.joined import failure, is_probe
 
 COUNTERS = {
     "labels_total": "Labels that were answered, by level of the hierarchy",
@@ -37,31 +37,35 @@ class TritonPythonModel:
     def initialize(self, args):
         self._choose = DecoderChoice(Bundle(Path(__file__).parent).decoder())
         self._counters = Counters(args["model_version"], COUNTERS)
+        decoder = self._choose.default
+        self._count(decoder, decoder.decode(np.empty((0, len(decoder.hierarchy)), np.float32)))
 
     def execute(self, requests):
         responses, alike = [None] * len(requests), defaultdict(list)
         for number, request in enumerate(requests):
             try:
-                alike[self._choose(json.loads(request.parameters() or "{}"))].append(number)
+                decoder = self._choose(json.loads(request.parameters() or "{}"))
+                alike[decoder, is_probe(request)].append(number)
             except ClassifierError as error:
                 responses[number] = failure(error)
-        for decoder, numbers in alike.items():
+        for (decoder, probes), numbers in alike.items():
             logits = [pb_utils.get_input_tensor_by_name(requests[number], LOGITS).as_numpy() for number in numbers]
-            for number, response in zip(numbers, self._respond(decoder, logits)):
+            for number, response in zip(numbers, self._respond(decoder, logits, not probes)):
                 responses[number] = response
         return responses
 
     def finalize(self):
         self._counters.close()
 
-    def _respond(self, decoder, logits):
+    def _respond(self, decoder, logits, counted):
         try:
             decoded = decoder.decode(np.concatenate(logits))
         except ClassifierError as error:
             if len(logits) == 1:
                 return [failure(error)]
-            return [self._respond(decoder, [part])[0] for part in logits]
-        self._count(decoder, decoded)
+            return [self._respond(decoder, [part], counted)[0] for part in logits]
+        if counted:
+            self._count(decoder, decoded)
         ends = np.cumsum([len(part) for part in logits])
         return [self._answer(decoded.part(slice(end - len(part), end))) for part, end in zip(logits, ends)]
 

@@ -1,0 +1,144 @@
+"""Load on a Triton server whose every answer is checked against the label set that the text must get."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from tritonclient import grpc
+from tritonclient.utils import InferenceServerException
+
+from pipeline.predictor import Predictor
+from pipeline.tensors import CONFIDENCE, ENSEMBLE, LABEL, TEXT
+from serving.golden import MARGIN
+
+RIGHT, WRONG, REFUSED, FAILED = "right", "wrong", "refused", "failed"
+
+
+@dataclass
+class Tally:
+    """What became of the requests.
+
+    Attributes:
+        outcomes: how many ended RIGHT, WRONG, REFUSED (UNAVAILABLE) or FAILED.
+        seconds: how long the requests of each outcome took.
+        moments: when each ended, by `time.monotonic`, in the order of `seconds`.
+        messages: what failed requests were told, with counts.
+    """
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    seconds: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    moments: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    messages: Counter[str] = field(default_factory=Counter)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, outcome: str, started: float, message: str = "") -> None:
+        """Count a request that began at `started` and ended now."""
+        now = time.monotonic()
+        with self.lock:
+            self.outcomes[outcome] += 1
+            self.seconds[outcome].append(now - started)
+            self.moments[outcome].append(now)
+            if message:
+                self.messages[message[:120]] += 1
+
+    def percentile_ms(self, outcome: str, share: float) -> float:
+        """Milliseconds within which that share of the requests of an outcome ended; nan where there is none."""
+        return 1000 * float(np.percentile(self.seconds[outcome], share)) if self.seconds[outcome] else float("nan")
+
+    def within(self, outcome: str, start: float, end: float) -> int:
+        """How many requests of an outcome ended in that time."""
+        return sum(start <= moment < end for moment in self.moments[outcome])
+
+
+def reliable_answers(predictors: Sequence[Predictor], texts: Iterable[str]) -> dict[str, list[frozenset[str]]]:
+    """Per text the label set that each predictor gives it; texts whose answer may depend on rounding are left out."""
+    texts = list(dict.fromkeys(texts))
+    keep, answers = np.ones(len(texts), bool), []
+    for predictor in predictors:
+        decoded = predictor.decode(texts)
+        thresholds = np.asarray(predictor.bundle.manifest.thresholds, np.float32)
+        keep &= np.abs(decoded.scores - thresholds).min(axis=1) >= MARGIN
+        answers.append([frozenset(prediction.label for prediction in row) for row in decoded.predictions()])
+    return {text: list(each) for text, ok, *each in zip(texts, keep, *answers) if ok}
+
+
+class CheckedLoad:
+    """Sends texts, one per request, and judges the answers.
+
+    Args:
+        address: the server's gRPC `host:port`.
+        expected: the label sets that a text may get.
+        timeout_seconds: how long a request may take.
+    """
+
+    def __init__(self, address: str, expected: Mapping[str, Sequence[frozenset[str]]], timeout_seconds: float = 30.0):
+        self.tally, self.expected = Tally(), expected
+        self._timeout_seconds = timeout_seconds
+        self._client = grpc.InferenceServerClient(address)
+        self._requests = [(self._request(text), answers) for text, answers in expected.items()]
+        self._outputs = [grpc.InferRequestedOutput(name) for name in (LABEL, CONFIDENCE)]
+        self._done = threading.Event()
+
+    @staticmethod
+    def _request(text: str) -> Any:
+        tensor = grpc.InferInput(TEXT, [1, 1], "BYTES")
+        tensor.set_data_from_numpy(np.array([[text.encode()]], object))
+        return tensor
+
+    def run_clients(self, clients: int, until: Callable[[], bool]) -> None:
+        """Keep `clients` requests under way until `until` says that it is enough."""
+        self._done.clear()
+        threads = [threading.Thread(target=self._ask_on, args=(number,)) for number in range(clients)]
+        for thread in threads:
+            thread.start()
+        try:
+            while not until():
+                time.sleep(0.1)
+        finally:
+            self._done.set()
+            for thread in threads:
+                thread.join()
+
+    def run_arrivals(self, per_second: float, seconds: float, seed: int = 3) -> None:
+        """Send requests at Poisson arrivals, whether or not earlier ones are answered; then wait for all answers."""
+        generator = np.random.default_rng(seed)
+        started, waiting = time.monotonic(), []
+        moments = started + np.cumsum(generator.exponential(1 / per_second, int(per_second * seconds)))
+        for number, moment in enumerate(moments):
+            time.sleep(max(0.0, moment - time.monotonic()))
+            waiting.append(self._send(number))
+        for answered in waiting:
+            answered.wait(2 * self._timeout_seconds)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+    def _ask_on(self, number: int) -> None:
+        while not self._done.is_set():
+            number += 7
+            self._send(number).wait(2 * self._timeout_seconds)
+
+    def _send(self, number: int) -> threading.Event:
+        tensor, answers = self._requests[number % len(self._requests)]
+        started, answered = time.monotonic(), threading.Event()
+
+        def finish(result: Any, error: InferenceServerException | None) -> None:
+            if error is None:
+                labels = frozenset(label.decode() for label in result.as_numpy(LABEL)[0] if label)
+                self.tally.add(RIGHT if labels in answers else WRONG, started)
+            else:
+                outcome = REFUSED if "UNAVAILABLE" in str(error.status()) else FAILED
+                self.tally.add(outcome, started, str(error.message()))
+            answered.set()
+
+        self._client.async_infer(
+            ENSEMBLE, [tensor], finish, outputs=self._outputs, client_timeout=self._timeout_seconds
+        )
+        return answered

@@ -1,0 +1,129 @@
+"""Models with random weights, as bundles: what they answer means nothing, what an answer costs does."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.batching import run_in_batches
+from pipeline.bundle import MANIFEST_FILE, ONNX_FILE, Bundle, Golden, Manifest, seal
+from pipeline.checksums import CHECKSUM_FILE
+from pipeline.decoding import Decoder, DecodingPolicy
+from pipeline.encoding import TextEncoder
+from pipeline.graph_precision import ONNX_FILES, derived_graph
+from pipeline.hierarchy import LabelHierarchy
+from pipeline.tokenisation import VOCABULARY_FILE, Tokeniser, TokeniserSettings
+from pipeline.vocabulary import build_vocabulary
+from training.make_sample_dataset import LABELS
+
+VOCABULARY_SIZE, LENGTH = 40_000, 128
+"""As of the ERNIE 3.0 models."""
+SETTINGS = TokeniserSettings("ernie")
+SEED = 3
+TUNING_TEXTS, GOLDENS = 128, 4
+GAIN = 2.0
+"""Of a layer. With that of 0.5 which training begins with, what sets texts apart drowns in bfloat16's errors."""
+SPREAD, LABELS_PER_TEXT = 2.0, 1
+"""As of a trained model: what the logits of a label vary by over texts, and how many labels a text gets of its own."""
+
+
+def create_bundle(
+    shape: str,
+    folder: Path,
+    texts: Sequence[str] = (),
+    width: Fraction = Fraction(1),
+    precisions: Iterable[str] = (),
+) -> Bundle:
+    """A model of a scratch shape as a bundle in `folder`, which does not exist yet.
+
+    The same arguments give the same model. It imports paddle, which changes the environment of the process: where
+    a server is to be started, do this in another process.
+
+    Args:
+        shape: a name of `training.model.model_names.SCRATCH`.
+        texts: what it will classify: its vocabulary knows their characters, and its classifier gives them about
+            LABELS_PER_TEXT labels and the parents of these. Without any it has a vocabulary of fillers and answers
+            anything.
+        width: share of the heads and neurons that a pruned model has kept.
+        precisions: of which it holds a graph, beside float32.
+
+    Raises:
+        InputError: the width leaves no whole number of heads.
+    """
+    import paddle
+    from paddlenlp.transformers import ErnieForSequenceClassification
+
+    from training.model.encoders import scratch_config
+    from training.model.model_names import SCRATCH
+    from training.model.static_graph import export_onnx, export_static
+    from training.pruning.narrowing import narrowed
+
+    paddle.seed(SEED)
+    config = scratch_config(SCRATCH[shape], VOCABULARY_SIZE, len(LABELS), LENGTH)
+    config.initializer_range = GAIN / config.hidden_size**0.5
+    model = ErnieForSequenceClassification(config)
+    if width != 1:
+        narrowed(model, width)
+    model.eval()
+    folder.mkdir(parents=True)
+    (folder / VOCABULARY_FILE).write_text("\n".join(_vocabulary(texts)) + "\n", encoding="utf-8")
+    goldens = _tune(model, folder, texts[:TUNING_TEXTS]) if texts else ()
+    export_static(model, folder)
+    export_onnx(folder, folder / ONNX_FILE)
+    for precision in precisions:
+        (folder / ONNX_FILES[precision]).write_bytes(derived_graph(folder / ONNX_FILE, precision))
+    manifest = Manifest(
+        labels=LABELS,
+        thresholds=(0.5,) * len(LABELS),
+        decoding=DecodingPolicy(),
+        vocabulary_size=VOCABULARY_SIZE,
+        max_seq_length=LENGTH,
+        normalisation="none",
+        tokeniser=SETTINGS,
+        model_name=f"{shape} with random weights",
+        goldens=goldens,
+        width=str(width),
+    )
+    return seal(folder, manifest)
+
+
+def with_raw_graph(bundle: Bundle, folder: Path) -> Bundle:
+    """A copy in `folder`, which does not exist yet, whose ONNX graph is the one that paddle2onnx writes."""
+    from training.model.static_graph import raw_onnx
+
+    shutil.copytree(bundle.path, folder, ignore=shutil.ignore_patterns("*.onnx", MANIFEST_FILE, CHECKSUM_FILE))
+    (folder / ONNX_FILE).write_bytes(raw_onnx(folder))
+    return seal(folder, bundle.manifest)
+
+
+def _vocabulary(texts: Sequence[str]) -> list[str]:
+    words = build_vocabulary(texts, VOCABULARY_SIZE, SETTINGS) if texts else list(SETTINGS.special_tokens)
+    return words + [f"[unused{number}]" for number in range(VOCABULARY_SIZE - len(words))]
+
+
+def _tune(model: Any, folder: Path, texts: Sequence[str]) -> tuple[Golden, ...]:
+    """Scale and shift the classifier for SPREAD and LABELS_PER_TEXT; the texts that it is surest of, with its answers.
+
+    Left as they are, random weights give every text the same labels, half of all.
+    """
+    from training.model.encoders import model_logits
+
+    rows = TextEncoder("none", Tokeniser(folder / VOCABULARY_FILE, SETTINGS, LENGTH)).encode(texts)
+    logits = run_in_batches(rows, lambda *inputs: model_logits(model, *inputs))
+    scale = SPREAD / np.maximum(logits.std(axis=0), 1e-6)
+    shift = np.quantile(logits * scale, 1 - LABELS_PER_TEXT / len(LABELS), axis=0)
+    classifier = model.classifier
+    classifier.weight.set_value((classifier.weight.numpy() * scale).astype(np.float32))
+    classifier.bias.set_value((classifier.bias.numpy() * scale - shift).astype(np.float32))
+    logits = logits * scale - shift
+    answered = np.flatnonzero((logits > 0).any(axis=1))
+    surest = answered[np.argsort(-np.abs(logits[answered]).min(axis=1))[:GOLDENS]]
+    answers = Decoder(LabelHierarchy(LABELS)).decode(logits[surest]).predictions()
+    return tuple(
+        Golden(texts[row], tuple(prediction.label for prediction in answer)) for row, answer in zip(surest, answers)
+    )
