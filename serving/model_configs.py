@@ -8,7 +8,9 @@ from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2 as triton
 
 from pipeline.tensors import CONFIDENCE, ENSEMBLE, INPUT_IDS, LABEL, LOGITS, SCORES, TEXT, TOKEN_TYPE_IDS
-from serving.options import ServingOptions
+from serving.config_parts import input_tensor, output_tensor, queue_policy
+from serving.native_configs import native_model
+from serving.options import NATIVE, ServingOptions
 
 TOKENISER, MODEL, POSTPROCESS = "tokenizer", "seqcls_model", "seqcls_postprocess"
 COMPONENTS = (TOKENISER, MODEL, POSTPROCESS)
@@ -18,12 +20,14 @@ ENSEMBLE_VERSION = 1
 """Of the ensemble, always: callers name it. The versions of the components are the bundles that were published."""
 
 
-def component_configs(options: ServingOptions, versions: Sequence[int]) -> dict[str, str]:
+def component_configs(options: ServingOptions, versions: Sequence[int], labels: int = 0) -> dict[str, str]:
     """The text of each component's config.pbtxt, by model name, with the versions that are to be loaded.
 
-    No label count stands in them: bundles that follow each other may have different ones.
+    The number of labels is stated for a native backend alone, which wants it: otherwise bundles that follow each other
+    may have different ones.
     """
-    configs = [_tokeniser(options), _model(options), _postprocess(options)]
+    model = native_model(MODEL, options, labels) if options.backend == NATIVE else _model(options)
+    configs = [_tokeniser(options), model, _postprocess(options)]
     for config in configs:
         config.version_policy.specific.versions.extend(sorted(versions))
     return {config.name: _text(config) for config in configs}
@@ -47,7 +51,7 @@ def ensemble_config(options: ServingOptions, version: int) -> str:
         name=ENSEMBLE,
         platform="ensemble",
         max_batch_size=options.max_batch_size,
-        input=[_input(TEXT, triton.TYPE_STRING, 1)],
+        input=[input_tensor(TEXT, triton.TYPE_STRING, 1)],
         output=_answers(),
         ensemble_scheduling=triton.ModelEnsembling(step=steps),
     )
@@ -65,40 +69,31 @@ def _tokeniser(options: ServingOptions) -> triton.ModelConfig:
     config = _python_model(
         TOKENISER,
         options,
-        [_input(TEXT, triton.TYPE_STRING, 1)],
-        [_output(INPUT_IDS, triton.TYPE_INT64, -1), _output(TOKEN_TYPE_IDS, triton.TYPE_INT64, -1)],
+        [input_tensor(TEXT, triton.TYPE_STRING, 1)],
+        [output_tensor(INPUT_IDS, triton.TYPE_INT64, -1), output_tensor(TOKEN_TYPE_IDS, triton.TYPE_INT64, -1)],
     )
-    config.dynamic_batching.default_queue_policy.CopyFrom(_queue_policy(options))
+    config.dynamic_batching.default_queue_policy.CopyFrom(queue_policy(options))
     return config
 
 
 def _model(options: ServingOptions) -> triton.ModelConfig:
-    inputs = [_input(name, triton.TYPE_INT64, -1) for name in (INPUT_IDS, TOKEN_TYPE_IDS)]
+    inputs = [input_tensor(name, triton.TYPE_INT64, -1) for name in (INPUT_IDS, TOKEN_TYPE_IDS)]
     for tensor in inputs:
         # Without it only requests of equal length would be joined to a batch.
         tensor.allow_ragged_batch = True
-    config = _python_model(MODEL, options, inputs, [_output(LOGITS, triton.TYPE_FP32, -1)])
+    config = _python_model(MODEL, options, inputs, [output_tensor(LOGITS, triton.TYPE_FP32, -1)])
     config.instance_group[0].count = options.instances
-    config.dynamic_batching.default_queue_policy.CopyFrom(_queue_policy(options))
+    config.dynamic_batching.default_queue_policy.CopyFrom(queue_policy(options))
     return config
 
 
 def _postprocess(options: ServingOptions) -> triton.ModelConfig:
-    return _python_model(POSTPROCESS, options, [_input(LOGITS, triton.TYPE_FP32, -1)], _answers())
+    return _python_model(POSTPROCESS, options, [input_tensor(LOGITS, triton.TYPE_FP32, -1)], _answers())
 
 
 def _answers() -> list[triton.ModelOutput]:
     types = {LABEL: triton.TYPE_STRING, CONFIDENCE: triton.TYPE_FP32, SCORES: triton.TYPE_FP32}
-    return [_output(name, data_type, -1) for name, data_type in types.items()]
-
-
-def _queue_policy(options: ServingOptions) -> triton.ModelQueuePolicy:
-    return triton.ModelQueuePolicy(
-        timeout_action=triton.ModelQueuePolicy.REJECT,
-        default_timeout_microseconds=1000 * options.queue_milliseconds,
-        allow_timeout_override=True,  # a caller that waits for less is told earlier
-        max_queue_size=options.queue_size,
-    )
+    return [output_tensor(name, data_type, -1) for name, data_type in types.items()]
 
 
 def _python_model(
@@ -117,11 +112,3 @@ def _python_model(
 
 def _text(config: triton.ModelConfig) -> str:
     return text_format.MessageToString(config, as_utf8=True)
-
-
-def _input(name: str, data_type: int, dimension: int) -> triton.ModelInput:
-    return triton.ModelInput(name=name, data_type=data_type, dims=[dimension])
-
-
-def _output(name: str, data_type: int, dimension: int) -> triton.ModelOutput:
-    return triton.ModelOutput(name=name, data_type=data_type, dims=[dimension])

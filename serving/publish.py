@@ -15,12 +15,18 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipeline.batching import TOKEN_BUDGET
 from pipeline.bundle import Bundle
 from pipeline.command import run
-from pipeline.runtimes import AUTO, PRECISIONS, RUNTIMES, resolve
+from pipeline.runtimes import AUTO, DEVICES, PRECISIONS, RUNTIMES, resolve
 from serving.deployment import KEPT_VERSIONS, Deployment
-from serving.options import ServingOptions
+from serving.native_configs import native_choice
+from serving.options import BACKENDS, GPU, NATIVE, ServingOptions
 from serving.running_servers import add_server_options, find_servers, repository_of
+
+GPU_TOKEN_BUDGET = 16 * TOKEN_BUDGET
+GPU_QUEUE_SIZE = 1024
+"""How fast this machine computes says nothing of the GPU that is to serve."""
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -31,9 +37,23 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     of_bundle = "auto: what the bundle's release gate chose, onnxruntime float32 without one"
     add("--runtime", choices=(AUTO, *RUNTIMES), default=AUTO, help=of_bundle)
     add("--precision", choices=(AUTO, *PRECISIONS), default=AUTO, help="likewise")
+    add(
+        "--backend",
+        choices=BACKENDS,
+        default=defaults.backend,
+        help="native: Triton's own, as in its container (python)",
+    )
+    add("--device", choices=DEVICES, default=defaults.device, help="what a native backend computes on (%(default)s)")
+    add(
+        "--tensorrt", action="store_true", help="on the GPU with TensorRT, in float16 unless --precision says otherwise"
+    )
+    add("--engine_cache", default="", metavar="FOLDER", help="of the server, where TensorRT keeps what it has built")
+    lengths = "lengths that the tokeniser pads to (none; chosen for a native backend)"
+    add("--padded_lengths", type=int, nargs="+", default=[], metavar="TOKENS", help=lengths)
     add("--threads", type=int, default=defaults.threads, help="processor threads of an instance, 0: one per core (0)")
     add("--instances", type=int, default=defaults.instances, help="copies of the model (%(default)s)")
-    add("--token_budget", type=int, default=defaults.token_budget, help="tokens computed at once (%(default)s)")
+    budget = f"tokens computed at once ({TOKEN_BUDGET}, on a GPU {GPU_TOKEN_BUDGET})"
+    add("--token_budget", type=int, help=budget)
     add("--max_batch_size", type=int, default=defaults.max_batch_size, help="texts per request (%(default)s)")
     queue = "milliseconds that a request may wait before it is refused (%(default)s)"
     add("--queue_milliseconds", type=int, default=defaults.queue_milliseconds, help=queue)
@@ -47,15 +67,27 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     bundle = Bundle(args.bundle)
-    runtime, precision = resolve(bundle, args.runtime, args.precision)
-    chosen = ("threads", "instances", "token_budget", "max_batch_size", "queue_milliseconds", "queue_size")
-    options = ServingOptions(runtime, precision, **{name: getattr(args, name) for name in chosen})
+    options = options_of(args, bundle)
     servers = find_servers(args)
     version = Deployment(repository_of(args), servers).publish(bundle, options, args.keep)
     print(
         f"published bundle {version.bundle} to {args.model_repository} as version {version.number} "
-        f"({runtime}, {precision}); {live_where(servers)}"
+        f"({options.engine}, {options.precision}); {live_where(servers)}"
     )
+
+
+def options_of(args: argparse.Namespace, bundle: Bundle) -> ServingOptions:
+    """What the command line says, and the defaults that depend on it; raises as `ServingOptions` does."""
+    chosen = {name: getattr(args, name) for name in ServingOptions.__dataclass_fields__}
+    precision = "float16" if args.tensorrt and args.precision == AUTO else args.precision
+    pick = native_choice if args.backend == NATIVE else resolve
+    chosen["runtime"], chosen["precision"] = pick(bundle, args.runtime, precision, args.device)
+    chosen["padded_lengths"] = tuple(args.padded_lengths)
+    if args.token_budget is None:
+        chosen["token_budget"] = GPU_TOKEN_BUDGET if args.device == GPU else TOKEN_BUDGET
+    if args.device == GPU and args.queue_size == 0:
+        chosen["queue_size"] = GPU_QUEUE_SIZE
+    return ServingOptions(**chosen)
 
 
 def live_where(servers: Sequence[object]) -> str:

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.atomic import atomic_folder, atomic_writer, remove_folder
-from pipeline.bundle import VOCABULARY_FILE, Bundle, stage
+from pipeline.bundle import MANIFEST_FILE, ONNX_FILE, VOCABULARY_FILE, Bundle, stage
 from pipeline.errors import EnvironmentFault, InputError
 from pipeline.graph_precision import write_graph
 from pipeline.runtimes import graph_files
@@ -42,7 +42,8 @@ from serving.model_configs import (
     ensemble_config,
     pinned_version,
 )
-from serving.options import ServingOptions
+from serving.native_configs import write_native_graph
+from serving.options import NATIVE, ServingOptions
 from serving.staging import imported_modules
 
 CONFIG_FILE, VERSION_FILE, ADAPTER_FILE = "config.pbtxt", "version.json", "model.py"
@@ -127,14 +128,26 @@ class ModelRepository:
     def add(
         self, bundle: Bundle, number: int, published: str, options: ServingOptions, expected: Sequence[Expected]
     ) -> PublishedVersion:
-        """Write a version; nothing refers to it yet."""
+        """Write a version; nothing refers to it yet.
+
+        Raises:
+            InputError: it cannot be loaded beside the live version.
+            EnvironmentFault, BundleError: the bundle lacks a graph that the options need, or has a wrong one.
+        """
+        options = options.fitted(bundle.manifest.max_seq_length)
+        if live := self.live():
+            kind = _kind(options, len(bundle.manifest.labels))
+            self._require_alike({live.number: self._kind_of(live.number), number: kind})
         version = PublishedVersion(number, bundle.identity, published, options, tuple(expected))
         record = json.dumps(version.to_json(), ensure_ascii=False, indent=1) + "\n"
         needed = {TOKENISER: (VOCABULARY_FILE,), POSTPROCESS: ()}
-        needed[MODEL] = graph_files(options.runtime, options.precision)
+        native = options.backend == NATIVE
+        needed[MODEL] = (ONNX_FILE,) if native else graph_files(options.runtime, options.precision)
         for model in COMPONENTS:
             with atomic_folder(self._folder(model, number)) as folder:
-                if model == MODEL:
+                if model == MODEL and native:
+                    write_native_graph(bundle, options, folder)
+                elif model == MODEL:
                     write_graph(bundle, options.precision, folder)  # a server has nothing to derive it with
                 stage(bundle, needed[model], folder)
                 _stage_code(_source(model), folder)
@@ -142,8 +155,13 @@ class ModelRepository:
         return version
 
     def load_only(self, options: ServingOptions, *numbers: int) -> None:
-        """Let servers load these versions of the components, and no others."""
-        for model, config in component_configs(options, numbers).items():
+        """Let servers load these versions of the components, and no others.
+
+        Raises:
+            InputError: they cannot be loaded beside each other.
+        """
+        self._require_alike({number: self._kind_of(number) for number in numbers})
+        for model, config in component_configs(options, numbers, self._labels(numbers[0])).items():
             self._write(model, config)
 
     def make_live(self, version: PublishedVersion | None) -> None:
@@ -181,9 +199,36 @@ class ModelRepository:
     def _folder(self, model: str, version: object) -> Path:
         return self.path / model / str(version)
 
+    def _labels(self, number: int) -> int:
+        """How many labels the configuration of a version states: 0 for none."""
+        if self.version(number).options.backend != NATIVE:
+            return 0
+        return len(json.loads((self._folder(MODEL, number) / MANIFEST_FILE).read_bytes())["labels"])
+
+    def _kind_of(self, number: int) -> str:
+        return _kind(self.version(number).options, self._labels(number))
+
+    def _require_alike(self, kinds: Mapping[int, str]) -> None:
+        if len(set(kinds.values())) > 1:
+            which = " and ".join(f"version {number} ({kind})" for number, kind in kinds.items())
+            raise InputError(
+                f"{which} cannot be loaded side by side, because Triton has one configuration for all versions of a "
+                "model; publish to another --model_repository, start a server on that, and let callers move there"
+            )
+
     def _write(self, model: str, config: str) -> None:
-        with atomic_writer(self.path / model / CONFIG_FILE) as stream:
+        path = self.path / model / CONFIG_FILE
+        if path.is_file() and path.read_bytes() == config.encode():
+            return  # a file that looks changed makes servers load its model again
+        with atomic_writer(path) as stream:
             stream.write(config.encode())
+
+
+def _kind(options: ServingOptions, labels: int) -> str:
+    """What versions that are loaded side by side have in common, in words."""
+    if options.backend != NATIVE:
+        return "Python backend"
+    return f"native {options.runtime}, {labels} labels, {options.padded_lengths[-1]} tokens"
 
 
 def _source(model: str) -> Path:

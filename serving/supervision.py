@@ -83,7 +83,7 @@ class Supervisor:
         if live is None:
             return []
         running = Counter(model for model, version in self.server.stubs().values() if version == str(live.number))
-        wanted = {model: 1 for model in COMPONENTS} | {MODEL: live.options.instances}
+        wanted = {model: 1 for model in COMPONENTS} | {MODEL: live.options.model_processes}
         return [model for model in COMPONENTS if running[model] < wanted[model]]
 
     def _check(self) -> None:

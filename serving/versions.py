@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     live, versions = repository.live(), repository.versions()
     for version in versions:
         mark = "live" if version == live else ""
-        engine = f"{version.options.runtime} {version.options.precision}"
+        engine = f"{version.options.engine} {version.options.precision}"
         print(f"{version.number:4}  {version.bundle}  {version.published}  {engine:22}  {mark}".rstrip())
     if not versions:
         print(f"{repository.path} holds no published version; publish one with python -m serving.publish")

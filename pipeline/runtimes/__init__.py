@@ -17,7 +17,7 @@ _MODULES = {
     "onnxruntime": "pipeline.runtimes.onnx_runtime",
     "openvino": "pipeline.runtimes.openvino_runtime",
 }
-"""Each module has GRAPH_FILES, the bundle's files by precision it computes; `fault`; and `load`."""
+"""Each module has GRAPH_FILES, the bundle's files by precision it computes; PREPARES_SHAPES; `fault`; and `load`."""
 RUNTIMES = tuple(_MODULES)
 AUTO = "auto"
 """As runtime or precision: what `resolve` finds best."""
@@ -71,6 +71,11 @@ def graph_files(runtime: str, precision: str = "float32") -> tuple[str, ...]:
     if precision not in files:
         raise InputError(_lacks_precision(runtime, precision))
     return files[precision]
+
+
+def prepares_shapes(runtime: str) -> bool:
+    """Whether a runtime takes long over the first batch of each shape: there it pays to have few of them."""
+    return _module(runtime).PREPARES_SHAPES
 
 
 def unavailable(runtime: str, precision: str = "float32", device: str = "cpu") -> str | None:

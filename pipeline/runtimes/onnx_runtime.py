@@ -17,6 +17,7 @@ from pipeline.runtimes.graph_check import check_tensor_names
 from pipeline.tensors import INPUT_IDS, LOGITS, TOKEN_TYPE_IDS
 
 GRAPH_FILES = {precision: (name,) for precision, name in ONNX_FILES.items()}
+PREPARES_SHAPES = False
 CPU_PROVIDER, GPU_PROVIDER = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 

@@ -11,6 +11,7 @@ from pipeline.tensors import INPUT_IDS, LOGITS, TOKEN_TYPE_IDS
 
 _ELEMENT_TYPES = {"float32": "f32", "bfloat16": "bf16"}
 GRAPH_FILES = {precision: (PADDLE_GRAPH_FILE, PADDLE_PARAMETERS_FILE) for precision in _ELEMENT_TYPES}
+PREPARES_SHAPES = True
 
 
 class OpenVinoRuntime:

@@ -14,10 +14,11 @@ import triton_python_backend_utils as pb_utils
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from pipeline.batching import checked_rows, iterate_batches
+from pipeline.batching import checked_rows, iterate_batches, shapes_to_warm
 from pipeline.bundle import Bundle
 from pipeline.errors import ClassifierError
-from pipeline.runtimes import create_runtime
+from pipeline.padded_lengths import lengths_up_to
+from pipeline.runtimes import create_runtime, prepares_shapes
 from pipeline.tensors import INPUT_IDS, LOGITS
 from serving.backend.joined import Joined
 
@@ -31,13 +32,18 @@ class TritonPythonModel:
         bundle = Bundle(folder)
         self._manifest, self._token_budget = bundle.manifest, options["token_budget"]
         self._runtime = create_runtime(bundle, options["runtime"], options["precision"], options["threads"] or None)
+        longest = self._manifest.max_seq_length
+        self._lengths = lengths_up_to(longest) if prepares_shapes(options["runtime"]) else ()
+        for shape in shapes_to_warm(self._lengths or (longest,), self._token_budget):
+            self._runtime.run(np.zeros(shape, np.int64), np.zeros(shape, np.int64))
 
     def execute(self, requests):
         joined = Joined(requests, self._read)
         logits = np.empty((len(joined.rows), len(self._manifest.labels)), np.float32)
         waiting = np.bincount(joined.owners, minlength=len(requests))
+        batches = iterate_batches(joined.rows, self._runtime.run, self._token_budget, self._lengths)
         try:
-            for batch, computed in iterate_batches(joined.rows, self._runtime.run, self._token_budget):
+            for batch, computed in batches:
                 logits[batch] = computed
                 done = np.bincount(joined.owners[batch], minlength=len(requests))
                 waiting -= done
