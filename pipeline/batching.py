@@ -15,23 +15,33 @@ from pipeline.errors import InputError
 PAD_ID = 0
 TOKEN_BUDGET = 1024
 """Tokens, padding included, that one run of the model takes at most, unless a single row is longer."""
+OVERHEAD_TOKENS = 60
+"""What starting a batch costs, in tokens: measured with a 6 x 768 encoder in bfloat16, 8 ms beside 0.135 ms a token."""
 WARM_DOUBLINGS = 5
 
 
 def plan_batches(lengths: np.ndarray, token_budget: int = TOKEN_BUDGET) -> list[np.ndarray]:
-    """Row numbers of each batch, shortest rows first.
+    """Row numbers of each batch, shortest rows first, so cut that the batches together cost least.
+
+    A batch costs its rows times its longest row, and OVERHEAD_TOKENS. The best cuts of the sorted rows are found by
+    dynamic programming over where the last batch begins.
 
     Args:
         lengths: int [rows].
         token_budget: a batch's rows times its longest row stay within it; a batch has at least one row.
     """
     order = np.argsort(lengths, kind="stable")
-    batches, start = [], 0
-    for end in range(1, len(order) + 1):
-        if end == len(order) or (end - start + 1) * lengths[order[end]] > token_budget:
-            batches.append(order[start:end])
-            start = end
-    return batches
+    costs, begins = np.zeros(len(order) + 1), np.zeros(len(order) + 1, int)
+    for end, longest in enumerate(lengths[order].tolist(), 1):
+        first = max(0, end - max(1, token_budget // max(1, longest)))
+        candidates = costs[first:end] + np.arange(end - first, 0, -1) * longest
+        best = int(candidates.argmin())
+        costs[end], begins[end] = candidates[best] + OVERHEAD_TOKENS, first + best
+    batches, end = [], len(order)
+    while end:
+        batches.append(order[begins[end] : end])
+        end = begins[end]
+    return batches[::-1]
 
 
 def pad(rows: Sequence[np.ndarray], length: int = 0) -> np.ndarray:

@@ -3,7 +3,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.batching import checked_rows, pad, plan_batches, run_in_batches, unpad
+from pipeline.batching import (
+    OVERHEAD_TOKENS,
+    checked_rows,
+    iterate_batches,
+    pad,
+    plan_batches,
+    run_in_batches,
+    shapes_to_warm,
+    unpad,
+)
 from pipeline.errors import InputError
 
 
@@ -13,6 +22,40 @@ def test_batches_hold_every_row_once_within_the_budget(lengths, budget):
     assert sorted(row for batch in batches for row in batch) == list(range(len(lengths)))
     for batch in batches:
         assert len(batch) == 1 or len(batch) * max(lengths[row] for row in batch) <= budget
+
+
+@given(st.lists(st.integers(1, 200), min_size=1, max_size=9), st.integers(1, 600))
+def test_no_other_cut_of_the_sorted_rows_costs_less(lengths, budget):
+    def cost(batches):
+        return sum(OVERHEAD_TOKENS + len(batch) * max(batch) for batch in batches)
+
+    def cuts(rows):
+        """Every way to cut `rows` into batches within the budget."""
+        if not rows:
+            yield []
+        for size in range(1, len(rows) + 1):
+            if size == 1 or size * rows[size - 1] <= budget:
+                for rest in cuts(rows[size:]):
+                    yield [rows[:size], *rest]
+
+    planned = [[lengths[row] for row in batch] for batch in plan_batches(np.array(lengths), budget)]
+    assert cost(planned) == min(map(cost, cuts(sorted(lengths))))
+
+
+def test_rows_are_padded_to_the_given_lengths_where_these_hold_them():
+    shapes = []
+
+    def run(input_ids, token_type_ids):
+        shapes.append(input_ids.shape)
+        return np.zeros((len(input_ids), 1), np.float32)
+
+    rows = [np.ones(length, np.int64) for length in (3, 4, 200, 9)]
+    assert sorted(row for batch, _ in iterate_batches(rows, run, 64, [4, 16]) for row in batch) == [0, 1, 2, 3]
+    assert sorted(shapes) == [(1, 200), (3, 16)]
+
+
+def test_the_shapes_to_warm_stay_within_the_budget():
+    assert shapes_to_warm([16, 300], 70) == [(1, 16), (2, 16), (4, 16), (1, 300)]
 
 
 def test_short_rows_are_not_padded_to_the_length_of_long_ones():
