@@ -1,3 +1,4 @@
+import contextlib
 import json
 import signal
 import socket
@@ -226,9 +227,16 @@ def infer_by_callback(raw, request):
     return result
 
 
+@contextlib.contextmanager
 def started(*arguments):
-    words = [sys.executable, "-m", "clients.triton", *map(str, arguments)]
-    return subprocess.Popen(words, cwd=PROJECT, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    # As at a terminal, even where the tests run in the background or under nohup, which ignore these signals.
+    words = ["env", "--default-signal=INT,HUP", sys.executable, "-m", "clients.triton", *map(str, arguments)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(words, cwd=PROJECT, env=ENVIRONMENT, **pipes) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def test_a_reader_that_goes_away_is_no_error(stand_in, tmp_path):
