@@ -5,8 +5,10 @@ Loading models, shared memory, tracing and logging are for the operator alone: w
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
+import tempfile
 from pathlib import Path
 
 from pipeline.errors import EnvironmentFault
@@ -25,16 +27,13 @@ def read_or_create(state_dir: Path) -> str:
     """
     path = state_dir / KEY_FILE
     state_dir.mkdir(parents=True, exist_ok=True)
-    try:
-        draft = path.with_name(f".{KEY_FILE}.{os.getpid()}")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as stream:
-            stream.write(secrets.token_hex(32))
-        os.link(draft, path)  # fails where there is one, which is then the one to use
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink(missing_ok=True)
+    # A temporary file is private from the start, and linking it fails where there is a key, which is then the one.
+    with tempfile.NamedTemporaryFile("w", dir=state_dir, prefix=f".{KEY_FILE}.") as draft:
+        draft.write(secrets.token_hex(32))
+        draft.flush()
+        os.fsync(draft.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(draft.name, path)
     return read(path)
 
 

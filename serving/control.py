@@ -12,7 +12,7 @@ from pipeline.errors import ServerError
 from pipeline.tensors import ENSEMBLE, INPUT_IDS, LABEL, LOGITS, PROBE, TEXT, TOKEN_TYPE_IDS
 from serving.admin_key import HTTP_HEADER
 from serving.golden import Expected
-from serving.model_configs import MODEL, POSTPROCESS, TOKENISER
+from serving.model_configs import MODEL, POSTPROCESS, TOKENISER, common_version
 
 GOLDEN_SECONDS = 10.0
 LOAD_SECONDS = 300.0
@@ -66,6 +66,11 @@ class ServerControl:
         """The versions of a model that can be asked."""
         index = self._call("POST", "/v2/repository/index", {"ready": True}, GOLDEN_SECONDS)
         return sorted(int(entry["version"]) for entry in index if entry["name"] == model)
+
+    def pinned_version(self) -> int | None:
+        """The version of the components that the ensemble answers by; None where it is pinned to none."""
+        config = self._call("GET", f"/v2/models/{ENSEMBLE}/config", None, GOLDEN_SECONDS)
+        return common_version(int(step["model_version"]) for step in config["ensemble_scheduling"]["step"])
 
     def labels(
         self, texts: Sequence[str], version: int | None = None, seconds: float = GOLDEN_SECONDS
@@ -131,7 +136,10 @@ class ServerControl:
         if status != http.client.OK:
             kind = Refused if status == http.client.SERVICE_UNAVAILABLE else ServerError
             raise kind(f"the server at {self.address} answers {status} to {path}: {_reason(text)}")
-        return json.loads(text) if text else None
+        try:
+            return json.loads(text) if text else None
+        except ValueError:
+            raise ServerError(f"what answers at {self.address} is no Triton server: {text[:80]!r}") from None
 
 
 def _tensor(name: str, data_type: str, shape: list[int], data: list[Any]) -> dict[str, Any]:

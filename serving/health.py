@@ -11,7 +11,7 @@ import random
 from collections.abc import Sequence
 
 from pipeline.command import run
-from pipeline.errors import InputError
+from pipeline.errors import InputError, ServerError
 from serving.control import Refused, ServerControl
 from serving.folders import MODEL_REPOSITORY
 from serving.repository import ModelRepository
@@ -28,17 +28,21 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
-    live = ModelRepository(args.model_repository).live()
-    if live is None:
+    repository, server = ModelRepository(args.model_repository), ServerControl(args.server)
+    if repository.live() is None:
         raise InputError(f"{args.model_repository} holds no published model; publish a bundle first")
+    number = server.pinned_version()  # not what the folder says: it may have changed since without the server
+    if number is None:
+        raise ServerError(f"the server at {args.server} serves no ensemble that serving.publish wrote")
+    version = repository.version(number)
     try:
-        ServerControl(args.server).check([random.choice(live.expected)], seconds=args.seconds)
+        server.check([random.choice(version.expected)], seconds=args.seconds)
     except Refused as error:
         if args.ready:
             raise
         print(f"alive, with too much to do: {error}")
     else:
-        print(f"version {live.number} (bundle {live.bundle}) answers")
+        print(f"version {version.number} (bundle {version.bundle}) answers")
 
 
 if __name__ == "__main__":

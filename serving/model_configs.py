@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2 as triton
 
+from pipeline.errors import InputError
 from pipeline.tensors import CONFIDENCE, ENSEMBLE, INPUT_IDS, LABEL, LOGITS, SCORES, TEXT, TOKEN_TYPE_IDS
 from serving.config_parts import input_tensor, output_tensor, queue_policy
 from serving.native_configs import native_model
@@ -59,9 +60,23 @@ def ensemble_config(options: ServingOptions, version: int) -> str:
 
 
 def pinned_version(config: str) -> int | None:
-    """The version of the components that an ensemble's config.pbtxt is pinned to; None if it is not."""
-    parsed = text_format.Parse(config, triton.ModelConfig())
-    versions = {step.model_version for step in parsed.ensemble_scheduling.step}
+    """The version of the components that an ensemble's config.pbtxt is pinned to; None if it is not.
+
+    Raises:
+        InputError: it is no model configuration.
+    """
+    try:
+        parsed = text_format.Parse(config, triton.ModelConfig())
+    except text_format.ParseError as error:
+        raise InputError(
+            f"the ensemble's config.pbtxt is damaged ({error}); remove it and publish a bundle again"
+        ) from None
+    return common_version(step.model_version for step in parsed.ensemble_scheduling.step)
+
+
+def common_version(steps: Iterable[int]) -> int | None:
+    """The version that all steps of an ensemble ask for; None where they differ, or ask for the latest (-1)."""
+    versions = set(steps)
     return versions.pop() if len(versions) == 1 and min(versions) > 0 else None
 
 

@@ -26,7 +26,7 @@ from typing import Any
 
 from pipeline.atomic import atomic_folder, atomic_writer, remove_folder
 from pipeline.bundle import MANIFEST_FILE, ONNX_FILE, VOCABULARY_FILE, Bundle, stage
-from pipeline.errors import EnvironmentFault, InputError
+from pipeline.errors import BundleError, EnvironmentFault, InputError
 from pipeline.graph_precision import write_graph
 from pipeline.runtimes import graph_files
 from pipeline.tensors import ENSEMBLE
@@ -108,7 +108,7 @@ class ModelRepository:
         found = []
         for record in self.path.glob(f"{MODEL}/*/{VERSION_FILE}"):
             if all((self._folder(model, record.parent.name) / VERSION_FILE).is_file() for model in COMPONENTS):
-                found.append(PublishedVersion.from_json(json.loads(record.read_bytes())))
+                found.append(_read_version(record))
         return sorted(found, key=lambda version: version.number)
 
     def version(self, number: int) -> PublishedVersion:
@@ -229,6 +229,13 @@ def _kind(options: ServingOptions, labels: int) -> str:
     if options.backend != NATIVE:
         return "Python backend"
     return f"native {options.runtime}, {labels} labels, {options.padded_lengths[-1]} tokens"
+
+
+def _read_version(record: Path) -> PublishedVersion:
+    try:
+        return PublishedVersion.from_json(json.loads(record.read_bytes()))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise BundleError(f"{record} is damaged ({error!r}); remove the version that it describes") from None
 
 
 def _source(model: str) -> Path:

@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from pipeline.errors import ClassifierError, InputError, ServerError
+from pipeline.errors import ClassifierError, ServerError
 from serving.control import Refused
 from serving.model_configs import COMPONENTS, MODEL
 from serving.repository import ModelRepository, PublishedVersion
@@ -51,6 +51,8 @@ class Supervisor:
         self._repository = ModelRepository(server.model_repository)
         self._restarts = self._failures = 0
         self._turns = itertools.count()
+        self._served: PublishedVersion | None = None
+        self._look()
 
     def run(self) -> None:
         """Watch until the server is told to stop; raises ServerError where it cannot be repaired."""
@@ -65,33 +67,42 @@ class Supervisor:
             if status is not None:
                 self._restart(f"tritonserver (process {self.server.pid}) ended with exit status {status}")
                 follower = LogFollower(self.server.log_path)
-            elif models := self._models_without_process():
+            elif models := self._dead_models():
                 self._reload(models)
             elif time.monotonic() >= next_check:
                 self._check()
                 next_check = time.monotonic() + self._check_seconds
             time.sleep(POLL_SECONDS)
 
-    def _live(self) -> PublishedVersion | None:
+    def _look(self) -> None:
+        """Find out which version the server answers by: the folder may say another, published without telling it."""
         try:
-            return self._repository.live()
-        except (InputError, OSError, ValueError):  # somebody is writing there, or wrote nonsense
-            return None
+            number = self.server.control.pinned_version()
+            self._served = None if number is None else self._repository.version(number)
+        except (ClassifierError, OSError):  # it does not answer, or the version is gone from the folder
+            self._served = None
 
     def _models_without_process(self) -> list[str]:
-        live = self._live()
-        if live is None:
+        if self._served is None:
             return []
-        running = Counter(model for model, version in self.server.stubs().values() if version == str(live.number))
-        wanted = {model: 1 for model in COMPONENTS} | {MODEL: live.options.model_processes}
-        return [model for model in COMPONENTS if running[model] < wanted[model]]
+        running = Counter(self.server.stubs().values())
+        wanted = {model: 1 for model in COMPONENTS} | {MODEL: self._served.options.model_processes}
+        return [model for model in COMPONENTS if running[model, str(self._served.number)] < wanted[model]]
+
+    def _dead_models(self) -> list[str]:
+        dead = self._models_without_process()
+        if dead:
+            self._look()  # or the version has changed
+            dead = self._models_without_process()
+        return dead
 
     def _check(self) -> None:
-        live = self._live()
-        if live is None:
+        self._look()
+        if self._served is None:
             return
+        expected = self._served.expected
         try:
-            self.server.control.check([live.expected[next(self._turns) % len(live.expected)]])
+            self.server.control.check([expected[next(self._turns) % len(expected)]])
             self._restarts = self._failures = 0
         except Refused:
             pass  # it has more to do than it can, and says so
@@ -106,27 +117,33 @@ class Supervisor:
         if self.server.status() is not None or not self.server.control.is_ready():
             return  # it is on its way out, and its processes with it
         self._report(f"the Python process of model {names} ended; loading it again")
-        live = self._live()
+        served = self._served
+        assert served is not None  # or no model would be missed
         try:
             for model in models:
-                if live:
-                    self._repository.touch(model, live.number)  # what is loaded and unchanged is not loaded again
+                self._repository.touch(model, served.number)  # what is loaded and unchanged is not loaded again
                 self.server.control.load(model)
             if self._models_without_process():
                 raise ServerError(f"model {names} is still without a process")
-            self.server.control.check(live.expected[:1] if live else ())
+            self.server.control.check(served.expected[:1])
             self._report(f"model {names} answers again after {time.monotonic() - started:.1f} s")
         except ClassifierError as error:
             self._restart(str(error))
 
     def _restart(self, why: str) -> None:
-        self._restarts += 1
-        if self._restarts > self._max_restarts:
-            raise self.server.failure(f"{why}; {self._max_restarts} starts in a row did not help")
-        self._report(f"{why}; starting the server again")
         started = time.monotonic()
-        self.server.stop()
-        self.server.start()
-        self.server.wait_ready(self._ready_seconds)
+        while True:
+            self._restarts += 1
+            if self._restarts > self._max_restarts:
+                raise self.server.failure(f"{why}; {self._max_restarts} starts in a row did not help")
+            self._report(f"{why}; starting the server again")
+            self.server.stop()
+            try:
+                self.server.start()
+                self.server.wait_ready(self._ready_seconds)
+                break
+            except ClassifierError as error:
+                why = str(error)
         self._failures = 0
+        self._look()
         self._report(f"the server is ready again after {time.monotonic() - started:.1f} s (process {self.server.pid})")

@@ -90,6 +90,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                 flush=True,
             )
             report = partial(print, "Triton:", file=sys.stderr, flush=True)
+            if not server.key_is_hidden:
+                report(
+                    "this system forbids to blot the admin key out of tritonserver's command line: local users see it"
+                )
             Supervisor(
                 server,
                 report,

@@ -66,6 +66,7 @@ class TritonServer:
         self.control = ServerControl(self.http_address, admin_key)
         self.shared_memory_prefix = f"{triton_guard.SHARED_MEMORY_PREFIX}{uuid.uuid4().hex[:12]}_"
         self.pid = 0
+        self.key_is_hidden = False
         self._guard: subprocess.Popen[bytes] | None = None
         self._record: ProcessRecord | None = None
         self._started = 0.0
@@ -187,7 +188,7 @@ class TritonServer:
                 raise self.failure(f"tritonserver was not ready after {timeout_seconds:g} s")
             time.sleep(POLL_SECONDS)
         if self.control.key:
-            processes.blot_out(self.pid, self.control.key)
+            self.key_is_hidden = processes.blot_out(self.pid, self.control.key)
         return time.monotonic() - self._started
 
     def terminate(self) -> None:

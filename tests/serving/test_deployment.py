@@ -245,6 +245,20 @@ def test_the_queue_is_as_long_as_this_machine_is_fast(bundle, tmp_path):
     assert version.options.queue_size >= 32
 
 
+def test_damaged_records_are_named(repository):
+    config = repository.path / "seqcls" / "config.pbtxt"
+    whole = config.read_text()
+    config.write_text(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match=r"config\.pbtxt is damaged .*remove it and publish"):
+        repository.live()
+    config.write_text(whole)
+    record = repository.path / "seqcls_model" / "1" / "version.json"
+    for content in ("", "[]", "{}", '{"expected": 1}'):
+        record.write_text(content)
+        with pytest.raises(BundleError, match=r"version\.json is damaged"):
+            repository.versions()
+
+
 def test_wrong_number_of_kept_versions(repository, bundle):
     with pytest.raises(InputError, match="the number of versions to keep is 0"):
         Deployment(repository).publish(bundle, OPTIONS, kept=0)

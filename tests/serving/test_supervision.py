@@ -6,19 +6,21 @@ import json
 import os
 import signal
 import threading
+import time
 
 import pytest
 
 from clients.triton import TritonClient
 from pipeline.bundle import Bundle
 from pipeline.errors import ServerError
-from serving import admin_key, processes
+from serving import admin_key, health, processes
 from serving.deployment import Deployment
 from serving.options import ServingOptions
 from serving.ports import Ports
 from serving.repository import ModelRepository
 from serving.supervision import Supervisor
 from serving.triton import TritonOptions, TritonServer
+from tests.serving.bundles import renamed_bundle
 from tests.serving.tiny_model import eventually
 
 TEXT = "某公司宣布裁员两千人"
@@ -85,6 +87,36 @@ def test_a_model_whose_process_died_is_loaded_again_and_a_server_that_died_start
         assert watched.answers()
         assert watched.server.pid != first
     assert watched.fault is None
+
+
+def test_a_folder_that_changed_without_the_server_is_no_reason_to_do_anything(repository, bundle_path, tmp_path):
+    """As after a publisher that was killed, or one that was not told of this server."""
+    with Watched(repository, tmp_path / "state", check_seconds=0.1) as watched:
+        other = renamed_bundle(Bundle(bundle_path), tmp_path / "other", "新")
+        Deployment(ModelRepository(repository)).publish(other, ServingOptions())
+        time.sleep(1.5)
+        assert watched.reports == []
+        assert health.main(["--server", watched.server.http_address, "--model_repository", str(repository)]) is None
+        os.kill(next(pid for pid, (name, _) in watched.server.stubs().items() if name == "tokenizer"), signal.SIGKILL)
+        assert eventually(lambda: len(watched.reports) >= 2), watched.reports
+        assert eventually(watched.answers)
+        assert watched.fault is None
+
+
+def test_a_start_that_fails_is_tried_again(repository, tmp_path, monkeypatch):
+    with Watched(repository, tmp_path / "state") as watched:
+        start, failures = TritonServer.start, [ServerError("no memory")]
+
+        def failing(server):
+            if failures:
+                raise failures.pop()
+            start(server)
+
+        monkeypatch.setattr(TritonServer, "start", failing)
+        os.kill(watched.server.pid, signal.SIGKILL)
+        assert eventually(lambda: bool(watched.reports) and "the server is ready again" in watched.reports[-1])
+        assert "no memory; starting the server again" in watched.reports[1]
+        assert watched.answers()
 
 
 def test_a_server_that_answers_wrongly_is_given_up_after_some_starts(repository, tmp_path):
