@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         }
         results = measure(workers, args.rounds)
         for name, (bundle, runtime, precision) in engines.items():
-            files = [bundle.file(file) for file in graph_files(runtime, precision)]
+            files = [bundle.file(file) for file in graph_files(bundle, runtime, precision)]
             results[name]["graph MB"] = round(sum(file.stat().st_size for file in files) / 1e6, 1)
     for name, result in results.items():
         print(f"{name:26}", "  ".join(f"{key} {value}" for key, value in result.items()))

@@ -5,6 +5,7 @@
     model.onnx      the graph for onnxruntime
     model.float16.onnx, model.int8.onnx   the same in other precisions, optional: they can be derived from it
     float32.pdmodel, float32.pdiparams    the same graph for OpenVINO and Paddle
+    packed.pdmodel  a graph that takes several texts in a row (`pipeline.packing`), with the same parameters; optional
     SHA256SUMS      a checksum of each file above
 
 A part of a bundle (only the files that one server process needs) is laid out and loaded in the same way.
@@ -36,6 +37,7 @@ ONNX_FILE = "model.onnx"
 ONNX_FLOAT16_FILE, ONNX_INT8_FILE = "model.float16.onnx", "model.int8.onnx"
 PADDLE_GRAPH_FILE = "float32.pdmodel"
 PADDLE_PARAMETERS_FILE = "float32.pdiparams"
+PACKED_GRAPH_FILE = "packed.pdmodel"
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.batching import TOKEN_BUDGET, run_in_batches
+from pipeline.batching import TOKEN_BUDGET
 from pipeline.bundle import Bundle
 from pipeline.decoding import Decoded, Prediction
-from pipeline.runtimes import create_runtime, resolve
+from pipeline.engine import Engine
+from pipeline.runtimes import resolve
 
 
 class Predictor:
@@ -42,11 +43,10 @@ class Predictor:
         max_seq_length: int | None = None,
     ) -> None:
         self.bundle = bundle if isinstance(bundle, Bundle) else Bundle(bundle)
-        self.token_budget = token_budget
         self._encoder = self.bundle.encoder(max_seq_length)
         self._decoder = self.bundle.decoder()
         self.runtime, self.precision = resolve(self.bundle, runtime, precision, device)
-        self._runtime = create_runtime(self.bundle, self.runtime, self.precision, threads, device, device_id)
+        self._engine = Engine(self.bundle, self.runtime, self.precision, threads, token_budget, device, device_id)
 
     def logits(self, texts: Sequence[str]) -> np.ndarray:
         """float32 [len(texts), labels].
@@ -54,9 +54,7 @@ class Predictor:
         Raises:
             InputError: a text is empty or too long; the message names its row.
         """
-        if not texts:
-            return np.empty((0, len(self.bundle.hierarchy)), np.float32)
-        return run_in_batches(self._encoder.encode(texts), self._runtime.run, self.token_budget)
+        return self._engine.logits(self._encoder.encode(texts))
 
     def decode(self, texts: Sequence[str]) -> Decoded:
         """The decoded batch; raises as `logits` does."""

@@ -142,7 +142,7 @@ class ModelRepository:
         record = json.dumps(version.to_json(), ensure_ascii=False, indent=1) + "\n"
         needed = {TOKENISER: (VOCABULARY_FILE,), POSTPROCESS: ()}
         native = options.backend == NATIVE
-        needed[MODEL] = (ONNX_FILE,) if native else graph_files(options.runtime, options.precision)
+        needed[MODEL] = (ONNX_FILE,) if native else graph_files(bundle, options.runtime, options.precision)
         for model in COMPONENTS:
             with atomic_folder(self._folder(model, number)) as folder:
                 if model == MODEL and native:

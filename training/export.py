@@ -13,6 +13,7 @@ from pipeline.batching import run_in_batches
 from pipeline.bundle import ONNX_FILE, VOCABULARY_FILE, Bundle, Golden, Manifest, seal
 from pipeline.checksums import check_replaceable, read_checksums
 from pipeline.decoding import Decoder
+from pipeline.engine import Engine
 from pipeline.errors import ClassifierError
 from pipeline.runtimes import RUNTIMES, create_runtime
 from training.checkpoint import Checkpoint
@@ -71,7 +72,9 @@ def _manifest(checkpoint: Checkpoint, decoder: Decoder, logits: np.ndarray) -> M
 
 def _compare(bundle: Bundle, rows: Sequence[np.ndarray], expected: np.ndarray) -> None:
     for name in RUNTIMES:
-        difference = float(np.abs(run_in_batches(rows, create_runtime(bundle, name).run) - expected).max())
+        runtime, engine = create_runtime(bundle, name), Engine(bundle, name)
+        computed = (run_in_batches(rows, runtime.run), engine.logits(rows))
+        difference = max(float(np.abs(logits - expected).max()) for logits in computed)
         print(f"{name}: logits differ from the checkpoint's by at most {difference:.1e} on {len(rows)} texts")
         if not difference <= LOGIT_TOLERANCE:
             raise ClassifierError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from types import ModuleType
-from typing import Protocol
+from typing import Callable, Protocol
 
 import numpy as np
 
@@ -17,14 +17,20 @@ _MODULES = {
     "onnxruntime": "pipeline.runtimes.onnx_runtime",
     "openvino": "pipeline.runtimes.openvino_runtime",
 }
-"""Each module has GRAPH_FILES, the bundle's files by precision it computes; PREPARES_SHAPES; `fault`; and `load`."""
+"""Each module has GRAPH_FILES, the bundle's files by precision it computes; PACKED_GRAPH_FILES; `fault`; and `load`."""
 RUNTIMES = tuple(_MODULES)
 AUTO = "auto"
 """As runtime or precision: what `resolve` finds best."""
 
 
 class Runtime(Protocol):
-    """A loaded graph."""
+    """A loaded graph.
+
+    Attributes:
+        run_packed: as `run`, of the inputs of a `pipeline.packing.PackedBatch`; None where only `run` is there.
+    """
+
+    run_packed: Callable[[dict[str, np.ndarray]], np.ndarray] | None
 
     def run(self, input_ids: np.ndarray, token_type_ids: np.ndarray) -> np.ndarray:
         """Logits, float32 [batch, labels], of int64 [batch, length] twice."""
@@ -58,8 +64,8 @@ def resolve(bundle: Bundle, runtime: str, precision: str, device: str = "cpu") -
     return next(iter([*available, *fitting]), (runtime, precision))
 
 
-def graph_files(runtime: str, precision: str = "float32") -> tuple[str, ...]:
-    """The bundle's files that a runtime reads for a precision.
+def graph_files(bundle: Bundle, runtime: str, precision: str = "float32") -> tuple[str, ...]:
+    """The bundle's files that `pipeline.engine` reads for a precision.
 
     A bundle may lack those of float16 and int8: `create_runtime` derives them from those of float32.
 
@@ -70,12 +76,8 @@ def graph_files(runtime: str, precision: str = "float32") -> tuple[str, ...]:
     _check_choice("precision", precision, PRECISIONS)
     if precision not in files:
         raise InputError(_lacks_precision(runtime, precision))
-    return files[precision]
-
-
-def prepares_shapes(runtime: str) -> bool:
-    """Whether a runtime takes long over the first batch of each shape: there it pays to have few of them."""
-    return _module(runtime).PREPARES_SHAPES
+    packed = _module(runtime).PACKED_GRAPH_FILES
+    return packed if packed and set(packed) <= set(bundle.files) else files[precision]
 
 
 def unavailable(runtime: str, precision: str = "float32", device: str = "cpu") -> str | None:
@@ -101,7 +103,7 @@ def create_runtime(
     """Load a bundle's graph.
 
     Args:
-        bundle: a bundle, or the part of one that holds `graph_files(runtime, precision)`, or those of float32.
+        bundle: a bundle, or the part of one that holds its `graph_files`, or those of float32.
         runtime: one of RUNTIMES.
         precision: one of PRECISIONS.
         threads: processor threads to compute with; None takes one per core.

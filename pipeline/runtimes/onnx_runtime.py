@@ -17,12 +17,14 @@ from pipeline.runtimes.graph_check import check_tensor_names
 from pipeline.tensors import INPUT_IDS, LOGITS, TOKEN_TYPE_IDS
 
 GRAPH_FILES = {precision: (name,) for precision, name in ONNX_FILES.items()}
-PREPARES_SHAPES = False
+PACKED_GRAPH_FILES: tuple[str, ...] = ()
 CPU_PROVIDER, GPU_PROVIDER = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 
 class OnnxRuntime:
     """A session over a bundle's ONNX graph; see `pipeline.runtimes.Runtime`."""
+
+    run_packed = None
 
     def __init__(self, bundle: Bundle, precision: str, threads: int | None, device: str, device_id: int) -> None:
         import onnxruntime

@@ -2,39 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import cached_property
+from typing import Any, Callable
+
 import numpy as np
 
-from pipeline.bundle import PADDLE_GRAPH_FILE, PADDLE_PARAMETERS_FILE, Bundle
+from pipeline.bundle import PACKED_GRAPH_FILE, PADDLE_GRAPH_FILE, PADDLE_PARAMETERS_FILE, Bundle
 from pipeline.errors import BundleError
-from pipeline.runtimes.graph_check import check_tensor_names
+from pipeline.runtimes.graph_check import PACKED_INPUTS, PLAIN_INPUTS, check_tensor_names
 from pipeline.tensors import INPUT_IDS, LOGITS, TOKEN_TYPE_IDS
 
 _ELEMENT_TYPES = {"float32": "f32", "bfloat16": "bf16"}
 GRAPH_FILES = {precision: (PADDLE_GRAPH_FILE, PADDLE_PARAMETERS_FILE) for precision in _ELEMENT_TYPES}
-PREPARES_SHAPES = True
+PACKED_GRAPH_FILES = (PACKED_GRAPH_FILE, PADDLE_PARAMETERS_FILE)
 
 
 class OpenVinoRuntime:
     """A compiled model over a bundle's Paddle graph; see `pipeline.runtimes.Runtime`."""
 
     def __init__(self, bundle: Bundle, precision: str, threads: int | None) -> None:
+        self._bundle = bundle
+        self._options = {"INFERENCE_PRECISION_HINT": _ELEMENT_TYPES[precision], "PERFORMANCE_HINT": "LATENCY"}
+        if threads:
+            self._options["INFERENCE_NUM_THREADS"] = str(threads)
+        self.run_packed: Callable[[dict[str, np.ndarray]], np.ndarray] | None = None
+        if PACKED_GRAPH_FILE in bundle.files:
+            packed = self._compile(PACKED_GRAPH_FILE, PACKED_INPUTS)
+            self.run_packed = lambda inputs: packed(inputs)[LOGITS]
+        else:
+            self._plain  # noqa: B018 - so that a graph that does not load is known now
+
+    def run(self, input_ids: np.ndarray, token_type_ids: np.ndarray) -> np.ndarray:
+        return self._plain({INPUT_IDS: input_ids, TOKEN_TYPE_IDS: token_type_ids})[LOGITS]
+
+    @cached_property
+    def _plain(self) -> Any:
+        return self._compile(PADDLE_GRAPH_FILE, PLAIN_INPUTS)
+
+    def _compile(self, graph: str, inputs: Iterable[str]) -> Any:
         import openvino
 
         core = openvino.Core()
-        path = bundle.file(PADDLE_GRAPH_FILE)
-        bundle.file(PADDLE_PARAMETERS_FILE)
-        options = {"INFERENCE_PRECISION_HINT": _ELEMENT_TYPES[precision], "PERFORMANCE_HINT": "LATENCY"}
-        if threads:
-            options["INFERENCE_NUM_THREADS"] = str(threads)
+        path = self._bundle.file(graph)
         try:
-            model = core.read_model(path)
-            check_tensor_names(path, *([t.get_any_name() for t in side] for side in (model.inputs, model.outputs)))
-            self._model = core.compile_model(model, "CPU", options)
+            model = core.read_model(path, self._bundle.file(PADDLE_PARAMETERS_FILE))
+            names = ([tensor.get_any_name() for tensor in side] for side in (model.inputs, model.outputs))
+            check_tensor_names(path, *names, inputs)
+            return core.compile_model(model, "CPU", self._options)
         except RuntimeError as error:
             raise BundleError(f"{path} does not load in openvino: {error}") from error
-
-    def run(self, input_ids: np.ndarray, token_type_ids: np.ndarray) -> np.ndarray:
-        return self._model({INPUT_IDS: input_ids, TOKEN_TYPE_IDS: token_type_ids})[LOGITS]
 
 
 def fault(precision: str, device: str) -> str | None:

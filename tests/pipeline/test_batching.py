@@ -6,11 +6,9 @@ from hypothesis import strategies as st
 from pipeline.batching import (
     OVERHEAD_TOKENS,
     checked_rows,
-    iterate_batches,
     pad,
     plan_batches,
     run_in_batches,
-    shapes_to_warm,
     unpad,
 )
 from pipeline.errors import InputError
@@ -40,22 +38,6 @@ def test_no_other_cut_of_the_sorted_rows_costs_less(lengths, budget):
 
     planned = [[lengths[row] for row in batch] for batch in plan_batches(np.array(lengths), budget)]
     assert cost(planned) == min(map(cost, cuts(sorted(lengths))))
-
-
-def test_rows_are_padded_to_the_given_lengths_where_these_hold_them():
-    shapes = []
-
-    def run(input_ids, token_type_ids):
-        shapes.append(input_ids.shape)
-        return np.zeros((len(input_ids), 1), np.float32)
-
-    rows = [np.ones(length, np.int64) for length in (3, 4, 200, 9)]
-    assert sorted(row for batch, _ in iterate_batches(rows, run, 64, [4, 16]) for row in batch) == [0, 1, 2, 3]
-    assert sorted(shapes) == [(1, 200), (3, 16)]
-
-
-def test_the_shapes_to_warm_stay_within_the_budget():
-    assert shapes_to_warm([16, 300], 70) == [(1, 16), (2, 16), (4, 16), (1, 300)]
 
 
 def test_short_rows_are_not_padded_to_the_length_of_long_ones():

@@ -146,7 +146,9 @@ def test_a_line_that_is_no_utf8_is_named_after_those_before_it(bundle_path, tmp_
 def test_a_prefix_leads_to_the_bundle_that_its_graph_lies_in(bundle_path, checkpoint, tmp_path):
     for prefix in ("", "float32", "float32.pdmodel", "model", "model.onnx"):
         assert find_bundle(bundle_path / prefix).path == bundle_path
-    with pytest.raises(InputError, match=r"holds no graph int4; give .* \(float32\.pdmodel, model\.onnx\)"):
+    with pytest.raises(
+        InputError, match=r"holds no graph int4; give .* \(float32\.pdmodel, model\.onnx, packed\.pdmodel\)"
+    ):
         find_bundle(bundle_path / "int4")
     for prefix in (tmp_path / "float32", tmp_path, checkpoint):
         with pytest.raises(InputError, match=r"leads to no exported model: .* make one with training/export_model\.py"):

@@ -65,7 +65,7 @@ def test_what_this_machine_lacks_is_said(bundle_path):
         with pytest.raises(EnvironmentFault, match=message):
             create_runtime(Bundle(bundle_path), runtime, precision)
         with pytest.raises(InputError, match=message):
-            graph_files(runtime, precision)
+            graph_files(Bundle(bundle_path), runtime, precision)
 
 
 def test_what_this_machine_has_is_available():
@@ -74,10 +74,28 @@ def test_what_this_machine_has_is_available():
     assert "choose float16 for the GPU" in unavailable("onnxruntime", "int8", "gpu")
 
 
-def test_each_precision_has_its_files():
-    assert graph_files("onnxruntime") == ("model.onnx",)
-    assert graph_files("onnxruntime", "int8") == ("model.int8.onnx",)
-    assert graph_files("openvino", "bfloat16") == ("float32.pdmodel", "float32.pdiparams")
+def test_each_precision_has_its_files(bundle_path, without_packed_graph):
+    bundle = Bundle(bundle_path)
+    assert graph_files(bundle, "onnxruntime") == ("model.onnx",)
+    assert graph_files(bundle, "onnxruntime", "int8") == ("model.int8.onnx",)
+    assert graph_files(bundle, "openvino", "bfloat16") == ("packed.pdmodel", "float32.pdiparams")
+    assert graph_files(without_packed_graph, "openvino") == ("float32.pdmodel", "float32.pdiparams")
+
+
+@pytest.fixture
+def without_packed_graph(bundle_path, tmp_path):
+    folder = tmp_path / "plain"
+    shutil.copytree(bundle_path, folder)
+    (folder / "packed.pdmodel").unlink()
+    return seal(folder, Bundle(bundle_path).manifest)
+
+
+def test_packed_texts_get_the_answers_that_they_get_alone(bundle_path, without_packed_graph, texts):
+    many = [text[:length] for text in texts for length in (3, 9, 40, 200)] + ["长" * 500]
+    packed = Predictor(bundle_path, "openvino")
+    alone = np.vstack([packed.logits([text]) for text in many])
+    np.testing.assert_allclose(packed.logits(many), alone, atol=1e-4)
+    np.testing.assert_allclose(Predictor(without_packed_graph, "openvino").logits(many), alone, atol=1e-4)
 
 
 def test_a_runtime_that_is_not_installed_is_named(monkeypatch):
@@ -123,7 +141,7 @@ def test_unknown_choices_are_refused(bundle_path, arguments, message):
 def test_a_graph_that_is_none_is_refused(bundle_path, tmp_path, runtime):
     folder = tmp_path / "bundle"
     shutil.copytree(bundle_path, folder)
-    for name in ("model.onnx", "float32.pdmodel"):
+    for name in ("model.onnx", "float32.pdmodel", "packed.pdmodel"):
         (folder / name).write_bytes(b"no graph")
     sums = subprocess.run(["sha256sum", *Bundle(bundle_path).files], cwd=folder, capture_output=True, check=True)
     (folder / "SHA256SUMS").write_bytes(sums.stdout)

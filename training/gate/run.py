@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.atomic import atomic_folder
-from pipeline.bundle import PADDLE_GRAPH_FILE, PADDLE_PARAMETERS_FILE, VOCABULARY_FILE, Bundle, seal
+from pipeline.bundle import PACKED_GRAPH_FILE, PADDLE_GRAPH_FILE, PADDLE_PARAMETERS_FILE, VOCABULARY_FILE, Bundle, seal
 from pipeline.checksums import check_replaceable
 from pipeline.dataset import read_examples
 from pipeline.errors import ClassifierError, EnvironmentFault, InputError
@@ -28,7 +28,13 @@ from training.gate.verdict import Allowances, Candidate, Cost, fastest_first, me
 from training.gate.worker import Worker
 
 PLOT_FILE = "gate.png"
-RELEASED_FILES = (VOCABULARY_FILE, PADDLE_GRAPH_FILE, PADDLE_PARAMETERS_FILE, *ONNX_FILES.values())
+RELEASED_FILES = (
+    VOCABULARY_FILE,
+    PADDLE_GRAPH_FILE,
+    PADDLE_PARAMETERS_FILE,
+    PACKED_GRAPH_FILE,
+    *ONNX_FILES.values(),
+)
 """Of a bundle; a pruned model's folder is a checkpoint as well."""
 REFERENCE = "onnxruntime"  # in float32 it gives the logits that the export was checked with
 SINGLE_TEXTS, BATCHES_OF_32 = 16, 2
@@ -154,7 +160,7 @@ def _measure(entries: Sequence[_Entry], data: LabelledTexts, unpruned: float, op
             for _, worker, timing in running:
                 timing.take(worker)
         for entry, worker, timing in running:
-            files = graph_files(entry.candidate.runtime, entry.candidate.precision)
+            files = graph_files(entry.bundle, entry.candidate.runtime, entry.candidate.precision)
             file_bytes = sum(entry.bundle.file(name).stat().st_size for name in files)
             entry.candidate.cost = timing.cost(worker.resident_bytes(), file_bytes)
 

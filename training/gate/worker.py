@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.batching import TOKEN_BUDGET, run_in_batches
+from pipeline.batching import TOKEN_BUDGET
 from pipeline.bundle import Bundle
+from pipeline.engine import Engine
 from pipeline.errors import ClassifierError, EnvironmentFault
-from pipeline.runtimes import create_runtime
 
 PAUSE_SECONDS = 0.1
 """Before a turn: the threads of a runtime go on looking for work for a while when a turn is over."""
@@ -59,7 +59,7 @@ class Worker:
         return self._ask("logits", rows)
 
     def seconds(self, batches: list[list[np.ndarray]], token_budget: int = TOKEN_BUDGET) -> float:
-        """Time for running batches of rows one after the other, each cut as `run_in_batches` does."""
+        """Time for running batches of rows one after the other, each cut as `Engine` does."""
         return self._ask("seconds", (batches, token_budget))
 
     def resident_bytes(self) -> int:
@@ -82,7 +82,7 @@ class Worker:
 def _serve(connection: Connection, bundle: str, runtime: str, precision: str, threads: int | None) -> None:
     """Answer until the other end is closed; a candidate that does not load answers everything with the reason."""
     try:
-        run = create_runtime(Bundle(bundle), runtime, precision, threads).run
+        engine = Engine(Bundle(bundle), runtime, precision, threads)
     except ClassifierError as error:
         while _asked(connection):
             connection.send(("unavailable" if isinstance(error, EnvironmentFault) else "fault", str(error)))
@@ -90,13 +90,13 @@ def _serve(connection: Connection, bundle: str, runtime: str, precision: str, th
     while request := _asked(connection):
         what, value = request
         if what == "logits":
-            connection.send(("answer", run_in_batches(value, run)))
+            connection.send(("answer", engine.logits(value)))
         elif what == "seconds":
-            batches, token_budget = value
+            batches, engine.token_budget = value
             time.sleep(PAUSE_SECONDS)
             started = time.perf_counter()
             for batch in batches:
-                run_in_batches(batch, run, token_budget)
+                engine.logits(batch)
             connection.send(("answer", time.perf_counter() - started))
         else:
             connection.send(("answer", _resident_bytes()))

@@ -20,18 +20,30 @@ class FirstPositionLayer(paddle.nn.TransformerEncoderLayer):
         cache: None = None,
         output_attentions: bool = False,
     ) -> paddle.Tensor:
-        first = src[:, :1]
+        return self.read(src[:, :1], src, src_mask)
+
+    def read(self, first: paddle.Tensor, src: paddle.Tensor, src_mask: paddle.Tensor | None) -> paddle.Tensor:
+        """The layer's output at the positions whose inputs are `first`, [batch, positions, width].
+
+        Args:
+            src: what they attend to, [batch, length, width].
+            src_mask: added to the attention's products, broadcast to [batch, heads, positions, length].
+        """
         first = self.norm1(first + self.dropout1(self.self_attn(first, src, src, src_mask)))
         transformed = self.linear2(self.dropout(self.activation(self.linear1(first))))
         return self.norm2(first + self.dropout2(transformed))
 
 
-def read_first_token_only(model: paddle.nn.Layer) -> None:
+def read_first_token_only(model: paddle.nn.Layer) -> bool:
     """Let the last layer of the encoder of a sequence classification model compute its first position only.
 
     Layers of another kind than a post-normalised `TransformerEncoderLayer` are left as they are.
+
+    Returns:
+        Whether it does so now.
     """
     encoder = getattr(getattr(model, model.base_model_prefix), "encoder", None)
     layers = getattr(encoder, "layers", None)
     if layers and type(layers[-1]) is paddle.nn.TransformerEncoderLayer and not layers[-1].normalize_before:
         layers[-1].__class__ = FirstPositionLayer
+    return bool(layers) and isinstance(layers[-1], FirstPositionLayer)

@@ -2,31 +2,58 @@
 
 from __future__ import annotations
 
+import filecmp
+import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pipeline.bundle import PADDLE_GRAPH_FILE, PADDLE_PARAMETERS_FILE
-from pipeline.tensors import INPUT_IDS, LOGITS, TOKEN_TYPE_IDS
+from pipeline.bundle import PACKED_GRAPH_FILE, PADDLE_GRAPH_FILE, PADDLE_PARAMETERS_FILE
+from pipeline.errors import ClassifierError
+from pipeline.runtimes.graph_check import PACKED_INPUTS, PLAIN_INPUTS
+from pipeline.tensors import LOGITS
 from training.model.first_token import read_first_token_only
+from training.model.packed import PackedClassifier
 
 ONNX_OPSET = 17
 GRAPH_PREFIX = Path(PADDLE_GRAPH_FILE).stem
 
 
 def export_static(model: Any, folder: Path) -> None:
-    """Write float32.pdmodel, float32.pdiparams and float32.pdiparams.info of `model` to `folder`.
+    """Write float32.pdmodel, float32.pdiparams, float32.pdiparams.info and packed.pdmodel of `model` to `folder`.
 
-    The graph takes `input_ids` and `token_type_ids`, int64 [batch, length], and gives `logits`, float32
-    [batch, labels]; batch and length are free. The last encoder layer of `model` computes [CLS] only from then on.
+    The first graph takes `input_ids` and `token_type_ids`, int64 [batch, length], and gives `logits`, float32
+    [batch, labels]; batch and length are free. The packed one takes what `pipeline.packing` makes, and reads the same
+    parameters; of an encoder with layers of its own kind there is none. The last encoder layer of `model` computes
+    [CLS] only from then on.
+
+    Raises:
+        ClassifierError: paddle stores the parameters of the two graphs differently.
     """
+    model.eval()
+    packable = read_first_token_only(model)
+    _save(model, PLAIN_INPUTS, folder / GRAPH_PREFIX)
+    if not packable:
+        return
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        graph = Path(place) / PACKED_GRAPH_FILE
+        packed = PackedClassifier(model)
+        packed.eval()
+        _save(packed, PACKED_INPUTS, graph.with_suffix(""))
+        if not filecmp.cmp(graph.with_suffix(".pdiparams"), folder / PADDLE_PARAMETERS_FILE, shallow=False):
+            raise ClassifierError(
+                "paddle stores the parameters of the packed graph in another order; nothing was exported"
+            )
+        graph.rename(folder / PACKED_GRAPH_FILE)
+
+
+def _save(model: Any, inputs: Iterable[str], prefix: Path) -> None:
     import paddle
 
-    model.eval()
-    read_first_token_only(model)
-    specifications = [paddle.static.InputSpec([None, None], "int64", name=name) for name in (INPUT_IDS, TOKEN_TYPE_IDS)]
+    specifications = [paddle.static.InputSpec([None, None], "int64", name=name) for name in inputs]
     static = paddle.jit.to_static(model, input_spec=specifications, full_graph=True)
-    paddle.jit.save(static, str(folder / GRAPH_PREFIX))
-    _clean_program(folder / PADDLE_GRAPH_FILE)
+    paddle.jit.save(static, str(prefix))
+    _clean_program(prefix.with_suffix(".pdmodel"))
 
 
 def _clean_program(graph: Path) -> None:
