@@ -99,8 +99,8 @@ class _Handler(BaseHTTPRequestHandler):
     server: HttpGateway
 
     def setup(self) -> None:
-        self.timeout = self.server.seconds
         super().setup()
+        self.connection.settimeout(self.server.seconds)
 
     def do_POST(self) -> None:
         try:
