@@ -77,7 +77,19 @@ def read_texts(sentence: str) -> list[str]:
         ) from None
     if not texts:
         raise InputError(f"{SENTENCE} is an empty array; give it at least one text")
+    for row, text in enumerate(texts):
+        if not is_utf8(text):
+            raise InputError(f"row {row}: {text!r:.40} is no text, or holds a lone surrogate; send texts in UTF-8")
     return texts
+
+
+def is_utf8(value: Any) -> bool:
+    """Whether a value of JSON is a text without lone surrogates, which can be sent on."""
+    try:
+        value.encode()
+    except (AttributeError, UnicodeEncodeError):
+        return False
+    return True
 
 
 def write_texts(texts: Sequence[str]) -> str:

@@ -23,6 +23,7 @@ from pipeline.service_messages import (
     OK,
     OVERLOADED,
     TIMED_OUT,
+    is_utf8,
 )
 
 STATUS = {OK: 200, INPUT_ERROR: 400, NO_SERVICE: 404, OVERLOADED: 503, TIMED_OUT: 504}
@@ -183,6 +184,6 @@ def _fields(body: bytes) -> dict[str, Any]:
         raise InputError("tensors are not taken; send texts as the value of the key sentence")
     for name in ("key", "value"):
         values = fields.setdefault(name, [])
-        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-            raise InputError(f"{name!r} is no list of strings")
+        if not isinstance(values, list) or not all(map(is_utf8, values)):
+            raise InputError(f"{name!r} is no list of strings in UTF-8")
     return {name: fields[name] for name in ("key", "value")}
