@@ -1,7 +1,7 @@
 """Load on a Paddle Serving service, run in .venv-serving: so many clients, each asking one request after the other.
 
 Prints one line of JSON: texts_per_second, p50_ms and p99_ms of
-a request, requests, errors.
+a request, requests, errors and, where it was told what to expect, wrong answers.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--url", required=True, help="the service's RPC address")
     add("--file", type=Path, required=True, help="a file with a text per line")
+    add("--expected", type=Path, help="a JSON array of label paths per line: what each text must get")
     add("--clients", type=int, default=8, help="%(default)s")
     add("--texts", type=int, default=1, help="per request (%(default)s)")
     add("--seconds", type=float, default=5.0, help="%(default)s")
@@ -36,20 +37,27 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     texts = args.file.read_text(encoding="utf-8").splitlines()
     batches = [texts[start : start + args.texts] for start in range(0, len(texts) - args.texts + 1, args.texts)]
+    wanted: dict[str, set[str]] = {}
+    if args.expected:
+        lines = args.expected.read_text(encoding="utf-8").splitlines()
+        wanted = {text: set(json.loads(line)) for text, line in zip(texts, lines)}
     started = time.monotonic()
     times: list[list[float]] = [[] for _ in range(args.clients)]
-    errors = [0] * args.clients
+    errors, wrong = [0] * args.clients, [0] * args.clients
 
     def ask(number: int) -> None:
         mine = itertools.cycle(batches[number :: args.clients])
         with RpcClient(args.url, retries=0) as client:
             while time.monotonic() < started + args.seconds:
-                before = time.monotonic()
+                batch, before = next(mine), time.monotonic()
                 try:
-                    client.classify(next(mine))
-                    times[number].append(time.monotonic() - before)
+                    answers = client.classify(batch)
                 except ClassifierError:
                     errors[number] += 1
+                    continue
+                times[number].append(time.monotonic() - before)
+                for text, answer in zip(batch, answers):
+                    wrong[number] += text in wanted and wanted[text] != {each.label for each in answer}
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(args.clients)]
     for thread in threads:
@@ -63,6 +71,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "p99_ms": round(float(np.percentile(every, 99)), 3),
         "requests": sum(map(len, times)),
         "errors": sum(errors),
+        "wrong": sum(wrong),
     }
     print(json.dumps(figures))
 
