@@ -196,13 +196,7 @@ def _rows(path: Path, hierarchy: LabelHierarchy) -> Iterator[tuple[str, list[str
         yield from ((text, []) for text in read_texts(path))
         return
     for text, positions in read_examples(path, hierarchy):
-        yield text, deepest_labels(hierarchy, positions)
-
-
-def deepest_labels(hierarchy: LabelHierarchy, positions: Sequence[int]) -> list[str]:
-    """The label paths at `positions` that are no parent of another one, as people choose them."""
-    parents = {int(hierarchy.parents[position]) for position in positions}
-    return [hierarchy.labels[position] for position in positions if position not in parents]
+        yield text, [hierarchy.labels[position] for position in hierarchy.deepest(positions)]
 
 
 def _boolean(word: str) -> bool:

@@ -10,7 +10,6 @@ doubtful rows once more for doccano, with the labels that the method suggests.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +24,7 @@ from pipeline.hierarchy import LabelHierarchy
 from training.analysis.evaluate import check_outputs
 from training.analysis.label_doubts import label_doubts
 from training.arguments import add_model_options
-from training.doccano import deepest_labels, record_line
+from training.doccano import record_line
 
 CONFIDENT_LEARNING, REPRESENTER = "confident", "representer"
 METHODS = (CONFIDENT_LEARNING, REPRESENTER)
@@ -81,9 +80,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             stream.write(
                 record_line(
                     examples[row].text,
-                    deepest_labels(hierarchy, np.flatnonzero(suggested).tolist()),
+                    _deepest(hierarchy, np.flatnonzero(suggested).tolist()),
                     "train",
-                    given=deepest_labels(hierarchy, examples[row].labels),
+                    given=_deepest(hierarchy, examples[row].labels),
                     doubts=list(map(str, doubts)),
                     score=round(float(suspicion.scores[row]), 4),
                     line=row + 1,
@@ -98,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f"{review_path}: the same rows for doccano with suggested labels, which would change {found}")
 
 
-def judge(args: argparse.Namespace, examples: list[Example], hierarchy: LabelHierarchy):  # noqa: ANN201
+def judge(args: argparse.Namespace, examples: list[Example], hierarchy: LabelHierarchy):
     """How doubtful the chosen method finds each row; raises as `training.analysis.features.load_features` does."""
     # Importing cleanlab or paddle takes seconds: files are judged first.
     if args.method == CONFIDENT_LEARNING:
@@ -110,6 +109,10 @@ def judge(args: argparse.Namespace, examples: list[Example], hierarchy: LabelHie
 
     features = load_features(args.params_path, args.device, args.max_seq_length, args.batch_size)
     return representer_points(features([example.text for example in examples]), examples, hierarchy)
+
+
+def _deepest(hierarchy: LabelHierarchy, positions: Sequence[int]) -> list[str]:
+    return [hierarchy.labels[position] for position in hierarchy.deepest(positions)]
 
 
 if __name__ == "__main__":

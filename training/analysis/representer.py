@@ -22,9 +22,7 @@ PENALTY = 0.003
 ITERATIONS = 100
 
 
-def representer_points(
-    features: np.ndarray, examples: Sequence[Example], hierarchy: LabelHierarchy
-) -> Suspicion:
+def representer_points(features: np.ndarray, examples: Sequence[Example], hierarchy: LabelHierarchy) -> Suspicion:
     """Fit the classifier layer anew with a penalty and see which rows it strains against.
 
     The loss is the mean over the rows of the sigmoid cross-entropy summed over the labels, plus PENALTY times the sum
