@@ -13,6 +13,7 @@ import argparse
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,6 +26,9 @@ from training.analysis.evaluate import check_outputs
 from training.analysis.label_doubts import label_doubts
 from training.arguments import add_model_options
 from training.doccano import record_line
+
+if TYPE_CHECKING:
+    from training.analysis.suspicion import Suspicion
 
 CONFIDENT_LEARNING, REPRESENTER = "confident", "representer"
 METHODS = (CONFIDENT_LEARNING, REPRESENTER)

@@ -76,14 +76,10 @@ def supporters(
     best: list[list[Supporter]] = [[] for _ in queries]
     start = 0
     for chunk in chunks:
-        for kept, rows, cosines in zip(best, *nearest(queries, chunk, count)):
-            kept += [
-                Supporter(start + row, cosine)
-                for row, cosine in zip(rows.tolist(), cosines.tolist())
-                if cosine >= threshold
-            ]
-            kept.sort(key=lambda supporter: -supporter.cosine)
-            del kept[count:]
+        for place, (rows, cosines) in enumerate(zip(*nearest(queries, chunk, count))):
+            found = map(Supporter, (start + rows).tolist(), cosines.tolist())
+            both = best[place] + [one for one in found if one.cosine >= threshold]
+            best[place] = sorted(both, key=lambda one: -one.cosine)[:count]
         start += len(chunk)
     return best
 

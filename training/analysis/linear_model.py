@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.linalg.blas import dsymm
 from scipy.linalg.lapack import dpotrf, dpotri
+from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from tqdm import tqdm
@@ -65,7 +66,7 @@ def leave_one_out_probabilities(texts: Sequence[str], labels: np.ndarray, seed: 
     return _calibrated(margins, labels)
 
 
-def _leave_one_out(features: object, labels: np.ndarray, bar: tqdm) -> np.ndarray:
+def _leave_one_out(features: csr_matrix, labels: np.ndarray, bar: tqdm) -> np.ndarray:
     """Leave-one-out predictions, float64 [rows, labels], of ridge regression with an intercept.
 
     With G the inverse of the kernel plus RIDGE on its diagonal, the prediction for row i without row i is

@@ -42,7 +42,7 @@ class MaskedWords:
         try:
             self._tokeniser: Any = AutoTokenizer.from_pretrained(str(folder))
             self._model: Any = AutoModelForMaskedLM.from_pretrained(str(folder))
-        except Exception as error:
+        except Exception as error:  # whatever paddlenlp raises
             raise InputError(f"--mlm_path {folder} does not load as a masked language model: {error}") from error
         self._model.eval()
 
@@ -75,8 +75,8 @@ class MaskedWords:
         tokeniser = self._tokeniser
         masks = [tokeniser.mask_token] * (len(place.word) if _is_cjk(place.word) else 1)
         room = MAX_TOKENS - 2 - len(masks)
-        before = tokeniser.tokenize("".join(place.pieces[: place.index]))[-(room // 2) :]
-        after = tokeniser.tokenize("".join(place.pieces[place.index + 1 :]))[: room // 2]
+        before = tokeniser.tokenize("".join(place.pieces[: place.position]))[-(room // 2) :]
+        after = tokeniser.tokenize("".join(place.pieces[place.position + 1 :]))[: room // 2]
         return [tokeniser.cls_token, *before, *masks, *after, tokeniser.sep_token]
 
     def _words(self, place: Place, scores: np.ndarray) -> list[str]:
@@ -86,11 +86,14 @@ class MaskedWords:
         for row in scores:
             best = np.argsort(-row, kind="stable")[: 20 * CANDIDATES]
             tokens = self._tokeniser.convert_ids_to_tokens(best.tolist())
-            guesses.append(
-                [token for token in tokens if is_word(token) and _is_cjk(token) == cjk and token[0] not in "#["]
-            )
+            guesses.append([token for token in tokens if _is_whole(token) and _is_cjk(token) == cjk])
         words = map("".join, zip(*guesses))
         return [word for word in words if word != place.word.lower()][:CANDIDATES]
+
+
+def _is_whole(token: str) -> bool:
+    """Whether a token is a word of its own: no special token, no piece that goes on a word."""
+    return is_word(token) and token[0] not in "#["
 
 
 def _is_cjk(word: str) -> bool:

@@ -28,11 +28,11 @@ class Place(NamedTuple):
     """A word in a text: the pieces of the text and which of them it is."""
 
     pieces: Sequence[str]
-    index: int
+    position: int
 
     @property
     def word(self) -> str:
-        return self.pieces[self.index]
+        return self.pieces[self.position]
 
 
 class Substitutes(Protocol):

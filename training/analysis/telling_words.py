@@ -25,7 +25,7 @@ class TellingWords:
         hierarchy: the labels; a word in the name of a label tells that label too.
     """
 
-    def __init__(self, examples: Sequence[Example], pieces: Sequence[Sequence[str]], hierarchy: LabelHierarchy) -> None:
+    def __init__(self, examples: Sequence[Example], pieces: Iterable[Sequence[str]], hierarchy: LabelHierarchy) -> None:
         rows: Counter[str] = Counter()
         together: Counter[tuple[str, int]] = Counter()
         per_label = np.zeros(len(hierarchy))
