@@ -88,7 +88,8 @@ class Experiment:
             dev, test = self.read(DEV_FILE), list(read_examples(evaluation_file(self.source), self.hierarchy))
             measured[LINEAR] = _scores(LinearBaseline(self.read(train_file), dev, self.hierarchy).score(test))
             self.save()
-        if self.args.model_name not in measured:
+        wanted = self.args.trained
+        if self.args.model_name not in measured and (wanted is None or variant in wanted):
             checkpoint = self.train(variant, train_file, epochs or self.args.epochs)
             measured[self.args.model_name] = self._evaluated(checkpoint)
             self.save()
@@ -104,6 +105,7 @@ class Experiment:
                 *("--save_dir", checkpoint, "--model_name", args.model_name, "--learning_rate", args.learning_rate),
                 *("--epochs", epochs, "--seed", self.seed, "--warmup", "--warmup_steps", 100, "--weight_decay", 0.01),
                 *("--token_dropout", 0.1, "--loss", args.loss, "--logging_steps", 1000),
+                *("--max_seq_length", args.max_seq_length),
                 *(("--resume",) if checkpoint.with_name(f"{checkpoint.name}.resume").exists() else ()),
             )
         return checkpoint
@@ -113,7 +115,14 @@ class Experiment:
         _command(
             "training/analysis/evaluate.py",
             *("--device", self.args.device, "--dataset_dir", self.source.absolute(), "--params_path", checkpoint),
-            *("--dev_file", evaluation_file(self.source).name, "--train_file", DEV_FILE),
+            *(
+                "--max_seq_length",
+                self.args.max_seq_length,
+                "--dev_file",
+                evaluation_file(self.source).name,
+                "--train_file",
+                DEV_FILE,
+            ),
             *("--bad_case_path", self.folder / "bad_case.txt", "--json", figures),
         )
         return _scores(json.loads(figures.read_text(encoding="utf-8"))["summary"])
@@ -130,7 +139,13 @@ def dirty(experiment: Experiment) -> None:
     found = experiment.results.setdefault("found", {})
     short = experiment.args.short_epochs
     for method, options in (
-        ("representer", ("--params_path", experiment.folder / "short", "--device", experiment.args.device)),
+        (
+            "representer",
+            (
+                *("--params_path", experiment.folder / "short", "--device", experiment.args.device),
+                *("--max_seq_length", experiment.args.max_seq_length),
+            ),
+        ),
         ("confident", ()),
     ):
         if method == "representer" and method not in found:
@@ -255,9 +270,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--model_name", default="scratch-tiny", help="as train.py takes it (%(default)s)")
     add("--device", default="cpu", help="what to compute on (%(default)s)")
     add("--learning_rate", type=float, default=1e-3, help="its peak (%(default)s)")
-    add("--loss", default="bce", help="as train.py takes it (%(default)s)")
-    add("--epochs", type=int, default=20, help="of each training (%(default)s)")
-    add("--short_epochs", type=int, default=5, help="of the one whose representer points are taken (%(default)s)")
+    add("--trained", nargs="+", help="variants that train.py trains too; by default all")
+    add("--max_seq_length", type=int, default=128, help="as train.py takes it (%(default)s)")
+    add("--loss", default="zlpr", help="as train.py takes it (%(default)s)")
+    add("--epochs", type=int, default=10, help="of each training (%(default)s)")
+    add("--short_epochs", type=int, default=3, help="of the one whose representer points are taken (%(default)s)")
     args = parser.parse_args(argv)
     args.rows = args.rows or EXPERIMENTS[args.experiment][1]
     return args
@@ -265,7 +282,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
-    options = {name: value for name, value in vars(args).items() if name not in ("output", "work_dir", "seeds")}
+    options = {
+        name: value for name, value in vars(args).items() if name not in ("output", "work_dir", "seeds", "trained")
+    }
     options["dataset_dir"] = Path(args.dataset_dir).name
     found = json.loads(args.output.read_text(encoding="utf-8")) if args.output.exists() else {"runs": {}}
     if found.setdefault("options", options) != options:

@@ -101,7 +101,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f"{review_path}: the same rows for doccano with suggested labels, which would change {found}")
 
 
-def judge(args: argparse.Namespace, examples: list[Example], hierarchy: LabelHierarchy):
+def judge(args: argparse.Namespace, examples: list[Example], hierarchy: LabelHierarchy) -> Suspicion:
     """How doubtful the chosen method finds each row; raises as `training.analysis.features.load_features` does."""
     # Importing cleanlab or paddle takes seconds: files are judged first.
     if args.method == CONFIDENT_LEARNING:
