@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.sparse import csr_matrix, hstack
 from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import normalize
 
 from pipeline.dataset import Example
 from pipeline.hierarchy import LabelHierarchy
@@ -47,40 +49,69 @@ def evidence(
     return np.array([np.mean(cosines) if cosines else NO_EVIDENCE for cosines in best], np.float32)
 
 
-def nearest(queries: np.ndarray, corpus: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+def sparsest(hierarchy: LabelHierarchy, support: np.ndarray, dev: Sequence[Example], count: int) -> list[int]:
+    """`count` rows with little support, label by label: the row of each that has least, then the second, and so on.
+
+    Otherwise one large vague class would take all places, and rare labels, which decide macro F1, none.
+    """
+    seen: Counter[int] = Counter()
+    turns = []
+    order = np.argsort(support, kind="stable").tolist()
+    for row in order:
+        labels = hierarchy.deepest(dev[row].labels)
+        turns.append(min(seen[label] for label in labels))
+        seen.update(labels)
+    return [order[place] for place in np.argsort(turns, kind="stable")[:count]]
+
+
+def nearest(queries: Any, corpus: Any, count: int) -> tuple[np.ndarray, np.ndarray]:
     """The most similar rows of `corpus` for each of `queries`: their numbers and cosines, [queries, count] each.
 
-    There are fewer columns where the corpus has fewer rows.
+    Both are [any, width], dense or sparse. There are fewer columns where the corpus has fewer rows.
     """
-    neighbours = NearestNeighbors(n_neighbors=min(count, len(corpus)), metric="cosine", algorithm="brute").fit(corpus)
-    distances, rows = neighbours.kneighbors(queries)
+    neighbours = NearestNeighbors(n_neighbors=min(count, corpus.shape[0]), metric="cosine", algorithm="brute")
+    distances, rows = neighbours.fit(corpus).kneighbors(queries)
     return rows, 1 - distances
 
 
+class Described(NamedTuple):
+    """Texts in two ways: by an encoder, float32 [texts, width], and by their words, TF-IDF [texts, words]."""
+
+    features: np.ndarray
+    words: csr_matrix
+
+    def rows(self, numbers: Sequence[int]) -> Described:
+        return Described(self.features[numbers], self.words[numbers])
+
+    def joined(self) -> csr_matrix:
+        """Both, such that a cosine of two texts is the mean of their two cosines."""
+        return hstack([csr_matrix(normalize(self.features)), normalize(self.words)], format="csr")
+
+
 class Supporter(NamedTuple):
-    """A row that supports a sparse text: its number, and the cosine of the two."""
+    """A row that supports a sparse text: its number, and the mean of the cosines of the two texts."""
 
     row: int
-    cosine: float
+    similarity: float
 
 
-def supporters(
-    queries: np.ndarray, chunks: Iterable[np.ndarray], count: int, threshold: float
-) -> list[list[Supporter]]:
-    """The `count` most similar candidates of each query, most similar first, all with a cosine of at least `threshold`.
+def supporters(queries: Described, chunks: Iterable[Described], count: int, threshold: float) -> list[list[Supporter]]:
+    """The candidates that are most similar to each query, most similar first, `count` at most.
+
+    They are ranked by encoder and words together: an encoder that knows few texts of a kind is a poor judge of it, and
+    words are all that is left. The encoder's own cosine has to reach `threshold`.
 
     Args:
-        queries: float32 [queries, width].
-        chunks: the candidates' features, float32 [any, width] each; only one chunk is held at a time.
+        chunks: the candidates; one chunk is held at a time.
     """
-    best: list[list[Supporter]] = [[] for _ in queries]
-    start = 0
+    best: list[list[Supporter]] = [[] for _ in queries.features]
+    joined, directions, start = queries.joined(), normalize(queries.features), 0
     for chunk in chunks:
-        for place, (rows, cosines) in enumerate(zip(*nearest(queries, chunk, count))):
-            found = map(Supporter, (start + rows).tolist(), cosines.tolist())
-            both = best[place] + [one for one in found if one.cosine >= threshold]
-            best[place] = sorted(both, key=lambda one: -one.cosine)[:count]
-        start += len(chunk)
+        for place, (rows, similarities) in enumerate(zip(*nearest(joined, chunk.joined(), count))):
+            alike = normalize(chunk.features[rows]) @ directions[place] >= threshold
+            found = map(Supporter, (start + rows[alike]).tolist(), similarities[alike].tolist())
+            best[place] = sorted([*best[place], *found], key=lambda one: -one.similarity)[:count]
+        start += len(chunk.features)
     return best
 
 

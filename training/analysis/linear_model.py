@@ -27,6 +27,7 @@ GROUP_ROWS = 12_000
 _KERNEL_ROWS = 500
 _CALIBRATION_POINTS = 1 << 20
 _CJK = re.compile(r"[\u4e00-\u9fff]")
+_WORD = re.compile(r"\w\w")
 
 
 def is_chinese(texts: Sequence[str]) -> bool:
@@ -36,8 +37,12 @@ def is_chinese(texts: Sequence[str]) -> bool:
 
 
 def tfidf_vectoriser(texts: Sequence[str]) -> TfidfVectorizer:
-    """Characters and their pairs where the texts are Chinese, words and word pairs otherwise; not fitted yet."""
-    analyser = "char" if is_chinese(texts) else "word"
+    """Characters and their pairs where the texts are Chinese or have no words, words and their pairs otherwise.
+
+    It is not fitted yet.
+    """
+    wordless = not any(map(_WORD.search, texts))
+    analyser = "char" if wordless or is_chinese(texts) else "word"
     return TfidfVectorizer(analyzer=analyser, ngram_range=(1, 2), sublinear_tf=True, dtype=np.float64)
 
 

@@ -3,9 +3,9 @@
 python training/analysis/sparse.py --device cpu --dataset_dir data --params_path ./checkpoint --aug_strategy duplicate
 python training/analysis/sparse.py --device cpu --dataset_dir data --params_path ./checkpoint --annotate
 
-sparse.txt holds the development rows whose nearest training texts of the same label are least similar to them, the
-sparsest first. valid.txt holds the training rows that are closest to these, to be added once more, augmented or as
-they are; or, with --annotate, the closest texts without labels, to be annotated.
+sparse.txt holds the development rows whose nearest training texts of the same label are least similar to them, in
+turns for each label. valid.txt holds the training rows that are closest to these, to be added once more, augmented or
+as they are; or, with --annotate, the closest texts without labels, to be annotated.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
 
 from pipeline.chunks import CHARACTERS_PER_CHUNK, chunks
 from pipeline.command import run
@@ -90,22 +88,29 @@ def main(argv: Sequence[str] | None = None) -> None:
     unlabelled = _new_texts(unlabelled_path, [*train, *dev]) if args.annotate else []
     check_labels(label_path, read_checkpoint(args.params_path).hierarchy)
 
-    from training.analysis.evidence import evidence, in_turns, supporters
+    # Importing scikit-learn and paddle takes seconds: the files are judged first.
+    from training.analysis.evidence import Described, evidence, in_turns, sparsest, supporters
     from training.analysis.features import load_features
+    from training.analysis.linear_model import tfidf_vectoriser
 
     features = load_features(args.params_path, args.device, args.max_seq_length, args.batch_size)
-    train_features, dev_features = (features([example.text for example in rows]) for rows in (train, dev))
-    support = evidence(hierarchy, train, train_features, dev, dev_features, args.rationale_num)
-    sparse = np.argsort(support, kind="stable")[: args.sparse_num]
-    queries = dev_features[sparse]
+    normalised = [normalise(example.text) for example in train]
+    vectoriser = tfidf_vectoriser(normalised).fit(normalised)
+
+    def describe(texts: list[str]) -> Described:
+        return Described(features(texts), vectoriser.transform(map(normalise, texts)))
+
+    described, dev_described = (describe([example.text for example in rows]) for rows in (train, dev))
+    support = evidence(hierarchy, train, described.features, dev, dev_described.features, args.rationale_num)
+    sparse = sparsest(hierarchy, support, dev, args.sparse_num)
     candidates = (
-        map(features, chunks(unlabelled, UNLABELLED_ROWS, CHARACTERS_PER_CHUNK)) if args.annotate else [train_features]
+        map(describe, chunks(unlabelled, UNLABELLED_ROWS, CHARACTERS_PER_CHUNK)) if args.annotate else [described]
     )
-    ranked = supporters(queries, candidates, args.valid_num, args.valid_threshold)
+    ranked = supporters(dev_described.rows(sparse), candidates, args.valid_num, args.valid_threshold)
     if not args.annotate:
         ranked = [
-            [one for one in ones if not set(dev_labels).isdisjoint(train[one.row].labels)]
-            for dev_labels, ones in zip((hierarchy.deepest(dev[row].labels) for row in sparse), ranked)
+            [one for one in ones if not set(dev[row].labels).isdisjoint(train[one.row].labels)]
+            for row, ones in zip(sparse, ranked)
         ]
     chosen = in_turns(ranked, args.valid_num)
     write_examples(sparse_path, (dev[row] for row in sparse), hierarchy)
