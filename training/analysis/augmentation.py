@@ -120,7 +120,7 @@ class Augmenter:
         free = [
             place
             for place, piece in enumerate(pieces)
-            if is_word(piece) and (change == INSERT or not self._telling.tell_of(piece, example.labels))
+            if is_word(piece) and (change in (INSERT, SWAP) or not self._telling.tell_of(piece, example.labels))
         ]
         wanted = min(len(free), max(1, round(self._options.share * len(free))))
         places = sorted(random.choice(free, wanted, replace=False).tolist()) if free else []

@@ -10,6 +10,7 @@ it is as unusual as a wrong label.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -51,7 +52,9 @@ def confident_learning(examples: Sequence[Example], hierarchy: LabelHierarchy, s
     answers = leave_one_out_probabilities([example.text for example in examples], questions[:, asked], seed)
     lists = [np.flatnonzero(row).tolist() for row in questions[:, asked]]
     quality = get_label_quality_scores(lists, answers, aggregator_kwargs={"method": np.min})
-    issues = find_label_issues(lists, answers, n_jobs=1)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="May not flag all label issues")  # of a label with few rows
+        issues = find_label_issues(lists, answers, n_jobs=1)
     probabilities = np.zeros(given.shape, np.float32)
     of_labels = asked < len(hierarchy)
     probabilities[:, asked[of_labels]] = answers[:, of_labels]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import re
 import tempfile
@@ -12,6 +13,7 @@ _PIECES = re.compile(r"\w+(?:['’]\w+)*|\s+|[^\w\s]")
 Segmenter = Callable[[str], list[str]]
 
 
+@functools.cache
 def segmenter(chinese: bool) -> Segmenter:
     """What cuts a text into words, white space and marks: jieba for Chinese, a pattern for other languages."""
     if not chinese:
