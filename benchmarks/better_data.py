@@ -81,7 +81,7 @@ class Experiment:
         """The rows of a labelled file in the experiment's folder."""
         return list(read_examples(self.folder / name, self.hierarchy))
 
-    def measure(self, variant: str, train_file: str, epochs: int | None = None) -> None:
+    def measure(self, variant: str, train_file: str) -> None:
         """Train on a file in both ways and keep the scores on test, unless that is done."""
         measured = self.results.setdefault(variant, {})
         if LINEAR not in measured:
@@ -90,7 +90,7 @@ class Experiment:
             self.save()
         wanted = self.args.trained
         if self.args.model_name not in measured and (wanted is None or variant in wanted):
-            checkpoint = self.train(variant, train_file, epochs or self.args.epochs)
+            checkpoint = self.train(variant, train_file, self.args.epochs)
             measured[self.args.model_name] = self._evaluated(checkpoint)
             self.save()
         print(f"seed {self.seed}, {variant}: {json.dumps(measured)}", flush=True)
@@ -213,10 +213,11 @@ def sparse(experiment: Experiment) -> None:
 
 
 def augment(experiment: Experiment) -> None:
-    """Train on the rows alone, three times as long, and with the new rows of each strategy."""
+    """Train on the rows alone, on each of them three times, and with the new rows of each strategy."""
     experiment.write(TRAIN_FILE, experiment.rows)
     experiment.measure("2000 rows", TRAIN_FILE)
-    experiment.measure("2000 rows three times", TRAIN_FILE, 3 * experiment.args.epochs)
+    experiment.write("repeated.txt", 3 * experiment.rows)  # as many steps as with new rows
+    experiment.measure("each row three times", "repeated.txt")
     for aug_type, strategy in [*(("synonym", strategy) for strategy in STRATEGIES), ("homonym", "substitute")]:
         name = f"{strategy} {aug_type}" if strategy in ("substitute", "insert") else strategy
         made = experiment.folder / "aug.txt"
