@@ -6,6 +6,8 @@ HOST ?= 127.0.0.1
 GRPC_PORT ?= 8001
 HTTP_PORT ?= 8000
 METRICS_PORT ?= 8002
+QUICK ?=
+PARTS ?=
 
 UV := .tools/bin/uv
 BIN := .venv/bin
@@ -19,11 +21,11 @@ $(shell mkdir -p "$(HOME)")
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve stop test lint format minilm lock clean
+.PHONY: help setup demo serve stop test lint bench format minilm lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
-	@echo "Variables: DATASET (a dataset folder for demo), HOST, GRPC_PORT, HTTP_PORT, METRICS_PORT, PYTHON"
+	@echo "Variables: DATASET (a dataset folder for demo and bench), QUICK and PARTS (of bench), HOST, GRPC_PORT, HTTP_PORT, METRICS_PORT, PYTHON"
 
 setup: $(READY) ## prepare .venv; the targets below do so by themselves
 	@echo ".venv is ready"
@@ -45,6 +47,10 @@ lint: $(READY) ## check style and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+bench: $(READY) ## measure serving against the baseline, limits and growth, about an hour; QUICK=1: 4 minutes
+	@$(BIN)/python -m benchmarks.bench $(if $(QUICK),--quick) $(if $(PARTS),--parts $(PARTS)) \
+		$(if $(DATASET),--dataset_dir "$(DATASET)")
 
 format: $(READY) ## format the code
 	@$(BIN)/ruff check --fix .

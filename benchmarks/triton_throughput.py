@@ -10,9 +10,7 @@ measured has nothing to do, and its processor time is watched. What counts are t
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import json
-import os
 import random
 import subprocess
 import sys
@@ -24,8 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.in_process import InProcess, fresh_process
+from benchmarks.matrix_products import MatrixProducts, count_work
 from benchmarks.origin_design import write_model_repository
 from benchmarks.random_model import create_bundle
+from benchmarks.records import PROJECT, environment, write_record
 from benchmarks.turns import ORIGIN, OURS, Contestants, check_answers, report, summarise
 from pipeline.bundle import Bundle
 from pipeline.command import run
@@ -34,18 +34,16 @@ from pipeline.decoding import Decoder, DecodingPolicy
 from pipeline.errors import ClassifierError, DatasetError, InputError
 from pipeline.normalisation import normalise, text_fault
 from pipeline.runtimes import AUTO, PRECISIONS, RUNTIMES, resolve, unavailable
+from pipeline.runtimes.openvino_runtime import ELEMENT_TYPES
 from serving.triton import Ports, TritonServer
-from training.gate.run import processor
 from training.make_sample_dataset import SampleDataset, SampleOptions
 from training.model.model_names import SCRATCH
 from training.pruning.width import kept, parse_widths
 
-PROJECT = Path(__file__).resolve().parent.parent
 FASTEST = ("openvino", "bfloat16")
 """What is served of a bundle that no release gate has chosen for, where the machine can."""
 SEED = 3
 READY_SECONDS = 180.0
-PACKAGES = ("nvidia-pytriton", "tritonclient", "openvino", "onnxruntime", "paddlepaddle", "paddlenlp", "tokenizers")
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -61,6 +59,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--threads", type=int, default=0, help="ours; processor threads of the model, 0: one per core (%(default)s)")
     add("--concurrency", type=int, nargs="+", default=[1, 32], help="requests under way at once (1 32)")
     add("--rounds", type=int, default=5, help="in which all take a turn at each concurrency (%(default)s)")
+    add("--budget_seconds", type=float, default=3600.0, help="fewer rounds where they take longer (%(default)s)")
     add("--seconds", type=float, default=8.0, help="that a turn should take at least (%(default)s)")
     add(
         "--texts_per_pass",
@@ -95,11 +94,15 @@ def main(argv: Sequence[str] | None = None) -> None:
             OURS: check_answers(servers[OURS], measured, ours.decoder().decode(predictor.logits(measured))),
             ORIGIN: check_answers(servers[ORIGIN], measured, baseline_answers(baseline, measured)),
         }
-        contestants = Contestants(servers, predictor, measured, place)
-        rounds = contestants.measure(args.concurrency, args.rounds, args.seconds)
         lengths = [len(row) for row in ours.encoder().encode(measured)]
+        flop_per_text, limit = count_work(ours).flop(sum(lengths) / len(lengths)), None
+        if precision in ELEMENT_TYPES:
+            products = stack.enter_context(MatrixProducts(precision, args.threads or None))
+            limit = lambda: products.flop_per_second() / flop_per_text  # noqa: E731
+        contestants = Contestants(servers, predictor, measured, place, limit)
+        rounds = contestants.measure(args.concurrency, args.rounds, args.seconds, args.budget_seconds)
     results = {
-        **about,
+        "environment": about,
         "runtime": runtime,
         "precision": precision,
         "width": ours.manifest.width,
@@ -107,6 +110,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "labels": len(ours.hierarchy),
         "texts": args.texts.name if args.texts else "generated sample",
         "tokens per text": round(sum(lengths) / len(lengths), 1),
+        "GFLOP per text": round(flop_per_text / 1e9, 3),
         "seconds until ready": ready,
         "equal label sets": agreement,
         "summary": summarise(rounds),
@@ -114,10 +118,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     }
     report(results)
     if args.output_file:
-        args.output_file.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_record(args.output_file, results)
     medians = {name: figure["median"] for name, figure in results["summary"].items()}
     noisy = [name for name, figure in results["summary"].items() if figure["noisy"]]
-    print(json.dumps({**medians, "pairs": args.rounds, "noisy": noisy}))
+    print(json.dumps({**medians, "pairs": len(rounds), "noisy": noisy}))
 
 
 def check(args: argparse.Namespace) -> Fraction:
@@ -192,18 +196,6 @@ def baseline_answers(bundle: Bundle, texts: Sequence[str]) -> Any:
     with InProcess(bundle.path, "onnxruntime", "float32", None) as reference:
         logits = reference.logits(texts)
     return Decoder(bundle.hierarchy, 0.5, DecodingPolicy("threshold")).decode(logits)
-
-
-def environment() -> dict[str, Any]:
-    """The machine, what runs on it, and of which commit."""
-    git = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=PROJECT, capture_output=True, check=False)
-    return {
-        "processor": processor(),
-        "cores": len(os.sched_getaffinity(0)),
-        "load average before": round(os.getloadavg()[0], 2),
-        "commit": git.stdout.decode().strip(),
-        "versions": {package: importlib.metadata.version(package) for package in PACKAGES},
-    }
 
 
 if __name__ == "__main__":

@@ -1,0 +1,94 @@
+"""Measure what README.md states, part by part; each part writes its own JSON.
+
+    python -m benchmarks.bench --quick            serving against the baseline alone, in under five minutes
+    python -m benchmarks.bench                    every part, about an hour
+    python -m benchmarks.bench --parts load growth --dataset_dir data
+
+A part that fails is named at the end and does not stop the others; `--parts` measures it again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.records import PROJECT, RESULTS, read_record
+from pipeline.command import run
+from pipeline.dataset import TEST_FILE
+from pipeline.errors import ClassifierError, InputError
+
+SERVING = "serving"
+QUICK_RESULTS = PROJECT / "build" / "bench"
+QUICK_SERVING = ("--rounds", "5", "--seconds", "2.5", "--texts_per_pass", "64", "--budget_seconds", "200")
+
+PARTS: dict[str, Callable[[argparse.Namespace], list[str]]] = {
+    SERVING: lambda args: ["benchmarks.triton_throughput", *(QUICK_SERVING if args.quick else ()), *_texts(args)],
+}
+"""Each part's module and options, beside `--output_file`."""
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    add = parser.add_argument
+    add("--quick", action="store_true", help="serving against the baseline alone, with short turns")
+    add("--parts", nargs="+", choices=tuple(PARTS), default=list(PARTS), help="what is measured (all)")
+    add("--dataset_dir", type=Path, help="a dataset folder whose test.txt is sent (default: a generated sample)")
+    add("--output_dir", type=Path, help=f"for the JSON files ({_shown(RESULTS)}; {_shown(QUICK_RESULTS)} of --quick)")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    args = parse_args(argv)
+    if args.dataset_dir and not (args.dataset_dir / TEST_FILE).is_file():
+        raise InputError(f"--dataset_dir {args.dataset_dir} has no {TEST_FILE}, whose texts would be sent")
+    folder = args.output_dir or (QUICK_RESULTS if args.quick else RESULTS)
+    parts = [SERVING] if args.quick else args.parts
+    failed = [part for part in parts if not measure(part, args, folder)]
+    if SERVING in parts and SERVING not in failed:
+        print(json.dumps(headline(read_record(folder / f"{SERVING}.json"))))
+    if failed:
+        again = f"python -m benchmarks.bench --parts {' '.join(failed)}"
+        raise ClassifierError(f"{', '.join(failed)} failed, see above why; `{again}` measures what is missing")
+
+
+def measure(part: str, args: argparse.Namespace, folder: Path) -> bool:
+    """Run a part to its end; whether it went well."""
+    words = [*PARTS[part](args), "--output_file", str((folder / f"{part}.json").resolve())]
+    print(f"== {part}: python -m {' '.join(words)}", flush=True)
+    started = time.monotonic()
+    status = subprocess.run([sys.executable, "-m", *words], cwd=PROJECT, check=False).returncode
+    print(f"== {part}: {'done' if not status else f'failed (exit status {status})'}", end="")
+    print(f" after {time.monotonic() - started:.0f} s", flush=True)
+    return not status
+
+
+def headline(serving: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures that matter most, medians over the rounds; those that the machine was too noisy for are named."""
+    named = {
+        "throughput_ratio_c32": "throughput_ratio_c32",
+        "p50_ratio_c1": "p50_ratio_c1",
+        "share_of_in_process_c32": "share_of_in_process_c32",
+        "share_of_limit": "share_of_limit_c32",
+    }
+    summary = serving["summary"]
+    figures = {name: summary[key]["median"] if key in summary else None for name, key in named.items()}
+    noisy = [name for name, key in named.items() if summary.get(key, {}).get("noisy")]
+    return {**figures, "pairs": len(serving["rounds"]), "noisy": noisy}
+
+
+def _texts(args: argparse.Namespace) -> list[str]:
+    return ["--texts", str((args.dataset_dir / TEST_FILE).resolve())] if args.dataset_dir else []
+
+
+def _shown(path: Path) -> str:
+    return str(path.relative_to(PROJECT))
+
+
+if __name__ == "__main__":
+    run(main)
