@@ -8,6 +8,7 @@ HTTP_PORT ?= 8000
 METRICS_PORT ?= 8002
 QUICK ?=
 PARTS ?=
+URL ?=
 
 UV := .tools/bin/uv
 BIN := .venv/bin
@@ -25,7 +26,8 @@ endif
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
-	@echo "Variables: DATASET (a dataset folder for demo and bench), QUICK and PARTS (of bench), HOST, GRPC_PORT, HTTP_PORT, METRICS_PORT, PYTHON"
+	@echo "Variables: DATASET (a dataset folder for demo and bench), HOST, GRPC_PORT, HTTP_PORT, METRICS_PORT, PYTHON;"
+	@echo "of bench: QUICK=1, PARTS (as in PARTS='load limit'), URL (of a server that runs already)"
 
 setup: $(READY) ## prepare .venv; the targets below do so by themselves
 	@echo ".venv is ready"
@@ -49,7 +51,7 @@ lint: $(READY) ## check style and types
 	@$(BIN)/mypy
 
 bench: $(READY) ## measure serving against the baseline, limits and growth, about an hour; QUICK=1: 4 minutes
-	@$(BIN)/python -m benchmarks.bench $(if $(QUICK),--quick) $(if $(PARTS),--parts $(PARTS)) \
+	@$(BIN)/python -m benchmarks.bench $(if $(QUICK),--quick) $(if $(URL),--url $(URL)) $(if $(PARTS),--parts $(PARTS)) \
 		$(if $(DATASET),--dataset_dir "$(DATASET)")
 
 format: $(READY) ## format the code

@@ -3,6 +3,7 @@
     python -m benchmarks.bench --quick            serving against the baseline alone, in under five minutes
     python -m benchmarks.bench                    every part, about an hour
     python -m benchmarks.bench --parts load growth --dataset_dir data
+    python -m benchmarks.bench --url 10.0.0.1:8001 --dataset_dir data         a server that runs already, alone
 
 A part that fails is named at the end and does not stop the others; `--parts` measures it again.
 """
@@ -14,23 +15,29 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 from benchmarks.records import PROJECT, RESULTS, read_record
 from pipeline.command import run
 from pipeline.dataset import TEST_FILE
 from pipeline.errors import ClassifierError, InputError
 
-SERVING = "serving"
-QUICK_RESULTS = PROJECT / "build" / "bench"
+SERVING, LOAD = "serving", "load"
+OWN_RESULTS = PROJECT / "build" / "bench"
+"""Of runs that are not for README.md: short ones, and those of a server of the user's own."""
 QUICK_SERVING = ("--rounds", "5", "--seconds", "2.5", "--texts_per_pass", "64", "--budget_seconds", "200")
 
 PARTS: dict[str, Callable[[argparse.Namespace], list[str]]] = {
     SERVING: lambda args: ["benchmarks.triton_throughput", *(QUICK_SERVING if args.quick else ()), *_texts(args)],
+    "limit": lambda args: ["benchmarks.limit", *_texts(args)],
+    LOAD: lambda args: ["benchmarks.load", *(("--url", args.url) if args.url else ()), *_texts(args)],
+    "growth": lambda args: ["benchmarks.growth"],
+    "frontier": lambda args: ["benchmarks.frontier", *_texts(args)],
+    "precision_speed": lambda args: ["benchmarks.precision_speed"],
 }
-"""Each part's module and options, beside `--output_file`."""
+"""Each part's module and options, beside `--output_file`, which names the part."""
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -38,8 +45,13 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--quick", action="store_true", help="serving against the baseline alone, with short turns")
     add("--parts", nargs="+", choices=tuple(PARTS), default=list(PARTS), help="what is measured (all)")
+    add("--url", help="gRPC host:port of a server of your own: load on it, without a baseline")
     add("--dataset_dir", type=Path, help="a dataset folder whose test.txt is sent (default: a generated sample)")
-    add("--output_dir", type=Path, help=f"for the JSON files ({_shown(RESULTS)}; {_shown(QUICK_RESULTS)} of --quick)")
+    add(
+        "--output_dir",
+        type=Path,
+        help=f"for the JSON files ({_shown(RESULTS)}; {_shown(OWN_RESULTS)} of --quick and --url)",
+    )
     return parser.parse_args(argv)
 
 
@@ -47,8 +59,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     if args.dataset_dir and not (args.dataset_dir / TEST_FILE).is_file():
         raise InputError(f"--dataset_dir {args.dataset_dir} has no {TEST_FILE}, whose texts would be sent")
-    folder = args.output_dir or (QUICK_RESULTS if args.quick else RESULTS)
-    parts = [SERVING] if args.quick else args.parts
+    if args.quick and args.url:
+        raise InputError("--quick compares ours with the baseline and --url measures another server; give one of them")
+    folder = args.output_dir or (OWN_RESULTS if args.quick or args.url else RESULTS)
+    parts = [SERVING] if args.quick else [LOAD] if args.url else args.parts
     failed = [part for part in parts if not measure(part, args, folder)]
     if SERVING in parts and SERVING not in failed:
         print(json.dumps(headline(read_record(folder / f"{SERVING}.json"))))

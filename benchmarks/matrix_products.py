@@ -41,6 +41,14 @@ class Work:
         return self.per_text + self.per_token * tokens
 
 
+def encoder_work(hidden_size: int, layers: int, feed_forward_size: int) -> Work:
+    """As `count_work` finds it in the graph of such an encoder, pooler and classifier left out."""
+    layer = 4 * hidden_size**2 + 2 * hidden_size * feed_forward_size
+    keys_and_values = 2 * hidden_size**2
+    per_token = 2 * (layers - 1) * layer + 2 * keys_and_values
+    return Work(per_token, 2 * (layer - keys_and_values), layers * layer)
+
+
 def count_work(bundle: Bundle) -> Work:
     """Count the products in a bundle's graph."""
     (short, parameters), (long, _) = (_count(bundle, length) for length in LENGTHS)

@@ -170,15 +170,15 @@ def summarise(rounds: Sequence[Round]) -> dict[str, dict[str, Any]]:
     by_round = [figures(turns) for turns in rounds]
     for name in by_round[0]:
         values = [found[name] for found in by_round]
-        median, low, high = statistics.median(values), min(values), max(values)
-        limit = NOISY_MILLISECONDS if "_ms_" in name else NOISY_SPREAD * median
-        summary[name] = {
-            "median": round(median, 3),
-            "lowest": round(low, 3),
-            "highest": round(high, 3),
-            "noisy": high - low > limit,
-        }
+        limit = NOISY_MILLISECONDS if "_ms_" in name else NOISY_SPREAD * statistics.median(values)
+        summary[name] = {**spread(values), "noisy": max(values) - min(values) > limit}
     return summary
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """Median, lowest and highest."""
+    found = {"median": statistics.median(values), "lowest": min(values), "highest": max(values)}
+    return {name: round(value, 3) for name, value in found.items()}
 
 
 def report(results: Mapping[str, Any]) -> None:
