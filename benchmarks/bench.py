@@ -50,7 +50,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add(
         "--output_dir",
         type=Path,
-        help=f"for the JSON files ({_shown(RESULTS)}; {_shown(OWN_RESULTS)} of --quick and --url)",
+        help=f"for the JSON files ({_shown(RESULTS)}; else {_shown(OWN_RESULTS)})",
     )
     return parser.parse_args(argv)
 
