@@ -30,7 +30,7 @@ OWN_RESULTS = PROJECT / "build" / "bench"
 QUICK_SERVING = ("--rounds", "5", "--seconds", "2.5", "--texts_per_pass", "64", "--budget_seconds", "200")
 
 PARTS: dict[str, Callable[[argparse.Namespace], list[str]]] = {
-    SERVING: lambda args: ["benchmarks.triton_throughput", *(QUICK_SERVING if args.quick else ()), *_texts(args)],
+    SERVING: lambda args: ["benchmarks.triton_throughput", *(QUICK_SERVING if args.quick else ("--seconds", "5")), *_texts(args)],
     "limit": lambda args: ["benchmarks.limit", *_texts(args)],
     LOAD: lambda args: ["benchmarks.load", *(("--url", args.url) if args.url else ()), *_texts(args)],
     "growth": lambda args: ["benchmarks.growth"],
