@@ -19,7 +19,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Callable
 
+from benchmarks import report
 from benchmarks.records import PROJECT, RESULTS, read_record
+from benchmarks.tables import TABLES
 from pipeline.command import run
 from pipeline.dataset import TEST_FILE
 from pipeline.errors import ClassifierError, InputError
@@ -28,13 +30,18 @@ SERVING, LOAD = "serving", "load"
 OWN_RESULTS = PROJECT / "build" / "bench"
 """Of runs that are not for README.md: short ones, and those of a server of the user's own."""
 QUICK_SERVING = ("--rounds", "5", "--seconds", "2.5", "--texts_per_pass", "64", "--budget_seconds", "200")
+WHOLE_SERVING = ("--rounds", "5", "--seconds", "5")
 
 PARTS: dict[str, Callable[[argparse.Namespace], list[str]]] = {
-    SERVING: lambda args: ["benchmarks.triton_throughput", *(QUICK_SERVING if args.quick else ("--seconds", "5")), *_texts(args)],
+    SERVING: lambda args: [
+        "benchmarks.triton_throughput",
+        *(QUICK_SERVING if args.quick else WHOLE_SERVING),
+        *_texts(args),
+    ],
     "limit": lambda args: ["benchmarks.limit", *_texts(args)],
     LOAD: lambda args: ["benchmarks.load", *(("--url", args.url) if args.url else ()), *_texts(args)],
     "growth": lambda args: ["benchmarks.growth"],
-    "frontier": lambda args: ["benchmarks.frontier", *_texts(args)],
+    "frontier": lambda args: ["benchmarks.frontier", *_texts(args), *_linear(args)],
     "precision_speed": lambda args: ["benchmarks.precision_speed"],
 }
 """Each part's module and options, beside `--output_file`, which names the part."""
@@ -64,6 +71,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     folder = args.output_dir or (OWN_RESULTS if args.quick or args.url else RESULTS)
     parts = [SERVING] if args.quick else [LOAD] if args.url else args.parts
     failed = [part for part in parts if not measure(part, args, folder)]
+    if any((folder / f"{part}.json").is_file() for part in TABLES):
+        report.main(["--results_dir", str(folder)])
     if SERVING in parts and SERVING not in failed:
         print(json.dumps(headline(read_record(folder / f"{SERVING}.json"))))
     if failed:
@@ -98,6 +107,10 @@ def headline(serving: Mapping[str, Any]) -> dict[str, Any]:
 
 def _texts(args: argparse.Namespace) -> list[str]:
     return ["--texts", str((args.dataset_dir / TEST_FILE).resolve())] if args.dataset_dir else []
+
+
+def _linear(args: argparse.Namespace) -> list[str]:
+    return ["--linear", str(args.dataset_dir.resolve())] if args.dataset_dir else []
 
 
 def _shown(path: Path) -> str:

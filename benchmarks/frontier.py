@@ -14,17 +14,20 @@ import json
 import statistics
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from benchmarks.in_process import fresh_process
+from benchmarks.linear_baseline import fit_baseline
 from benchmarks.matrix_products import count_work
 from benchmarks.pair import shuffled_texts
 from benchmarks.random_model import ERNIE, create_bundle
 from benchmarks.records import RESULTS, environment, read_record, write_record
 from pipeline.command import run
+from pipeline.dataset import DEV_FILE, LABEL_FILE, TEST_FILE, read_examples, read_labels
 from pipeline.errors import InputError
 from pipeline.runtimes import unavailable
 from training.gate.worker import Worker
@@ -53,6 +56,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--texts", type=Path, help="a text per line, or the rows of a labelled file (default: a generated sample)")
     add("--shapes", nargs="*", choices=tuple(ERNIE), default=list(ERNIE), help="whose latency is measured (all)")
+    add("--linear", type=Path, nargs="*", default=[], help="dataset folders for the linear baseline")
     add("--rounds", type=int, default=5, help="in which runtimes take turns (%(default)s)")
     add("--releases", type=Path, default=RESULTS, help="folder with release_*.json (benchmarks/results)")
     add("--output_file", type=Path, help="where the results are written as JSON")
@@ -70,6 +74,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "texts": args.texts.name if args.texts else "generated sample",
         "batch": BATCH,
         "gate": {path.stem[len("release_") :]: widths(path) for path in sorted(args.releases.glob("release_*.json"))},
+        "linear": {folder.resolve().name: linear(folder) for folder in args.linear},
         "shapes": {shape: latency(shape, texts, args.rounds) for shape in args.shapes},
         "published": {"models": PUBLISHED_MODELS, "widths": PUBLISHED_WIDTHS},
     }
@@ -96,6 +101,22 @@ def widths(path: Path) -> list[dict[str, Any]]:
                     "ms per text": round(candidate["cost"][f"milliseconds_{BATCH}"], 3),
                 }
             )
+    return found
+
+
+def linear(folder: Path) -> dict[str, Any]:
+    """F1 in % of TF-IDF and a linear SVM on dev, which its margin is tuned on, and on test; its ms per text."""
+    print(f"training the linear baseline on {folder}", file=sys.stderr)
+    hierarchy = read_labels(folder / LABEL_FILE)
+    baseline = fit_baseline(folder, hierarchy)
+    found: dict[str, Any] = {}
+    for name in (DEV_FILE, TEST_FILE):
+        examples = list(read_examples(folder / name, hierarchy))
+        started = time.perf_counter()
+        scores = baseline.score(examples)
+        milliseconds = 1000 * (time.perf_counter() - started) / len(examples)
+        found[Path(name).stem] = {key: round(100 * scores[key], 2) for key in ("micro_f1", "macro_f1")}
+        found["ms per text"] = round(milliseconds, 3)
     return found
 
 

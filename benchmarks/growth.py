@@ -114,7 +114,9 @@ def fits(points: Sequence[Point]) -> dict[str, float | None]:
 
 def exponent(n: Sequence[int], values: Sequence[float]) -> float | None:
     """k of the a * n^k that lies nearest to the values, by least squares of logarithms."""
-    return round(float(np.polyfit(np.log(n), np.log(values), 1)[0]), 2) if len(set(n)) > 1 else None
+    if len(set(n)) < 2:
+        return None
+    return round(float(np.polyfit(np.log(n), np.log(values), 1)[0]), 2) + 0.0  # no -0.0
 
 
 def by_length(args: argparse.Namespace) -> dict[str, list[Point]]:
