@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Callable
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedFormatter, FuncFormatter, NullFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter
+
+from benchmarks.tables import engines_of
 
 Record = Mapping[str, Any]
 COLOURS = {"ours": "#1f6fb4", "server": "#1f6fb4", "origin": "#c8692b"}
 NAMES = {"ours": "this server", "origin": "baseline design", "server": "server"}
+DECADE = 10
+"""A growth's axis spans at least one, so that what hardly grows does not look steep."""
 ACCENTS = ("#1f6fb4", "#c8692b", "#4d9a51", "#8a5ca8")
 
 
@@ -93,10 +98,13 @@ def growth(record: Record) -> Figure:
         for row, (key, unit) in enumerate((("seconds", "time"), ("megabytes", "memory"))):
             panel, values = panels[row][column], [point[key] for point in found["points"]]
             panel.plot(n, values, "o-", color=ACCENTS[row])
+            panel.plot(n, _fitted(n, values, found[f"{unit}_exponent"]), "--", color="#888888", linewidth=1)
             panel.set_xscale("log")
             panel.set_yscale("log")
-            if unit == "memory":
-                panel.set_ylim(min(values) / 3, max(values) * 3)
+            panel.set_xticks(n, [f"{each:,}" for each in n], fontsize=7)
+            panel.set_xticks([], minor=True)
+            beyond = max(1.2, (DECADE * min(values) / max(values)) ** 0.5)
+            panel.set_ylim(min(values) / beyond, max(values) * beyond)
             power = f"{unit} ~ n^{found[f'{unit}_exponent']}, at the end n^{found[f'{unit}_exponent_of_the_last_two']}"
             panel.set_title(power, fontsize=9)
             panel.set(xlabel=name if row else "", ylabel=("seconds" if row == 0 else "MB") if column == 0 else "")
@@ -119,7 +127,7 @@ def frontier(record: Record) -> Figure:
             _label(left, width, (milliseconds, f1), (4, 4))
     left.set_xscale("log")
     left.set(xlabel="ms per text in batches of 32", ylabel="micro F1 on dev, %", title="Trained models by width")
-    for colour, engine in zip(ACCENTS, next(iter(record["shapes"].values()))["ms per text"]):
+    for colour, engine in zip(ACCENTS, engines_of(record)):
         sizes = [found["million parameters of matrices"] for found in record["shapes"].values()]
         times = [found["ms per text"][engine] for found in record["shapes"].values()]
         right.plot(sizes, times, "o-", color=colour, label=engine)
@@ -149,6 +157,12 @@ def save(figure: Figure, path: Path) -> None:
     FigureCanvasAgg(figure).print_png(str(path))
 
 
+def _fitted(n: Sequence[int], values: Sequence[float], power: float | None) -> list[float]:
+    """a * n^power at each n; a least-squares line goes through the mean of the logarithms."""
+    middle, height = (math.exp(sum(map(math.log, each)) / len(each)) for each in (n, values))
+    return [height * (each / middle) ** (power or 0) for each in n]
+
+
 def _ratio_name(name: str) -> str:
     what, _, concurrency = name.partition("_ratio_c")
     better = "higher" if what == "throughput" else "lower"
@@ -163,7 +177,8 @@ def _finish(*panels: Axes, legend: bool = True) -> None:
     for panel in panels:
         panel.grid(alpha=0.25)
         for axis, scale in ((panel.xaxis, panel.get_xscale()), (panel.yaxis, panel.get_yscale())):
-            if scale == "log" and not isinstance(axis.get_major_formatter(), FixedFormatter):
+            if scale == "log" and not isinstance(axis.get_major_locator(), FixedLocator):
+                axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
                 axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
                 axis.set_minor_formatter(NullFormatter())
         panel.spines[["top", "right"]].set_visible(False)

@@ -134,7 +134,7 @@ def load(record: Record) -> str:
 
 def frontier(record: Record) -> str:
     """Shapes and widths, measured and published."""
-    engines = list(next(iter(record["shapes"].values()), {"ms per text": {}})["ms per text"])
+    engines = engines_of(record)
     published = record["published"]
     columns = ["published micro F1", "published macro F1", "published ms (GPU)"]
     shapes = [
@@ -176,6 +176,11 @@ TABLES: dict[str, Callable[[Record], str]] = {
 }
 """By the part whose record they show."""
 README_TABLES: dict[str, Callable[[Record, Say], str]] = {"serving": serving, "limit": limit, "growth": growth}
+
+
+def engines_of(record: Record) -> list[str]:
+    """In which the frontier's shapes were measured."""
+    return list(next(iter(record["shapes"].values()), {"ms per text": ()})["ms per text"])
 
 
 def _median(values: Any) -> float:
