@@ -182,5 +182,5 @@ def _finish(*panels: Axes, legend: bool = True) -> None:
                 axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
                 axis.set_minor_formatter(NullFormatter())
         panel.spines[["top", "right"]].set_visible(False)
-        if legend:
+        if legend and panel.get_legend_handles_labels()[0]:
             panel.legend(fontsize=8, frameon=False)
