@@ -1,4 +1,4 @@
-"""What the peers of `benchmarks.peers` run, in an environment of their own with torch, transformers and litserve.
+"""The pipeline that `benchmarks.peers` compares with, in an environment of its own with torch and transformers.
 
 The model is a BERT of the shape in `config.json` of a folder, with random weights, and a tokeniser of its `vocab.txt`.
 """
@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 BATCH_SIZE = 32
-BATCH_WAIT_SECONDS = 0.005
 THRESHOLD = 0.5
 LENGTH = 128
 
@@ -39,28 +38,6 @@ def answer(scores: Sequence[dict[str, Any]]) -> list[str]:
     return [each["label"] for each in scores if each["score"] > THRESHOLD]
 
 
-def serve(folder: Path, precision: str, port: int) -> None:
-    """A LitServe server on loopback that joins waiting requests into batches."""
-    import litserve
-
-    class Api(litserve.LitAPI):
-        def setup(self, device: str) -> None:
-            self.classify = classifier(folder, precision)
-
-        def decode_request(self, request: dict[str, str]) -> str:
-            return request["text"]
-
-        def predict(self, texts: list[str]) -> list[list[str]]:
-            return [answer(scores) for scores in self.classify(texts, truncation=True)]
-
-        def encode_response(self, output: list[str]) -> dict[str, list[str]]:
-            return {"labels": output}
-
-    api = Api(max_batch_size=BATCH_SIZE, batch_timeout=BATCH_WAIT_SECONDS)
-    server = litserve.LitServer(api, accelerator="cpu", workers_per_device=1)
-    server.run(host="127.0.0.1", port=port, num_api_servers=1, generate_client_file=False, log_level="warning")
-
-
 def work(folder: Path, precision: str) -> None:
     """Answer each line, a JSON array of texts, with the seconds that classifying them takes."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
@@ -75,16 +52,17 @@ def work(folder: Path, precision: str) -> None:
         print(time.perf_counter() - started, file=answers)
 
 
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """What `classifier` needs."""
+    parser.add_argument("--folder", type=Path, required=True, help="with config.json and vocab.txt")
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), required=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--precision", choices=("float32", "bfloat16"), required=True)
-    parser.add_argument("--port", type=int, help="serve there; else read texts from standard input")
+    add_model_options(parser)
     args = parser.parse_args()
-    if args.port:
-        serve(args.folder, args.precision, args.port)
-    else:
-        work(args.folder, args.precision)
+    work(args.folder, args.precision)
 
 
 if __name__ == "__main__":

@@ -172,7 +172,9 @@ class PipelineWorker:
 @contextmanager
 def pipeline_worker(python: Path, model: Path, precision: str) -> Iterator[PipelineWorker]:
     """A pipeline in a process of its own, ended with the block."""
-    with _engine(python, model, precision, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with _engine(
+        "peer_engines", python, model, precision, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         yield PipelineWorker(process)
 
 
@@ -181,7 +183,7 @@ def litserve_server(python: Path, model: Path, precision: str) -> Iterator[int]:
     """The port of a LitServe server, ended with the block."""
     port = Ports.free().http
     options: dict[str, Any] = {"stdout": subprocess.DEVNULL, "start_new_session": True}
-    with _engine(python, model, precision, "--port", str(port), **options) as process:
+    with _engine("peer_litserve", python, model, precision, "--port", str(port), **options) as process:
         deadline = time.monotonic() + READY_SECONDS
         while not _answers(port):
             if process.poll() is not None or time.monotonic() > deadline:
@@ -191,8 +193,10 @@ def litserve_server(python: Path, model: Path, precision: str) -> Iterator[int]:
 
 
 @contextmanager
-def _engine(python: Path, model: Path, precision: str, *more: str, **options: Any) -> Iterator[subprocess.Popen[Any]]:
-    words = [str(python), "-m", "benchmarks.peer_engines", "--folder", str(model), "--precision", precision, *more]
+def _engine(
+    module: str, python: Path, model: Path, precision: str, *more: str, **options: Any
+) -> Iterator[subprocess.Popen[Any]]:
+    words = [str(python), "-m", f"benchmarks.{module}", "--folder", str(model), "--precision", precision, *more]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
     with subprocess.Popen(words, cwd=PROJECT, env=environment, **options) as process:
         try:
