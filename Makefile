@@ -1,4 +1,4 @@
-# Every target sets up what it needs on first use: .tools holds uv, .venv everything else.
+# Every target sets up what it needs on first use: .tools holds uv, .venv-serving Paddle Serving, .venv everything else.
 
 PYTHON ?= python3
 DATASET ?=
@@ -9,10 +9,13 @@ METRICS_PORT ?= 8002
 QUICK ?=
 PARTS ?=
 URL ?=
+RPC_PORT ?= 18090
+PADDLE_HTTP_PORT ?= 9999
 
 UV := .tools/bin/uv
 BIN := .venv/bin
 READY := .venv/.ready
+SERVING := .venv-serving/.ready
 MINILM := build/minilm/config.json
 
 # Where the home folder cannot be written, the caches of uv and paddlenlp lie in build/.
@@ -22,27 +25,37 @@ $(shell mkdir -p "$(HOME)")
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve stop test lint bench format minilm lock clean
+.PHONY: help setup setup-paddle paddle-if-possible demo serve serve-paddle stop test lint bench format minilm lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 	@echo "Variables: DATASET (a dataset folder for demo and bench), HOST, GRPC_PORT, HTTP_PORT, METRICS_PORT, PYTHON;"
-	@echo "of bench: QUICK=1, PARTS (as in PARTS='load limit'), URL (of a server that runs already)"
+	@echo "  of serve-paddle: HOST, RPC_PORT, PADDLE_HTTP_PORT, PYTHON39"
+	@echo "  of bench: QUICK=1, PARTS (as in PARTS='load limit'), URL (of a server that runs already)"
 
 setup: $(READY) ## prepare .venv; the targets below do so by themselves
 	@echo ".venv is ready"
 
-demo: $(READY) ## train on DATASET (default: a generated sample), export, publish, and ask a Triton server
+setup-paddle: $(SERVING) ## prepare .venv-serving, which needs a Python 3.9; serve-paddle does so by itself
+	@echo ".venv-serving is ready"
+
+paddle-if-possible: $(READY)
+	@$(MAKE) --no-print-directory -s $(SERVING) || echo "Paddle Serving is skipped: .venv-serving could not be made" >&2
+
+demo: $(READY) paddle-if-possible ## train on DATASET (default: a generated sample), export, publish, and ask a Triton server
 	@$(BIN)/python demo.py $(if $(DATASET),--dataset_dir "$(DATASET)")
 
 serve: $(READY) ## serve model_repository with Triton in the foreground
 	@$(BIN)/python -m serving.triton --host $(HOST) --grpc_port $(GRPC_PORT) --http_port $(HTTP_PORT) \
 		--metrics_port $(METRICS_PORT)
 
-stop: ## stop what serve started
+serve-paddle: $(READY) $(SERVING) ## serve what was published with Paddle Serving in the foreground
+	@$(BIN)/python -m serving.paddle --host $(HOST) --rpc_port $(RPC_PORT) --http_port $(PADDLE_HTTP_PORT)
+
+stop: ## stop what serve and serve-paddle started
 	@$(PYTHON) -m serving.stop
 
-test: $(READY) ## run the tests, a real Triton server among them
+test: $(READY) paddle-if-possible ## run the tests, a real Triton server among them
 	@$(BIN)/python -m pytest
 
 lint: $(READY) ## check style and types
@@ -71,10 +84,12 @@ lock: $(UV) ## compile the requirements locks anew
 	cd requirements && for name in uv main container; do \
 		../$(UV) pip compile $$name.in --universal --python-version 3.10 --generate-hashes \
 			--exclude-newer 2025-09-15 --custom-compile-command "make lock" --quiet --output-file $$name.txt || exit 1; \
-	done
+	done; \
+	../$(UV) pip compile serving.in --no-deps --python-version 3.9 --generate-hashes \
+		--custom-compile-command "make lock" --quiet --output-file serving.txt
 
 clean: ## remove the environments, everything built and the published models
-	rm -rf .tools .venv build
+	rm -rf .tools .venv .venv-serving build
 	git clean -qfdX model_repository
 
 # One set-up at a time, and each begins anew if the one before was interrupted: markers are written last.
@@ -99,3 +114,12 @@ $(READY): requirements/main.txt pyproject.toml | $(UV)
 		$(UV) pip sync -q --require-hashes requirements/main.txt; \
 		$(UV) pip install -q --no-deps --no-build-isolation --editable .; \
 		touch $(READY)'
+
+$(SERVING): requirements/serving.txt | $(READY)
+	@$(LOCKED) sh -ec 'test $(SERVING) -nt requirements/serving.txt && exit; \
+		python=$$($(BIN)/python -m serving.paddle.environment); \
+		echo "setting up .venv-serving with $$python" >&2; \
+		$(UV) venv -q --clear --python "$$python" .venv-serving; \
+		export VIRTUAL_ENV=.venv-serving; \
+		$(UV) pip install -q --no-deps --require-hashes -r requirements/serving.txt; \
+		touch $(SERVING)'

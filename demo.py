@@ -19,15 +19,19 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.linear_baseline import evaluate_baseline
+from clients.http_client import HttpClient
 from clients.triton import TritonClient
 from pipeline.command import run
 from pipeline.dataset import LABEL_FILE, Example, evaluation_file, read_examples, read_labels
 from pipeline.decoding import Prediction
-from pipeline.errors import ClassifierError
+from pipeline.errors import ClassifierError, EnvironmentFault
 from pipeline.hierarchy import LabelHierarchy
 from pipeline.metrics import Metrics
 from pipeline.output import as_tree
 from serving.folders import MODEL_REPOSITORY, PROJECT
+from serving.paddle.environment import serving_python
+from serving.paddle.publish import default_folder
+from serving.paddle.server import PaddlePorts, PaddleServer
 from serving.triton import Ports, TritonServer
 from serving.triton_installation import find_triton
 
@@ -40,10 +44,11 @@ DATASET_TRAINING = f"--model_name scratch-small --learning_rate 8e-4 --epochs 8 
 
 @dataclass(frozen=True)
 class Served:
-    """What came back from the server: scores over all texts, and a few answers to show."""
+    """What came back from the server: scores over all texts, all answers, and a few of them to show."""
 
     version: str
     scores: dict[str, Any]
+    answers: list[frozenset[str]]
     shown: list[tuple[str, list[Prediction]]]
 
 
@@ -52,6 +57,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--dataset_dir", type=Path, help="a dataset folder (default: a generated sample)")
     parser.add_argument("--output_dir", type=Path, default=PROJECT / "build" / "demo", help="%(default)s")
     parser.add_argument("--model_repository", type=Path, default=MODEL_REPOSITORY, help="%(default)s")
+    parser.add_argument("--paddle_folder", type=Path, default=default_folder(), help="%(default)s")
     parser.add_argument("--training", help="options for training/train.py instead of the demo's own")
     return parser.parse_args(argv)
 
@@ -87,9 +93,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     command("-m", "serving.publish", "--bundle", export, "--model_repository", args.model_repository.resolve())
     step("Serve with Triton and classify the test texts")
     served = serve_and_classify(args.model_repository, test_path, hierarchy, args.output_dir)
+    step("Serve the same bundle with Paddle Serving")
+    differing = compare_paddle_serving(
+        export, args.paddle_folder.resolve(), test_path, hierarchy, served.answers, args.output_dir
+    )
     step("Compare with a linear baseline (TF-IDF + linear SVM)")
     baseline = evaluate_baseline(folder, hierarchy)
-    report(served, baseline, time.monotonic() - started)
+    report(served, baseline, differing, time.monotonic() - started)
 
 
 def step(title: str) -> None:
@@ -116,28 +126,56 @@ def serve_and_classify(model_repository: Path, test_path: Path, hierarchy: Label
         with TritonClient(server.grpc_address) as client:
             version = client.server_version()
             print(f"Triton {version} on {server.grpc_address}, ready after {seconds:.1f} s")
-            scores, shown = score(client, read_examples(test_path, hierarchy), hierarchy)
-    return Served(version, scores, shown)
+            return Served(version, *score(client, read_examples(test_path, hierarchy), hierarchy))
+
+
+def compare_paddle_serving(
+    export: Path,
+    folder: Path,
+    test_path: Path,
+    hierarchy: LabelHierarchy,
+    answers: Sequence[frozenset[str]],
+    state_dir: Path,
+) -> int | None:
+    """How many texts of a labelled file get other labels from Paddle Serving; None where it cannot run here."""
+    try:
+        serving_python()
+    except EnvironmentFault as fault:
+        print(f"skipped: {fault}")
+        return None
+    command("-m", "serving.paddle.publish", "--bundle", export, "--folder", folder)
+    with PaddleServer(folder, PaddlePorts.free(), state_dir=state_dir) as server:
+        seconds = server.wait_ready()
+        print(f"Paddle Serving on {server.rpc_address} and {server.http_address}, ready after {seconds:.1f} s")
+        with HttpClient(server.http_address) as client:
+            started = time.monotonic()
+            texts = (example.text for example in read_examples(test_path, hierarchy))
+            own = [frozenset(each.label for each in row) for _, row in client.classify_stream(texts)]
+    rate = len(own) / (time.monotonic() - started)
+    differing = sum(mine != other for mine, other in zip(own, answers))
+    print(f"{len(own)} texts classified, {rate:.0f} a second; {differing} of them get other labels than from Triton")
+    return differing
 
 
 def score(
     client: TritonClient, examples: Iterator[Example], hierarchy: LabelHierarchy
-) -> tuple[dict[str, Any], list[tuple[str, list[Prediction]]]]:
-    """Scores of the server's answers, and the first few of them."""
+) -> tuple[dict[str, Any], list[frozenset[str]], list[tuple[str, list[Prediction]]]]:
+    """Scores of the server's answers, the answers, and the first few of them along with their texts."""
     metrics = Metrics(hierarchy)
-    shown = []
+    answers, shown = [], []
     sent, known = itertools.tee(examples)
     started = time.monotonic()
     for (text, predictions), example in zip(client.classify_stream(example.text for example in sent), known):
         predicted = [hierarchy.index[prediction.label] for prediction in predictions]
         metrics.update(hierarchy.matrix([example.labels]), hierarchy.matrix([predicted]))
+        answers.append(frozenset(prediction.label for prediction in predictions))
         if len(shown) < SHOWN_TEXTS:
             shown.append((text, predictions))
     print(f"{metrics.texts} texts classified, {metrics.texts / (time.monotonic() - started):.0f} a second")
-    return metrics.result(), shown
+    return metrics.result(), answers, shown
 
 
-def report(served: Served, baseline: dict[str, Any], seconds: float) -> None:
+def report(served: Served, baseline: dict[str, Any], differing: int | None, seconds: float) -> None:
     """Show some answers, the scores beside the baseline's, and one line of JSON."""
     print()
     for text, predictions in served.shown:
@@ -153,6 +191,8 @@ def report(served: Served, baseline: dict[str, Any], seconds: float) -> None:
         "seconds": round(seconds, 1),
         **{f"baseline_{name}": round(baseline[name], 4) for name in ("micro_f1", "macro_f1")},
     }
+    if differing is not None:
+        line["paddle_serving_differs"] = differing
     print(json.dumps(line))
 
 

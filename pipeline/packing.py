@@ -7,6 +7,7 @@ of a bundle computes them; the plain one would let texts of a row read each othe
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -47,53 +48,47 @@ class PackedBatch:
     inputs: dict[str, np.ndarray]
 
 
-def plan_rows(lengths: np.ndarray, row_lengths: Sequence[int]) -> dict[int, Rows]:
+def plan_rows(lengths: Sequence[int], row_lengths: Sequence[int]) -> dict[int, Rows]:
     """Rows that hold all texts, by the length that they may have at most.
 
     Best fit, longest first: a text goes where least room is left beside it, or into a new row, as long as the first of
     `row_lengths` that holds it.
 
     Args:
-        lengths: int [texts], tokens of each.
+        lengths: tokens of each text.
         row_lengths: ascending.
     """
     planned: dict[int, Rows] = {}
-    rows_by_room: list[Rows] = [[] for _ in range(max(*row_lengths, *lengths.tolist()) + 1)]
-    for text in np.argsort(-lengths, kind="stable").tolist():
-        length = int(lengths[text])
-        room = next((room for room in range(length, len(rows_by_room)) if rows_by_room[room]), 0)
-        if room:
-            row = rows_by_room[room].pop()
+    open_rows: list[tuple[int, int, list[int]]] = []  # by the room in them, then by when they were begun
+    for text in sorted(range(len(lengths)), key=lambda text: -lengths[text]):
+        length = lengths[text]
+        place = bisect_left(open_rows, (length,))
+        if place < len(open_rows):
+            room, number, row = open_rows.pop(place)
         else:
-            row, room = [], next((most for most in row_lengths if most >= length), length)
+            room, number, row = next((most for most in row_lengths if most >= length), length), text, []
             planned.setdefault(room, []).append(row)
         row.append(text)
         if len(row) < MOST_TEXTS:
-            rows_by_room[room - length].append(row)
+            insort(open_rows, (room - length, number, row))
     return planned
 
 
-def plan_batches(lengths: np.ndarray, token_budget: int) -> list[Rows]:
+def plan_batches(lengths: Sequence[int], token_budget: int) -> list[Rows]:
     """The rows of each batch, so that all batches together cost least.
 
     Args:
-        lengths: int [texts], tokens of each.
+        lengths: tokens of each text.
         token_budget: a batch's rows times their length stay within it; a batch has at least one row.
     """
-    if not len(lengths):
-        return []
     plans = []
-    for shortest in ROW_LENGTHS:
+    for shortest in ROW_LENGTHS if lengths else ():
         planned = plan_rows(lengths, (shortest, *LONG_ROW_LENGTHS))
-        if sum(map(len, planned.values())) == 1:
-            return list(planned.values())
-        batches = [
-            [rows[row] for row in part]
-            for length, rows in planned.items()
-            for part in np.array_split(np.arange(len(rows)), -(-len(rows) // max(1, token_budget // length)))
-        ]
+        batches = [batch for length, rows in planned.items() for batch in _split(rows, max(1, token_budget // length))]
         plans.append((sum(_cost(batch, lengths) for batch in batches), batches))
-    return min(plans, key=lambda plan: plan[0])[1]
+        if len(batches) == len(batches[0]) == 1:
+            break  # one row holds all
+    return min(plans, key=lambda plan: plan[0])[1] if plans else []
 
 
 def pack(texts: Sequence[np.ndarray], token_budget: int) -> Iterator[PackedBatch]:
@@ -103,7 +98,7 @@ def pack(texts: Sequence[np.ndarray], token_budget: int) -> Iterator[PackedBatch
         texts: token ids, int64 [length] each.
         token_budget: as for `plan_batches`.
     """
-    lengths = np.array([len(text) for text in texts], np.int64)
+    lengths = [len(text) for text in texts]
     for rows in plan_batches(lengths, token_budget):
         yield _batch(texts, rows, _length(rows, lengths))
 
@@ -131,12 +126,19 @@ def empty_inputs(rows: int, length: int, slots: int) -> dict[str, np.ndarray]:
     }
 
 
-def _length(rows: Rows, lengths: np.ndarray) -> int:
+def _split(rows: Rows, most: int) -> Iterator[Rows]:
+    """Parts of up to `most` rows, as equal as can be."""
+    parts = -(-len(rows) // most)
+    for part in range(parts):
+        yield rows[part * len(rows) // parts : (part + 1) * len(rows) // parts]
+
+
+def _length(rows: Rows, lengths: Sequence[int]) -> int:
     """Of the longest row, as long as it has to be."""
-    return _rounded(max(int(lengths[row].sum()) for row in rows))
+    return _rounded(max(sum(lengths[text] for text in row) for row in rows))
 
 
-def _cost(rows: Rows, lengths: np.ndarray) -> float:
+def _cost(rows: Rows, lengths: Sequence[int]) -> float:
     """Of a batch, in tokens."""
     length = _length(rows, lengths)
     return len(rows) * length * (1 + length / ATTENTION_TOKENS) + OVERHEAD_TOKENS

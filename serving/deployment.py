@@ -29,8 +29,9 @@ from serving.options import ServingOptions
 from serving.repository import ModelRepository, PublishedVersion
 
 KEPT_VERSIONS = 2
-QUEUE_SHARE = 0.8
-"""The queue holds what is computed in this share of the time that a request may wait."""
+QUEUE_SHARE = 0.3
+"""The queue holds what is computed in this share of the time that a request may wait. Low, because under overload the
+server also spends time on refusals, and a request that is accepted and then too late has waited for nothing."""
 MINIMUM_QUEUE = 32
 REFUSED_SECONDS = 30.0
 

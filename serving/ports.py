@@ -1,4 +1,4 @@
-"""The three TCP ports of a Triton server."""
+"""TCP ports of servers."""
 
 from __future__ import annotations
 
@@ -37,23 +37,33 @@ class Ports:
 
         They lie below those that the system gives to outgoing connections, which come and go all the time.
         """
-        found: list[int] = []
-        while len(found) < 3:
-            port = random.randint(*FREE_RANGE)
-            with socket.socket() as probe, contextlib.suppress(OSError):
-                probe.bind((host, port))
-                found += [port] if port not in found else []
-        return cls(*found)
+        return cls(*free_ports(3, host))
 
     def require_free(self, host: str) -> None:
         """Raise EnvironmentFault naming the first port that cannot be listened on, and who has it."""
         for name, port in asdict(self).items():
-            with socket.socket() as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    probe.bind((host, port))
-                except OSError as error:
-                    raise EnvironmentFault(_why_not(name, host, port, error)) from None
+            require_free(name, host, port)
+
+
+def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
+    """So many different ports of FREE_RANGE that nobody listened on a moment ago."""
+    found: list[int] = []
+    while len(found) < count:
+        port = random.randint(*FREE_RANGE)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((host, port))
+            found += [port] if port not in found else []
+    return found
+
+
+def require_free(name: str, host: str, port: int) -> None:
+    """Raise EnvironmentFault where a port cannot be listened on; it says why, and who has it."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise EnvironmentFault(_why_not(name, host, port, error)) from None
 
 
 def resolve_host(host: str) -> str:

@@ -12,12 +12,10 @@ from the folder answers by one complete version.
 
 from __future__ import annotations
 
-import compileall
 import contextlib
 import fcntl
 import json
 import os
-import py_compile
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,7 +28,7 @@ from pipeline.errors import BundleError, EnvironmentFault, InputError
 from pipeline.graph_precision import write_graph
 from pipeline.runtimes import graph_files
 from pipeline.tensors import ENSEMBLE
-from serving.folders import MODEL_REPOSITORY, PROJECT
+from serving.folders import MODEL_REPOSITORY
 from serving.golden import Expected
 from serving.model_configs import (
     COMPONENTS,
@@ -44,10 +42,9 @@ from serving.model_configs import (
 )
 from serving.native_configs import write_native_graph
 from serving.options import NATIVE, ServingOptions
-from serving.staging import imported_modules
+from serving.staging import copy_modules
 
 CONFIG_FILE, VERSION_FILE, ADAPTER_FILE = "config.pbtxt", "version.json", "model.py"
-STAGED_PACKAGES = ("pipeline", "serving")
 
 
 @dataclass(frozen=True)
@@ -150,7 +147,7 @@ class ModelRepository:
                 elif model == MODEL:
                     write_graph(bundle, options.precision, folder)  # a server has nothing to derive it with
                 stage(bundle, needed[model], folder)
-                _stage_code(_source(model), folder)
+                copy_modules(_source(model), folder, ADAPTER_FILE)
                 (folder / VERSION_FILE).write_text(record, encoding="utf-8")
         return version
 
@@ -240,17 +237,6 @@ def _read_version(record: Path) -> PublishedVersion:
 
 def _source(model: str) -> Path:
     return MODEL_REPOSITORY / model / "1" / ADAPTER_FILE
-
-
-def _stage_code(adapter: Path, folder: Path) -> None:
-    shutil.copyfile(adapter, folder / adapter.name)
-    for module in imported_modules(adapter, PROJECT, STAGED_PACKAGES):
-        target = folder / module
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(PROJECT / module, target)
-    # Compiled here, or Python would do it beside the source when the model is loaded: a folder that has changed since
-    # is loaded anew whenever Triton looks at it. By hash, so that copies of the folder keep it.
-    compileall.compile_dir(folder, quiet=2, invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH)
 
 
 def _remove_all_but(folder: Path, kept: str) -> None:

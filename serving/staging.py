@@ -1,10 +1,28 @@
-"""Which files of the project a script imports, so that they can be copied along with it."""
+"""Which files of the project a script imports, and copying it along with them."""
 
 from __future__ import annotations
 
 import ast
+import compileall
+import py_compile
+import shutil
 from collections.abc import Container, Iterator
 from pathlib import Path
+
+from serving.folders import PROJECT
+
+STAGED_PACKAGES = ("pipeline", "serving")
+
+
+def copy_modules(script: Path, folder: Path, target: Path | str) -> None:
+    """Copy `script` to `target` in `folder`, and the modules of the project that it needs beside it, byte for byte."""
+    modules = {module: PROJECT / module for module in imported_modules(script, PROJECT, STAGED_PACKAGES)}
+    for place, source in {Path(target): script, **modules}.items():
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, folder / place)
+    # Compiled here, or Python would do it beside the source when the model is loaded: a folder that has changed since
+    # is loaded anew whenever Triton looks at it. By hash, so that copies of the folder keep it.
+    compileall.compile_dir(folder, quiet=2, invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH)
 
 
 def imported_modules(script: Path, project: Path, packages: Container[str]) -> list[Path]:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
 
 from pipeline.command import run
 from serving.admin_key import read_or_create
 from serving.folders import MODEL_REPOSITORY, default_state_dir
+from serving.foreground import interrupt_on_signals
 from serving.ports import Ports
 from serving.supervision import Supervisor
 from serving.triton_log import is_noteworthy
@@ -105,17 +104,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         pass  # the usual way to end a server in the foreground
     print("Triton stopped")
     return 0
-
-
-def interrupt_on_signals() -> None:
-    """Let SIGTERM and SIGHUP end the program as Ctrl-C does, except where they are ignored (nohup)."""
-
-    def interrupt(number: int, frame: object) -> NoReturn:
-        raise KeyboardInterrupt
-
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, interrupt)
 
 
 def show_if_noteworthy(line: str) -> None:

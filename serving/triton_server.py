@@ -10,11 +10,7 @@ is told in triton_guard.py.
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,18 +19,17 @@ from serving import processes, triton_guard, triton_log
 from serving.admin_key import server_arguments as admin_key_arguments
 from serving.control import ServerControl
 from serving.folders import default_state_dir, spaceless
+from serving.guarded_server import KILL_MARGIN_SECONDS, GuardedServer
 from serving.ports import Ports, resolve_host
-from serving.process_record import ProcessRecord
 from serving.triton_installation import STUB, TritonInstallation, find_triton
 from serving.triton_options import TritonOptions
 
 LOOPBACK = "127.0.0.1"
-KILL_MARGIN_SECONDS = 5.0  # what Triton may take beyond its own exit timeout
 POLL_SECONDS = 0.05
 COLLECTOR_TIMEOUT = "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT"
 
 
-class TritonServer:
+class TritonServer(GuardedServer):
     """A tritonserver process that lives as long as this object's `with` block, and never longer than its process.
 
     `ports` and `host` say where it listens, on loopback by default. Its output goes to `log_path` (default
@@ -59,16 +54,13 @@ class TritonServer:
         self.model_repository = Path(model_repository).resolve()
         self.ports = ports or Ports()
         self.host = resolve_host(host)
-        self.state_dir = Path(state_dir or default_state_dir()).resolve()
-        self.log_path = Path(log_path or self.state_dir / f"triton-{self.ports.grpc}.log").resolve()
         self.options = options or TritonOptions()
+        state_dir, name = Path(state_dir or default_state_dir()).resolve(), f"triton-{self.ports.grpc}"
+        log_path = Path(log_path or state_dir / f"{name}.log").resolve()
+        super().__init__(name, state_dir, log_path, self.options.exit_timeout_seconds + KILL_MARGIN_SECONDS)
         self.extra_arguments = tuple(extra_arguments)
         self.control = ServerControl(self.http_address, admin_key)
-        self.shared_memory_prefix = f"{triton_guard.SHARED_MEMORY_PREFIX}{uuid.uuid4().hex[:12]}_"
-        self.pid = 0
         self.key_is_hidden = False
-        self._guard: subprocess.Popen[bytes] | None = None
-        self._record: ProcessRecord | None = None
         self._started = 0.0
 
     @property
@@ -91,25 +83,13 @@ class TritonServer:
         """Where HTTP listens: Triton cannot encrypt it, so with TLS it stays on loopback."""
         return LOOPBACK if self.options.tls else self.host
 
-    def __enter__(self) -> TritonServer:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.stop()
-
     def start(self) -> None:
         """Start the server; it loads its models after this returns.
 
         Raises InputError for a folder that is no model repository, EnvironmentFault where there is no tritonserver
         that runs here or where a port is taken.
         """
-        if self._guard:
-            raise ServerError(f"this server was started already, as process {self.pid}")
+        self.require_stopped()
         if not self.model_repository.is_dir():
             raise InputError(f"model repository {self.model_repository} is no folder: publish a bundle into it first")
         if not self.options.complete_config and not any(self.model_repository.glob("*/config.pbtxt")):
@@ -119,38 +99,20 @@ class TritonServer:
             )
         installation = find_triton()
         self.ports.require_free(self.host)
-        _rotate(self.log_path)
-        patience = self.options.exit_timeout_seconds + KILL_MARGIN_SECONDS
-        command = [sys.executable, "-I", "-S", triton_guard.__file__, str(os.getpid()), str(patience)]
-        command += [self.shared_memory_prefix, *self.command(installation)]
         self._started = time.monotonic()
-        with self.log_path.open("ab") as log:
-            self._guard = subprocess.Popen(
-                command,
-                env={
-                    COLLECTOR_TIMEOUT: "1s",  # a collector that never answers would hold up the end for half a minute
-                    **installation.environment,
-                    triton_guard.KEY_VARIABLE: self.control.key,
-                },
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                # Python backends have the working folder on their module path, where it would hide staged modules.
-                cwd="/",
-                start_new_session=True,
-            )
-        self._record = ProcessRecord.of(
-            f"triton-{self.ports.grpc}",
-            self._guard.pid,
-            patience + KILL_MARGIN_SECONDS,
-            self.shared_memory_prefix,
+        environment = {
+            COLLECTOR_TIMEOUT: "1s",  # a collector that never answers would hold up the end for half a minute
+            **installation.environment,
+            triton_guard.KEY_VARIABLE: self.control.key,
+        }
+        self.launch(
+            self.command(installation),
+            environment,
+            # Python backends have the working folder on their module path, where it would hide staged modules.
+            "/",
             http_address=self.http_address,
             model_repository=str(self.model_repository),
         )
-        self._record.write(self.state_dir)
-        assert self._guard.stdout
-        with self._guard.stdout as output:
-            self.pid = int(output.readline() or 0)
 
     def command(self, installation: TritonInstallation) -> list[str]:
         """The command line of the server itself."""
@@ -191,39 +153,6 @@ class TritonServer:
             self.key_is_hidden = processes.blot_out(self.pid, self.control.key)
         return time.monotonic() - self._started
 
-    def terminate(self) -> None:
-        """Tell the server to finish what it has accepted and to end; does not wait for it."""
-        if self._guard:
-            self._guard.terminate()
-
-    def stop(self) -> None:
-        """Let accepted requests finish, then end the server and all that belongs to it; doing it twice is fine.
-
-        An interrupt while waiting (a second Ctrl-C) ends it at once.
-        """
-        if not self._guard:
-            return
-        try:
-            if self._guard.poll() is None:
-                self._guard.terminate()
-            self._guard.wait()
-        except BaseException:
-            self._guard.terminate()
-            self._guard.wait()
-            raise
-        finally:
-            triton_guard.remove_shared_memory(self.shared_memory_prefix)
-            if self._record:
-                self._record.remove(self.state_dir)
-            if self._guard.poll() is not None:
-                self._guard = None
-
-    def status(self) -> int | None:
-        """The server's exit status, 0 where it was told to stop; None while it runs."""
-        if not self._guard:
-            raise ServerError("this server was not started")
-        return self._guard.poll()
-
     def _is_ready(self) -> bool:
         """Ready, and it is this server that listens on all three ports, not another that came first."""
         listening = processes.listening_ports(self.pid)
@@ -251,12 +180,6 @@ class TritonServer:
 
 def _for_clients(host: str) -> str:
     return LOOPBACK if host == "0.0.0.0" else host
-
-
-def _rotate(log_path: Path) -> None:
-    log_path.parent.mkdir(parents=True, exist_ok=True)
-    if log_path.exists():
-        log_path.replace(log_path.with_name(f"{log_path.name}.1"))
 
 
 def _has_gpu() -> bool:

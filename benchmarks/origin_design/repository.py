@@ -33,13 +33,13 @@ def write_model_repository(bundle: Bundle, folder: Path) -> None:
         (folder / config.name / "config.pbtxt").write_text(text, encoding="utf-8")
     for name in (TOKENISER, MODEL, POSTPROCESS):
         shutil.copyfile(Path(__file__).parent / f"{name}.py", places[name] / "model.py")
-    _write_tokeniser(bundle, places[TOKENISER])
+    write_tokeniser(bundle, places[TOKENISER])
     (places[MODEL] / ONNX_FILE).write_bytes(raw_onnx(bundle.path))
     labels = json.dumps(bundle.manifest.labels, ensure_ascii=False)
     (places[POSTPROCESS] / LABELS_FILE).write_text(labels, encoding="utf-8")
 
 
-def _write_tokeniser(bundle: Bundle, folder: Path) -> None:
+def write_tokeniser(bundle: Bundle, folder: Path) -> None:
     """The folder of a paddlenlp tokeniser."""
     settings = bundle.manifest.tokeniser
     config = {

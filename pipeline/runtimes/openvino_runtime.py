@@ -47,8 +47,8 @@ class OpenVinoRuntime:
         path = self._bundle.file(graph)
         try:
             model = core.read_model(path, self._bundle.file(PADDLE_PARAMETERS_FILE))
-            names = ([tensor.get_any_name() for tensor in side] for side in (model.inputs, model.outputs))
-            check_tensor_names(path, *names, inputs)
+            found, given = ([tensor.get_any_name() for tensor in side] for side in (model.inputs, model.outputs))
+            check_tensor_names(path, found, given, inputs)
             return core.compile_model(model, "CPU", self._options)
         except RuntimeError as error:
             raise BundleError(f"{path} does not load in openvino: {error}") from error

@@ -181,6 +181,7 @@ def test_the_demo_ends_with_one_line_of_json(tmp_path):
     done = run_command(
         "demo.py",
         *("--output_dir", tmp_path / "demo", "--model_repository", tmp_path / "model_repository"),
+        *("--paddle_folder", tmp_path / "paddle_serving"),
         *("--training", "--model_name scratch-tiny --epochs 2 --learning_rate 2e-3"),
     )
     line = json.loads(done.stdout.splitlines()[-1])

@@ -44,6 +44,8 @@ def read_first_token_only(model: paddle.nn.Layer) -> bool:
     """
     encoder = getattr(getattr(model, model.base_model_prefix), "encoder", None)
     layers = getattr(encoder, "layers", None)
-    if layers and type(layers[-1]) is paddle.nn.TransformerEncoderLayer and not layers[-1].normalize_before:
+    if not layers:
+        return False
+    if type(layers[-1]) is paddle.nn.TransformerEncoderLayer and not layers[-1].normalize_before:
         layers[-1].__class__ = FirstPositionLayer
-    return bool(layers) and isinstance(layers[-1], FirstPositionLayer)
+    return isinstance(layers[-1], FirstPositionLayer)

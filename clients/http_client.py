@@ -1,0 +1,81 @@
+"""Classify texts with the Paddle Serving service over HTTP; needs nothing but Python.
+
+python -m clients.http_client 金属卡扣安装不到位,上海乐扣乐扣贸易有限公司将召回捣碎器1162件
+python -m clients.http_client --file data/data.txt --format jsonl > answers.jsonl
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from clients.paddle_command import PaddleClient, classify_and_print, parse_client_args
+from pipeline.command import run
+from pipeline.decoding import Prediction
+from pipeline.errors import ServerError
+from pipeline.service_messages import HTTP_PATH, HTTP_PORT, OVERLOADED, read_predictions
+
+DEFAULT_URL = f"127.0.0.1:{HTTP_PORT}"
+
+
+class HttpClient(PaddleClient):
+    """Classifies texts over HTTP; usable from several threads, each with a connection of its own.
+
+    Args and methods: see `PaddleClient`.
+    """
+
+    def __init__(self, url: str = DEFAULT_URL, timeout_seconds: float = 60.0, retries: int = 4) -> None:
+        super().__init__(url, timeout_seconds, retries)
+        self._own = threading.local()
+
+    def ask(self, keys: Sequence[str], values: Sequence[str], seconds: float) -> list[list[Prediction]]:
+        body = json.dumps({"key": list(keys), "value": list(values)}, ensure_ascii=False).encode()
+        answer = self._post(body, seconds)
+        try:
+            err_no, message = int(answer["err_no"]), str(answer.get("err_msg", ""))
+            key, value = answer.get("key", []), answer.get("value", [])
+        except (TypeError, KeyError, ValueError, AttributeError):
+            raise ServerError(f"{self.url} gave no answer of the service: {answer!r:.200}") from None
+        if err_no == OVERLOADED:
+            raise self.unavailable(message)
+        return read_predictions(err_no, message, key, value)
+
+    def _post(self, body: bytes, seconds: float) -> Any:
+        fresh = getattr(self._own, "connection", None) is None
+        if fresh:
+            self._own.connection = http.client.HTTPConnection(self.url)
+        connection = self._own.connection
+        connection.timeout = seconds
+        if connection.sock is not None:
+            connection.sock.settimeout(seconds)
+        try:
+            connection.request("POST", HTTP_PATH, body, {"Content-Type": "application/json"})
+            return json.loads(connection.getresponse().read())
+        except TimeoutError:
+            self._drop()
+            raise self.too_late() from None
+        except (OSError, http.client.HTTPException) as error:
+            self._drop()
+            if not fresh:  # the server closed a connection that was idle; nothing of the request was answered
+                return self._post(body, seconds)
+            raise self.unavailable(str(error) or type(error).__name__) from error
+        except ValueError as error:
+            self._drop()
+            raise ServerError(f"{self.url} answers no JSON ({error}); is it the service's HTTP port?") from None
+
+    def _drop(self) -> None:
+        self._own.connection.close()
+        self._own.connection = None
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    args = parse_client_args(__doc__ or "", DEFAULT_URL, argv)
+    with HttpClient(args.url, args.timeout_seconds, args.retries) as client:
+        classify_and_print(client, args)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,178 @@
+"""What the RPC and the HTTP client of the Paddle Serving service share."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from clients.in_order import BATCH_SIZE, REQUESTS_IN_FLIGHT, in_order
+from pipeline.dataset import read_texts
+from pipeline.decoding import POLICIES, Prediction
+from pipeline.errors import InputError, ServerError
+from pipeline.output import FORMATS
+from pipeline.service_messages import SENTENCE, write_texts
+from pipeline.tensors import POLICY, THRESHOLD, TOP_K
+
+TIMEOUT_SECONDS = 60.0
+RETRIES = 4
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 5.0
+
+Client = TypeVar("Client", bound="PaddleClient")
+
+
+class Unavailable(ServerError):
+    """Nobody listens, or the service has too much to do: the request was not begun, and may be sent again."""
+
+
+class PaddleClient:
+    """Classifies texts with the Paddle Serving service; a subclass says how a request travels.
+
+    Args:
+        url: host and port, without a scheme.
+        timeout_seconds: how long a call may take, whatever it retries.
+        retries: how often it is made again, after a pause that grows, while the service is unavailable.
+
+    Raises:
+        InputError: a value outside those.
+    """
+
+    def __init__(self, url: str, timeout_seconds: float = TIMEOUT_SECONDS, retries: int = RETRIES) -> None:
+        if "://" in url or not url.rpartition(":")[2].isdigit():
+            raise InputError(f"server address {url!r}: give host:port without a scheme")
+        if not timeout_seconds > 0:
+            raise InputError(f"timeout_seconds is {timeout_seconds}; give more than 0")
+        if retries < 0:
+            raise InputError(f"retries is {retries}; give 0 or more")
+        self.url, self.timeout_seconds, self.retries = url, timeout_seconds, retries
+
+    def __enter__(self: Client) -> Client:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+
+    def ask(self, keys: Sequence[str], values: Sequence[str], seconds: float) -> list[list[Prediction]]:
+        """Send one request once, and wait so long for its answer; raises Unavailable, InputError or ServerError."""
+        raise NotImplementedError
+
+    def classify(
+        self,
+        texts: Sequence[str],
+        threshold: float | None = None,
+        policy: str | None = None,
+        top_k: int | None = None,
+    ) -> list[list[Prediction]]:
+        """Per text its label paths, most confident first; the texts travel in one request.
+
+        What is None is as the served bundle says.
+
+        Args:
+            threshold: for all labels, between 0 and 1.
+            policy: one of `pipeline.decoding.POLICIES`.
+            top_k: at most so many labels of each text, 1 or more.
+
+        Raises:
+            InputError: the service refuses an option, a text or the number of texts; the message names the row.
+            ServerError: it does not answer in time, or fails.
+        """
+        if len(texts) == 0:
+            return []
+        if isinstance(texts, str):
+            raise InputError(f"texts is {texts!r:.40}; give a list of texts")
+        options = {THRESHOLD: threshold, POLICY: policy, TOP_K: top_k}
+        fields = {SENTENCE: write_texts(texts)}
+        fields.update((name, str(value)) for name, value in options.items() if value is not None)
+        answer = self._ask_patiently(list(fields), list(fields.values()))
+        if len(answer) != len(texts):
+            raise ServerError(f"{self.url} answered {len(answer)} texts of {len(texts)}")
+        return answer
+
+    def classify_stream(
+        self,
+        texts: Iterable[str],
+        batch_size: int = BATCH_SIZE,
+        in_flight: int = REQUESTS_IN_FLIGHT,
+        **options: Any,
+    ) -> Iterator[tuple[str, list[Prediction]]]:
+        """Yield each text with its predictions, in order, while at most `in_flight` requests are under way.
+
+        Args:
+            texts: of any number; they are read as answers are taken.
+            options: as `classify` takes them.
+
+        Raises:
+            InputError, ServerError: as `classify` does; answers to earlier texts have been yielded by then.
+        """
+        pool = ThreadPoolExecutor(max(1, in_flight), "paddle-client")  # in_order refuses less
+
+        def ask(batch: list[str]) -> Future[list[list[Prediction]]]:
+            return pool.submit(self.classify, batch, **options)
+
+        try:
+            for batch, answer in in_order(texts, ask, batch_size, in_flight):
+                with batch.placed():
+                    predictions = answer.result()
+                yield from zip(batch.texts, predictions)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def unavailable(self, reason: str) -> Unavailable:
+        return Unavailable(
+            f"no Paddle Serving service answers at {self.url} ({reason}); start one with `make serve-paddle`, check "
+            "the address, or send less at once"
+        )
+
+    def too_late(self) -> ServerError:
+        return ServerError(
+            f"{self.url} gave no answer within {self.timeout_seconds:g} s; allow more time, or ask for less at once"
+        )
+
+    def _ask_patiently(self, keys: Sequence[str], values: Sequence[str]) -> list[list[Prediction]]:
+        deadline, pause = time.monotonic() + self.timeout_seconds, FIRST_PAUSE_SECONDS
+        for attempt in range(self.retries + 1):
+            try:
+                return self.ask(keys, values, max(0.001, deadline - time.monotonic()))
+            except Unavailable:
+                seconds = random.uniform(0, pause)
+                if attempt == self.retries or time.monotonic() + seconds >= deadline:
+                    raise
+                time.sleep(seconds)
+                pause = min(LONGEST_PAUSE_SECONDS, 2 * pause)
+        raise AssertionError("the last attempt returns or raises")
+
+
+def parse_client_args(description: str, default_url: str, argv: Sequence[str] | None) -> argparse.Namespace:
+    """The options of a client's command."""
+    parser = argparse.ArgumentParser(description=description.split("\n")[0])
+    add = parser.add_argument
+    add("texts", nargs="*", metavar="TEXT", help="texts to classify; none: read standard input")
+    add("--file", help="a file with a text per line")
+    add("--url", default=default_url, help="the service's address (%(default)s)")
+    add("--format", choices=tuple(FORMATS), default="tree", help="of the output (%(default)s)")
+    add("--threshold", type=float, help="for all labels, between 0 and 1 (as the bundle says)")
+    add("--policy", choices=POLICIES, help="how label sets are made consistent (as the bundle says)")
+    add("--top_k", type=int, help="at most so many labels of each text (as the bundle says)")
+    add("--batch_size", type=int, default=BATCH_SIZE, help="texts per request (%(default)s)")
+    add("--timeout_seconds", type=float, default=TIMEOUT_SECONDS, help="per request, retries included (%(default)s)")
+    add("--retries", type=int, default=RETRIES, help="of a request while the service is unavailable (%(default)s)")
+    args = parser.parse_args(argv)
+    if args.texts and args.file:
+        parser.error("give texts or --file, not both")
+    return args
+
+
+def classify_and_print(client: PaddleClient, args: argparse.Namespace) -> None:
+    """Answer the texts that the command line names, in its format."""
+    texts = args.texts or read_texts(args.file or sys.stdin.buffer)
+    show = FORMATS[args.format]
+    options = {"threshold": args.threshold, "policy": args.policy, "top_k": args.top_k}
+    for text, predictions in client.classify_stream(texts, args.batch_size, **options):
+        print(show(text, predictions), flush=True)

@@ -1,0 +1,121 @@
+"""What goes over the wire to and from the Paddle Serving service: keys, values and error numbers.
+
+A request is a list of keys and a list of as many values, all of them text. `sentence` is required, and is one plain
+text or a JSON array of texts: a value that begins with `[` is read as JSON. `threshold`, `policy` and `top_k` change
+the decoding of that request alone. The value of `label` in the answer is a JSON array with, per text, an array of
+`{"label": path, "confidence": p}`, most confident first.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.decoding import Prediction
+from pipeline.errors import InputError, ServerError
+from pipeline.tensors import CONFIDENCE, LABEL, POLICY, THRESHOLD, TOP_K
+
+SERVICE, METHOD = "seq_cls", "prediction"
+"""The operator, which is also the service's name, and the last part of the path of its HTTP service."""
+HTTP_PATH = f"/{SERVICE}/{METHOD}"
+RPC_PORT, HTTP_PORT = 18090, 9999
+SENTENCE = "sentence"
+OPTIONS = (THRESHOLD, POLICY, TOP_K)
+
+OK, OVERLOADED, NO_SERVICE, INPUT_ERROR, TIMED_OUT, MODEL_ERROR = 0, 51, 3002, 5000, 6000, 9000
+"""Values of err_no. Upstream's own, but for OVERLOADED, which is from the range that it leaves to services."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a caller asks for.
+
+    Attributes:
+        texts: one or more.
+        parameters: as `pipeline.request_options.DecoderChoice` takes them.
+    """
+
+    texts: list[str]
+    parameters: Mapping[str, str]
+
+
+def read_request(keys: Sequence[str], values: Sequence[str], max_texts: int) -> Request:
+    """The request that keys and values make.
+
+    Raises:
+        InputError: a key is unknown, lacks a value or comes twice, or `sentence` is absent or holds no texts, or more
+            than `max_texts`.
+    """
+    if len(keys) != len(values):
+        raise InputError(f"there are {len(keys)} keys and {len(values)} values; give each key one value")
+    fields = dict(zip(keys, values))
+    known = (SENTENCE, *OPTIONS)
+    for key in keys:
+        if key not in known:
+            raise InputError(f"unknown key {key!r:.60}; known are {', '.join(known)}")
+    if len(fields) < len(keys):
+        raise InputError(f"a key comes twice among {', '.join(keys[:10])}; to send several texts give a JSON array")
+    if SENTENCE not in fields:
+        raise InputError(f"there is no key {SENTENCE!r}; give it a text, or a JSON array of texts")
+    texts = read_texts(fields.pop(SENTENCE))
+    if len(texts) > max_texts:
+        raise InputError(f"there are {len(texts)} texts in one request; send at most {max_texts}")
+    return Request(texts, fields)
+
+
+def read_texts(sentence: str) -> list[str]:
+    """The texts of a value of `sentence`; raises InputError where there are none."""
+    if not sentence.startswith("["):
+        return [sentence]
+    try:
+        texts = json.loads(sentence)
+    except (ValueError, RecursionError) as error:
+        raise InputError(
+            f"{SENTENCE} begins with [ and is no JSON array: {error}; send a text that begins so as an array of one"
+        ) from None
+    if not texts:
+        raise InputError(f"{SENTENCE} is an empty array; give it at least one text")
+    for row, text in enumerate(texts):
+        if not is_utf8(text):
+            raise InputError(f"row {row}: {text!r:.40} is no text, or holds a lone surrogate; send texts in UTF-8")
+    return texts
+
+
+def is_utf8(value: Any) -> bool:
+    """Whether a value of JSON is a text without lone surrogates, which can be sent on."""
+    try:
+        value.encode()
+    except (AttributeError, UnicodeEncodeError):
+        return False
+    return True
+
+
+def write_texts(texts: Sequence[str]) -> str:
+    """The value of `sentence` for these texts."""
+    return json.dumps(list(texts), ensure_ascii=False)
+
+
+def write_predictions(predictions: Sequence[Sequence[Prediction]]) -> str:
+    """The value of `label` for the predictions of each text."""
+    rows = [[{LABEL: label, CONFIDENCE: round(confidence, 6)} for label, confidence in row] for row in predictions]
+    return json.dumps(rows, ensure_ascii=False)
+
+
+def read_predictions(err_no: int, err_msg: str, keys: Sequence[str], values: Sequence[str]) -> list[list[Prediction]]:
+    """Per text its predictions, out of the fields of an answer.
+
+    Raises:
+        InputError: the service refuses the request.
+        ServerError: it fails otherwise, or is none of ours.
+    """
+    if err_no == INPUT_ERROR:
+        raise InputError(err_msg)
+    if err_no != OK:
+        raise ServerError(f"{err_msg} (err_no {err_no})")
+    try:
+        rows: Any = json.loads(dict(zip(keys, values))[LABEL])
+        return [[Prediction(entry[LABEL], float(entry[CONFIDENCE])) for entry in row] for row in rows]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ServerError(f"the answer is none of the service {SERVICE} ({error!r})") from None

@@ -1,0 +1,214 @@
+"""The Paddle Serving service as a Python object, and what keeps it answering.
+
+with PaddleServer("build/paddle_serving", PaddlePorts.free()) as server:
+    server.wait_ready()
+    ask(server.rpc_address, server.http_address)
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from clients.http_client import HttpClient
+from clients.paddle_command import Unavailable
+from pipeline.errors import ClassifierError, InputError, ServerError
+from pipeline.service_messages import HTTP_PORT, RPC_PORT
+from serving.folders import default_state_dir
+from serving.golden import Expected
+from serving.guarded_server import GuardedServer
+from serving.paddle.environment import serving_python
+from serving.paddle.publish import Publication, default_folder
+from serving.ports import free_ports, require_free, resolve_host
+
+LOOPBACK = "127.0.0.1"
+PATIENCE_SECONDS = 10.0
+POLL_SECONDS = 0.2
+GOLDEN_SECONDS = 5.0
+FAILURES_IN_A_ROW = 2
+SHOWN_LOG_LINES = 5
+
+
+@dataclass(frozen=True)
+class PaddlePorts:
+    """RPC and HTTP port, different ones."""
+
+    rpc: int = RPC_PORT
+    http: int = HTTP_PORT
+
+    def __post_init__(self) -> None:
+        for name, port in asdict(self).items():
+            if not 1024 <= port <= 65535:  # upstream refuses others
+                raise InputError(f"{name} port {port}: Paddle Serving takes a number from 1024 to 65535")
+        if self.rpc == self.http:
+            raise InputError(f"rpc port and http port are both {self.rpc}: give each its own")
+
+    @classmethod
+    def free(cls) -> PaddlePorts:
+        """Two ports that nobody listened on a moment ago."""
+        return cls(*free_ports(2))
+
+
+class PaddleServer(GuardedServer):
+    """The service in .venv-serving, for as long as the `with` block lasts.
+
+    Args:
+        folder: what `serving.paddle.publish` wrote.
+        ports, host: where to listen; loopback by default.
+        state_dir: for its log, the record of its process, and upstream's own files.
+    """
+
+    def __init__(
+        self,
+        folder: Path | str | None = None,
+        ports: PaddlePorts | None = None,
+        host: str = LOOPBACK,
+        state_dir: Path | str | None = None,
+    ) -> None:
+        self.folder = Path(folder or default_folder()).resolve()
+        self.ports, self.host = ports or PaddlePorts(), resolve_host(host)
+        state_dir, name = Path(state_dir or default_state_dir()).resolve(), f"paddle-{self.ports.rpc}"
+        super().__init__(name, state_dir, state_dir / f"{name}.log", PATIENCE_SECONDS)
+        self.publication: Publication | None = None
+        self._started = 0.0
+
+    @property
+    def rpc_address(self) -> str:
+        """`host:port` for clients on this machine."""
+        return f"{self._client_host}:{self.ports.rpc}"
+
+    @property
+    def http_address(self) -> str:
+        """`host:port` for clients on this machine."""
+        return f"{self._client_host}:{self.ports.http}"
+
+    @property
+    def _client_host(self) -> str:
+        return LOOPBACK if self.host == "0.0.0.0" else self.host
+
+    def start(self) -> None:
+        """Start the service; it becomes ready some seconds after this returns.
+
+        Raises:
+            InputError: nothing was published to the folder.
+            EnvironmentFault: .venv-serving is not there, or a port is taken.
+        """
+        self.require_stopped()
+        self.publication = Publication.read(self.folder)
+        python = serving_python()
+        for name, port in asdict(self.ports).items():
+            require_free(name, self.host, port)
+        work = self.state_dir / self.name
+        work.mkdir(parents=True, exist_ok=True)
+        command = [str(python), "-B", "-W", "ignore", "-m", "serving.paddle.service", "--folder", str(self.folder)]
+        command += ["--host", self.host, "--rpc_port", str(self.ports.rpc), "--http_port", str(self.ports.http)]
+        environment = {**os.environ, "PYTHONPATH": str(self.folder), "SERVING_LOG_PATH": str(work)}
+        self._started = time.monotonic()
+        self.launch(command, environment, work)
+
+    def check(self, expected: Expected) -> None:
+        """Raise ServerError unless a golden text gets its labels; Unavailable where the service is overloaded."""
+        with HttpClient(self.http_address, GOLDEN_SECONDS, retries=0) as client:
+            labels = [prediction.label for prediction in client.classify([expected.text])[0]]
+        if not expected.is_met(labels):
+            wanted = ", ".join(expected.labels or ())
+            raise ServerError(f"a golden text got the labels {', '.join(labels) or 'none'} instead of {wanted}")
+
+    def wait_ready(self, timeout_seconds: float = 60.0) -> float:
+        """Wait until a golden text is answered; the seconds since the start. Raises ServerError where it is not."""
+        assert self.publication is not None
+        deadline = time.monotonic() + timeout_seconds
+        while True:
+            status = self.status()
+            if status is not None:
+                raise self.failure(f"the service did not come up (exit status {status})")
+            try:
+                self.check(self.publication.expected[0])
+                return time.monotonic() - self._started
+            except ServerError as error:
+                if time.monotonic() > deadline:
+                    self.stop()
+                    raise self.failure(f"the service was not ready after {timeout_seconds:g} s: {error}") from None
+            time.sleep(POLL_SECONDS)
+
+    def failure(self, what: str) -> ServerError:
+        lines = self.log_path.read_text(encoding="utf-8", errors="replace").splitlines()
+        said = [line for line in lines if line.startswith("error:")] or lines
+        return ServerError("\n  ".join([what, *said[-SHOWN_LOG_LINES:], f"its log: {self.log_path}"]))
+
+
+class PaddleSupervisor:
+    """Keeps the service answering: starts it again when it ends or answers wrongly, or when a bundle was published.
+
+    Args:
+        server: a server that is ready.
+        report: takes what happened and what was done about it, a line each.
+        check_seconds: how often a golden text is asked.
+        ready_seconds: how long a start may take.
+        max_restarts: starts in a row that do not lead to a right answer before it gives up.
+    """
+
+    def __init__(
+        self,
+        server: PaddleServer,
+        report: Callable[[str], None],
+        check_seconds: float = 5.0,
+        ready_seconds: float = 60.0,
+        max_restarts: int = 3,
+    ) -> None:
+        self.server, self._report = server, report
+        self._check_seconds, self._ready_seconds, self._max_restarts = check_seconds, ready_seconds, max_restarts
+        self._restarts = self._failures = 0
+        self._turns = itertools.count()
+
+    def run(self) -> None:
+        """Watch until the service is told to stop; raises ServerError where it cannot be repaired."""
+        next_check = time.monotonic() + self._check_seconds
+        while (status := self.server.status()) != 0:
+            if status is not None:
+                self._restart(f"the service (process {self.server.pid}) ended with exit status {status}")
+            elif time.monotonic() >= next_check:
+                self._check()
+                next_check = time.monotonic() + self._check_seconds
+            time.sleep(POLL_SECONDS)
+
+    def _check(self) -> None:
+        served = self.server.publication
+        assert served is not None
+        if self._published_since(served):
+            self._restart("a bundle was published")
+            return
+        try:
+            self.server.check(served.expected[next(self._turns) % len(served.expected)])
+            self._restarts = self._failures = 0
+        except (Unavailable, ServerError) as error:
+            self._failures += 1
+            if self._failures >= FAILURES_IN_A_ROW:
+                self._restart(str(error))
+
+    def _published_since(self, served: Publication) -> bool:
+        try:
+            return Publication.read(self.server.folder) != served
+        except ClassifierError:
+            return False  # what is loaded goes on
+
+    def _restart(self, why: str) -> None:
+        started = time.monotonic()
+        while True:
+            self._restarts += 1
+            if self._restarts > self._max_restarts:
+                raise self.server.failure(f"{why}; {self._max_restarts} starts in a row did not help")
+            self._report(f"{why}; starting the service again")
+            self.server.stop()
+            try:
+                self.server.start()
+                self.server.wait_ready(self._ready_seconds)
+                break
+            except ClassifierError as error:
+                why = str(error)
+        self._failures = 0
+        self._report(f"the service is ready again after {time.monotonic() - started:.1f} s (process {self.server.pid})")

@@ -1,0 +1,236 @@
+"""The Paddle Serving service `seq_cls`, run in .venv-serving from a folder that serving.paddle.publish wrote:
+
+    python -m serving.paddle.service --folder build/paddle_serving
+
+Texts become label paths by the code that Triton and the offline predictor use. Of paddle_serving_server 0.9.0 it takes
+the pipeline (requests, operator, batches over requests, local predictor), and replaces what it does unsafely: tensors
+are refused before they are decoded, because upstream unpickles those of type bytes; and both ports are opened here,
+because upstream opens them on all interfaces.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent import futures
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import yaml  # type: ignore[import-untyped]
+from paddle_serving_server.pipeline import Op, PipelineServer, RequestOp
+from paddle_serving_server.pipeline.pipeline_server import PipelineServicer
+from paddle_serving_server.pipeline.proto import pipeline_service_pb2, pipeline_service_pb2_grpc
+from paddle_serving_server.web_service import WebService
+
+from pipeline.batching import measured_overhead, run_in_batches
+from pipeline.bundle import Bundle
+from pipeline.command import run
+from pipeline.errors import ClassifierError, EnvironmentFault, InputError
+from pipeline.padded_lengths import lengths_up_to, pad_to_length
+from pipeline.request_options import DecoderChoice
+from pipeline.service_messages import (
+    INPUT_ERROR,
+    MODEL_ERROR,
+    OK,
+    SERVICE,
+    TIMED_OUT,
+    read_request,
+    write_predictions,
+)
+from pipeline.tensors import INPUT_IDS, LABEL, LOGITS, TOKEN_TYPE_IDS
+from serving.paddle.http_gateway import HttpGateway
+
+CONFIG_FILE = "config.yml"
+REQUEST, ROWS, DEADLINE = "request", "rows", "deadline"
+PARTING_SECONDS = 5.0
+
+
+class TextRequestOp(RequestOp):
+    """Takes texts out of a request; what cannot be classified gets its error here."""
+
+    def __init__(self, bundle: Bundle, limits: Mapping[str, Any]) -> None:
+        super().__init__()
+        self._encoder, self._choose, self._limits = bundle.encoder(), DecoderChoice(bundle.decoder()), limits
+
+    def unpack_request_package(self, request: Any) -> tuple[dict[str, Any], int, int | None, str]:
+        try:
+            if len(request.tensors):
+                raise InputError("tensors are not taken; send texts as the value of the key sentence")
+            asked = read_request(request.key, request.value, self._limits["texts_per_request"])
+            self._encoder.check(asked.texts)
+            self._choose(asked.parameters)
+        except InputError as error:
+            return {}, request.logid, INPUT_ERROR, str(error)
+        deadline = time.monotonic() + self._limits["request_seconds"]
+        return {REQUEST: asked, DEADLINE: deadline}, request.logid, None, ""
+
+
+class SeqClsOp(Op):
+    """Texts to token ids, to logits, to label paths. Requests that wait together are computed together."""
+
+    def __init__(self, bundle: Bundle, limits: Mapping[str, Any], input_ops: list[Op]) -> None:
+        super().__init__(name=SERVICE, input_ops=input_ops)
+        self._encoder, self._choose = bundle.encoder(), DecoderChoice(bundle.decoder())
+        self._token_budget, self._max_length = limits["token_budget"], bundle.manifest.max_seq_length
+        self._lengths, self._overhead = lengths_up_to(self._max_length), 0
+
+    def init_op(self) -> None:
+        # Starting a run, and changing shape, costs Paddle a millisecond or two: of a small model, hundreds of tokens.
+        self._overhead = measured_overhead(self._run_model, self._max_length)
+
+    def preprocess(self, input_dicts: Any, data_id: int = 0, log_id: int = 0) -> tuple[Any, bool, int | None, str]:
+        (fields,) = input_dicts.values()
+        if time.monotonic() > fields[DEADLINE]:
+            return None, True, TIMED_OUT, "the request waited too long for the model; ask again, or for less at once"
+        encoded = self._encoder.encode_checked(fields[REQUEST].texts).ids
+        rows = np.empty(len(encoded), object)  # of different lengths; upstream joins those of several requests
+        for number, row in enumerate(encoded):
+            rows[number] = row
+        return {ROWS: rows}, False, None, ""
+
+    def process(self, feed_batch: Any, typical_logid: int = 0) -> tuple[Any, int, str]:
+        try:
+            rows = feed_batch[0][ROWS]
+            logits = run_in_batches(rows, self._run_model, self._token_budget, self._overhead)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the callers are to get an answer
+            return None, MODEL_ERROR, f"the runtime failed: {error}"
+        return {LOGITS: logits}, OK, ""
+
+    def postprocess(
+        self, input_data: Any, fetch_data: Any, data_id: int = 0, log_id: int = 0
+    ) -> tuple[dict[str, str], int | None, str]:
+        (fields,) = input_data.values()
+        try:
+            decoded = self._choose(fields[REQUEST].parameters).decode(fetch_data[LOGITS])
+        except ClassifierError as error:
+            return {}, MODEL_ERROR, str(error)
+        return {LABEL: write_predictions(decoded.predictions())}, None, ""
+
+    def _run_model(self, input_ids: np.ndarray, token_type_ids: np.ndarray) -> np.ndarray:
+        # A shape that differs from the one before costs a millisecond; a few lengths make that rarer.
+        input_ids = pad_to_length(input_ids, self._lengths)
+        feed = {INPUT_IDS: input_ids, TOKEN_TYPE_IDS: np.zeros_like(input_ids)}
+        return self.client.predict(feed=feed, fetch=[LOGITS], batch=True)[LOGITS]
+
+    def _auto_batching_generator(
+        self, input_channel: Any, op_name: str, batch_size: int, timeout: Any, op_info_prefix: str
+    ) -> Iterator[list[Any]]:
+        """Batches of the requests that are there; upstream's would wait for more, and wake up to look for them."""
+        while True:
+            batch = [input_channel.front(op_name)]
+            while len(batch) < batch_size and input_channel.size():
+                batch.append(input_channel.front(op_name))
+            yield batch
+
+
+class SeqClsServer(PipelineServer):
+    """Listens for RPC and HTTP where it is told to, and nowhere else."""
+
+    def run_server(self) -> None:
+        if not self._build_dag_each_worker:
+            self._serve(0)
+            return
+        children: set[int] = set()
+        for number in range(self._worker_num):
+            child = os.fork()  # before anything starts a thread, which a child would not have
+            if not child:
+                self._serve(number)
+                os._exit(0)
+            children.add(child)
+        ended_by = signal.sigwait({signal.SIGTERM, signal.SIGCHLD})
+        for child in children:
+            os.kill(child, signal.SIGTERM)
+        for child in children:
+            os.waitpid(child, 0)
+        if ended_by == signal.SIGCHLD:
+            raise EnvironmentFault("a worker process ended")
+
+    def _serve(self, number: int) -> None:
+        """Serve until SIGTERM; raises EnvironmentFault where a port cannot be had."""
+        limits, shared, host = self._conf["limits"], self._build_dag_each_worker, self._conf["host"]
+        threads = limits["requests_at_once"] if shared else self._worker_num
+        servicer = PipelineServicer(self._name, self._response_op, self._conf, number)
+        server = grpc.server(
+            futures.ThreadPoolExecutor(threads),
+            options=[
+                ("grpc.max_receive_message_length", limits["request_bytes"]),
+                ("grpc.max_send_message_length", -1),
+                ("grpc.so_reuseport", int(shared)),
+            ],
+            maximum_concurrent_rpcs=threads,
+        )
+        pipeline_service_pb2_grpc.add_PipelineServiceServicer_to_server(servicer, server)
+        if not server.add_insecure_port(f"{host}:{self._rpc_port}"):
+            raise EnvironmentFault(f"RPC port {self._rpc_port} on {host} cannot be listened on")
+        gateway = HttpGateway(
+            (host, self._http_port),
+            lambda fields: _answer(servicer, fields),
+            max_bytes=limits["request_bytes"],
+            max_requests=threads,
+            seconds=limits["request_seconds"],
+            shared=shared,
+        )
+        server.start()
+        threading.Thread(target=gateway.serve_forever, daemon=True).start()
+        signal.sigwait({signal.SIGTERM})
+        gateway.shutdown()
+        server.stop(PARTING_SECONDS).wait()
+
+
+class SeqClsService(WebService):
+    """Upstream's frame around server and operators."""
+
+    def __init__(self, bundle: Bundle, config: dict[str, Any]) -> None:
+        super().__init__(SERVICE)
+        self._server = SeqClsServer(SERVICE)
+        self._bundle, self._config = bundle, config
+        self.prepare_pipeline_config(yml_dict=config)
+
+    def get_pipeline_response(self, read_op: RequestOp) -> Op:
+        limits = self._config["limits"]
+        return SeqClsOp(self._bundle, limits, [TextRequestOp(self._bundle, limits)])
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    add = parser.add_argument
+    add("--folder", type=Path, required=True, help="what serving.paddle.publish wrote")
+    add("--host", help="address to listen on (as config.yml says)")
+    add("--rpc_port", type=int, help="likewise")
+    add("--http_port", type=int, help="likewise")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    args = parse_args(argv)
+    # Threads and children inherit this; who serves waits for the signal.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGCHLD})
+    logging.getLogger().setLevel(logging.WARNING)  # upstream logs ten lines for each request
+    config = yaml.safe_load((args.folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    for name in ("host", "rpc_port", "http_port"):
+        if getattr(args, name) is not None:
+            config[name] = getattr(args, name)
+    local = config["op"][SERVICE]["local_service_conf"]
+    local["model_config"] = str(args.folder / local["model_config"])
+    SeqClsService(Bundle(local["model_config"]), config).run_service()
+
+
+def _answer(servicer: PipelineServicer, fields: Mapping[str, Any]) -> dict[str, Any]:
+    answer = servicer.inference(pipeline_service_pb2.Request(**fields), None)
+    return {
+        "err_no": answer.err_no,
+        "err_msg": answer.err_msg,
+        "key": list(answer.key),
+        "value": list(answer.value),
+    }
+
+
+if __name__ == "__main__":
+    run(main)

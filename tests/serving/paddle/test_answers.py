@@ -1,0 +1,94 @@
+"""What callers get over RPC and HTTP."""
+
+from __future__ import annotations
+
+import json
+import threading
+import urllib.request
+
+import pytest
+
+from clients.http_client import HttpClient
+from pipeline.errors import InputError
+from pipeline.predictor import Predictor
+from tests.conftest import run_command
+
+
+@pytest.fixture(scope="module")
+def texts(sample_dataset) -> list[str]:
+    return [line.split("\t")[0] for line in (sample_dataset / "test.txt").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def predicted(bundle_path, texts):
+    return [dict(row) for row in Predictor(bundle_path).predict(texts)]
+
+
+@pytest.fixture
+def client(service):
+    with HttpClient(service.http_address) as each:
+        yield each
+
+
+@pytest.mark.parametrize("way", ["rpc", "http"])
+def test_both_ways_give_a_file_the_predictors_labels_and_confidences(
+    service, in_serving, texts, predicted, tmp_path, way
+):
+    path = tmp_path / "texts.txt"
+    path.write_text("\n".join(texts), encoding="utf-8")
+    ask, module, url = {
+        "rpc": (in_serving, "clients.rpc_client", service.rpc_address),
+        "http": (run_command, "clients.http_client", service.http_address),
+    }[way]
+    lines = ask("-m", module, "--url", url, "--file", path, "--format", "jsonl").stdout.splitlines()
+    answers = [json.loads(line) for line in lines]
+    assert [answer["text"] for answer in answers] == texts
+    for answer, expected in zip(answers, predicted):
+        got = {entry["label"]: entry["confidence"] for entry in answer["labels"]}
+        assert got == pytest.approx(expected, abs=1e-3)
+
+
+def test_the_plainest_request_is_one_text_under_the_key_sentence(service, texts, predicted):
+    body = json.dumps({"key": ["sentence"], "value": [texts[0]]}).encode()
+    with urllib.request.urlopen(f"http://{service.http_address}/seq_cls/prediction", body, timeout=10) as response:
+        answer = json.load(response)
+    assert (answer["err_no"], answer["err_msg"], answer["key"]) == (0, "", ["label"])
+    (row,) = json.loads(answer["value"][0])
+    assert {entry["label"] for entry in row} == set(predicted[0])
+    assert [entry["confidence"] for entry in row] == sorted((entry["confidence"] for entry in row), reverse=True)
+
+
+def test_a_request_may_choose_its_decoding(client, texts):
+    everything = client.classify(texts[:2], threshold=0.000001, policy="threshold")
+    assert all(len(row) > 50 for row in everything)
+    assert [len(row) for row in client.classify(texts[:2], threshold=0.000001, top_k=3)] == [3, 3]
+    with pytest.raises(InputError, match="policy"):
+        client.classify(texts[:1], policy="best")
+
+
+def test_a_text_that_begins_with_a_bracket_is_sent_in_an_array(client):
+    assert len(client.classify(["[视频]某公司宣布裁员两千人"])) == 1
+    with pytest.raises(InputError, match="begins with"):
+        client.ask(["sentence"], ["[视频]某公司宣布裁员两千人"], 5)
+
+
+def test_an_error_names_the_row(client, texts):
+    with pytest.raises(InputError, match="row 1: text is empty"):
+        client.classify([texts[0], ""])
+
+
+def test_clients_at_the_same_time_get_their_own_answers(service, texts, predicted):
+    wrong = []
+
+    def ask(start: int) -> None:
+        with HttpClient(service.http_address) as client:
+            for row in range(start, len(texts), 8):
+                if {each.label for each in client.classify([texts[row]])[0]} != set(predicted[row]):
+                    wrong.append(row)
+
+    threads = [threading.Thread(target=ask, args=(start,)) for start in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []

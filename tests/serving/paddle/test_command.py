@@ -1,0 +1,70 @@
+"""`python -m serving.paddle` in the foreground: what it repairs, follows and ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from clients.http_client import HttpClient
+from pipeline.bundle import Bundle
+from pipeline.errors import ClassifierError
+from serving import processes, stop
+from serving.paddle.config import PaddleOptions
+from serving.paddle.publish import publish
+from serving.paddle.server import PaddlePorts
+from tests.conftest import PROJECT
+from tests.serving.tiny_model import eventually
+
+TEXT = "某公司宣布裁员两千人"
+
+
+@pytest.fixture
+def command(python39, bundle_path, tmp_path):
+    """The launcher, ready, its ports and its folders."""
+    ports, folder, state = PaddlePorts.free(), tmp_path / "published", tmp_path / "state"
+    publish(Bundle(bundle_path), folder, PaddleOptions())
+    words = ["--folder", folder, "--rpc_port", ports.rpc, "--http_port", ports.http, "--state_dir", state]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "serving.paddle", "--check_seconds", "0.5", *map(str, words)],
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        assert "is ready" in process.stdout.readline()
+        yield process, ports, folder, state
+    finally:
+        process.kill()
+        process.communicate()
+        stop.main(["--state_dir", str(state)])
+
+
+def test_a_killed_service_is_back_within_ten_seconds_and_stop_ends_all(command, bundle_path, capsys):
+    process, ports, folder, state = command
+    worker = processes.listener(ports.rpc)
+    started = time.monotonic()
+    os.kill(worker, signal.SIGKILL)
+    with HttpClient(f"127.0.0.1:{ports.http}", retries=100) as client:
+        assert eventually(lambda: processes.listener(ports.http) not in (worker, None))
+        assert client.classify([TEXT])
+    assert time.monotonic() - started < 10
+    assert "exit status 137" in process.stdout.readline()
+    assert "ready again" in process.stdout.readline()
+
+    publish(Bundle(bundle_path), folder, PaddleOptions(max_batch_size=2))
+    assert "a bundle was published" in process.stdout.readline()
+    assert "ready again" in process.stdout.readline()
+    with HttpClient(f"127.0.0.1:{ports.http}") as client, pytest.raises(ClassifierError, match="at most 2"):
+        client.classify([TEXT] * 3)
+
+    stop.main(["--state_dir", str(state)])
+    assert process.wait(20) == 0
+    assert "stopped paddle-" in capsys.readouterr().out
+    assert processes.listener(ports.rpc) is None
+    assert processes.listener(ports.http) is None
