@@ -42,6 +42,8 @@ PARTS: dict[str, Callable[[argparse.Namespace], list[str]]] = {
     LOAD: lambda args: ["benchmarks.load", *(("--url", args.url) if args.url else ()), *_texts(args)],
     "growth": lambda args: ["benchmarks.growth"],
     "frontier": lambda args: ["benchmarks.frontier", *_texts(args), *_linear(args)],
+    "paddle_serving": lambda args: ["benchmarks.paddle_serving", *_texts(args, "--file")],
+    "peers": lambda args: ["benchmarks.peers", *_texts(args)],
     "precision_speed": lambda args: ["benchmarks.precision_speed"],
 }
 """Each part's module and options, beside `--output_file`, which names the part."""
@@ -105,8 +107,8 @@ def headline(serving: Mapping[str, Any]) -> dict[str, Any]:
     return {**figures, "pairs": len(serving["rounds"]), "noisy": noisy}
 
 
-def _texts(args: argparse.Namespace) -> list[str]:
-    return ["--texts", str((args.dataset_dir / TEST_FILE).resolve())] if args.dataset_dir else []
+def _texts(args: argparse.Namespace, option: str = "--texts") -> list[str]:
+    return [option, str((args.dataset_dir / TEST_FILE).resolve())] if args.dataset_dir else []
 
 
 def _linear(args: argparse.Namespace) -> list[str]:

@@ -20,11 +20,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from benchmarks.in_process import fresh_process
 from benchmarks.linear_baseline import fit_baseline
 from benchmarks.matrix_products import count_work
-from benchmarks.pair import shuffled_texts
-from benchmarks.random_model import ERNIE, create_bundle
+from benchmarks.pair import made_bundle, shuffled_texts
+from benchmarks.random_model import ERNIE
 from benchmarks.records import RESULTS, environment, read_record, write_record
 from pipeline.command import run
 from pipeline.dataset import DEV_FILE, LABEL_FILE, TEST_FILE, read_examples, read_labels
@@ -124,8 +123,7 @@ def latency(shape: str, texts: Sequence[str], rounds: int) -> dict[str, Any]:
     """Of a shape with random weights in each engine: median ms per text in batches of BATCH real texts."""
     print(f"measuring {shape}", file=sys.stderr)
     with tempfile.TemporaryDirectory(prefix="frontier-") as place:
-        with fresh_process() as pool:
-            bundle = pool.submit(create_bundle, shape, Path(place) / "bundle", texts).result()
+        bundle = made_bundle(shape, Path(place) / "bundle", texts)
         rows = bundle.encoder().encode(texts)
         batches = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
         with ExitStack() as stack:

@@ -26,8 +26,7 @@ import numpy as np
 
 from benchmarks.in_process import fresh_process
 from benchmarks.memory_growth import COMMANDS, measure, write_dataset
-from benchmarks.pair import FASTEST
-from benchmarks.random_model import create_bundle
+from benchmarks.pair import FASTEST, made_bundle
 from benchmarks.records import environment, write_record
 from benchmarks.triton_endurance import memory, watched_server
 from benchmarks.triton_load import PerfAnalyzer
@@ -186,10 +185,8 @@ AXES: dict[str, Callable[[argparse.Namespace], dict[str, list[Point]]]] = {
 
 
 def made(shape: str, place: Path, **options: Any) -> Bundle:
-    """A bundle in `place`, made by a process that imports paddle instead of this one."""
-    texts = [text_of(TEXT_LENGTH, number) for number in range(64)]
-    with fresh_process() as pool:
-        return pool.submit(create_bundle, shape, place / "bundle", texts, **options).result()
+    """A bundle in `place`, as `create_bundle` makes it."""
+    return made_bundle(shape, place / "bundle", [text_of(TEXT_LENGTH, number) for number in range(64)], **options)
 
 
 def tree(count: int) -> tuple[str, ...]:

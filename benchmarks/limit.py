@@ -23,10 +23,9 @@ from typing import Any, Callable
 
 import numpy as np
 
-from benchmarks.in_process import InProcess, fresh_process
+from benchmarks.in_process import InProcess
 from benchmarks.matrix_products import CHAIN, ROWS, WIDTH, MatrixProducts, count_work, encoder_work
-from benchmarks.pair import shuffled_texts
-from benchmarks.random_model import create_bundle
+from benchmarks.pair import made_bundle, shuffled_texts
 from benchmarks.records import PROJECT, environment, write_record
 from benchmarks.step_engines import LENGTHS
 from benchmarks.step_engines import ROWS as STEP_ROWS
@@ -64,11 +63,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     texts = shuffled_texts(args.texts)
     about = environment()
     with tempfile.TemporaryDirectory(prefix="limit-") as folder, ExitStack() as stack:
-        if args.bundle:
-            bundle = Bundle(args.bundle)
-        else:
-            with fresh_process() as pool:
-                bundle = pool.submit(create_bundle, args.shape, Path(folder) / "bundle", texts).result()
+        bundle = Bundle(args.bundle) if args.bundle else made_bundle(args.shape, Path(folder) / "bundle", texts)
         texts = texts[: args.texts_per_pass]
         engines = [engine for engine in ENGINES if not unavailable(*engine)]
         precisions = dict.fromkeys(precision for _, precision in engines)

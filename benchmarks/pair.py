@@ -125,6 +125,15 @@ def shuffled_texts(path: Path | None) -> list[str]:
     return texts
 
 
+def made_bundle(shape: str, folder: Path, texts: Sequence[str], **options: Any) -> Bundle:
+    """As `benchmarks.random_model.create_bundle`, in a process of its own.
+
+    paddle sets variables that would limit the threads of whatever is started by a process that has imported it.
+    """
+    with fresh_process() as pool:
+        return pool.submit(create_bundle, shape, folder, texts, **options).result()
+
+
 @contextmanager
 def serve_pair(args: argparse.Namespace, width: Fraction, texts: Sequence[str], place: Path) -> Iterator[Pair]:
     """Both servers, for as long as the block lasts; their files go to `place`.
@@ -153,17 +162,16 @@ def serve_pair(args: argparse.Namespace, width: Fraction, texts: Sequence[str], 
 
 def _prepare(args: argparse.Namespace, width: Fraction, texts: Sequence[str], place: Path) -> tuple[Bundle, Bundle]:
     """The bundle that we serve, and the baseline's, whose model repository is written too."""
-    # In a process of its own: paddle sets variables that would limit the threads of whatever is started from here.
-    with fresh_process() as pool:
-        if args.bundle:
-            ours = Bundle(args.bundle)
-            baseline = Bundle(args.baseline_bundle or args.bundle)
-            if ours.manifest.labels != baseline.manifest.labels:
-                raise InputError(f"{ours.path} and {baseline.path} have different labels; give bundles of one model")
-        else:
-            ours = baseline = pool.submit(create_bundle, args.shape, place / "bundle", texts).result()
-            if width != 1:
-                ours = pool.submit(create_bundle, args.shape, place / "narrow", texts, width).result()
+    if args.bundle:
+        ours = Bundle(args.bundle)
+        baseline = Bundle(args.baseline_bundle or args.bundle)
+        if ours.manifest.labels != baseline.manifest.labels:
+            raise InputError(f"{ours.path} and {baseline.path} have different labels; give bundles of one model")
+    else:
+        ours = baseline = made_bundle(args.shape, place / "bundle", texts)
+        if width != 1:
+            ours = made_bundle(args.shape, place / "narrow", texts, width=width)
+    with fresh_process() as pool:  # it imports paddle too
         pool.submit(write_model_repository, baseline, place / ORIGIN).result()
     return ours, baseline
 

@@ -142,12 +142,30 @@ def frontier(record: Record) -> Figure:
     return figure
 
 
+def peers(record: Record) -> Figure:
+    """Texts per second of servers and of engines in process."""
+    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    axes = figure.subplots()
+    unit = " texts/s"
+    shown = {name[: -len(unit)]: found for name, found in record["summary"].items() if name.endswith(unit)}
+    for place, (name, found) in enumerate(reversed(list(shown.items()))):
+        ours = name.startswith(("ours", "predictor"))
+        axes.barh(place, found["median"], color=COLOURS["ours" if ours else "origin"], height=0.6)
+        _label(axes, f"{found['median']:.0f}", (found["median"], place), (4, -3))
+    axes.set_yticks(range(len(shown)), list(shown)[::-1])
+    axes.set(xlabel="texts per second", title="One encoder, random weights; c32: 32 requests under way")
+    axes.margins(x=0.1)
+    _finish(axes, legend=False)
+    return figure
+
+
 PLOTS: dict[str, Callable[[Record], Figure]] = {
     "serving": serving,
     "load": load,
     "limit": limit,
     "growth": growth,
     "frontier": frontier,
+    "peers": peers,
 }
 """By the part whose record they show."""
 

@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise InputError(f"{folder} has no record of {', '.join(TABLES)}; measure with python -m benchmarks.bench")
     written = [folder / TABLES_FILE]
     _write(folder / TABLES_FILE, all_tables(folder, parts))
-    for part in parts:
+    for part in (each for each in parts if each in PLOTS):
         written.append(folder / f"{part}.png")
         save(PLOTS[part](read_record(folder / f"{part}.json")), written[-1])
     if folder.resolve() == RESULTS:

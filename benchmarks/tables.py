@@ -167,12 +167,33 @@ def frontier(record: Record) -> str:
     return "\n\n".join(tables)
 
 
+def peers(record: Record) -> str:
+    """Ours beside what PyPI has."""
+    versions = ", ".join(f"{name} {version}" for name, version in record["environment"]["peers"].items())
+    figures = [
+        [name, *(_number(figure[key]) for key in ("median", "lowest", "highest"))]
+        for name, figure in {**record["summary"], **record["ratios"]}.items()
+    ]
+    return markdown([versions, "median", "lowest", "highest"], figures)
+
+
+def paddle_serving(record: Record) -> str:
+    """Paddle Serving, ours beside the baseline's."""
+    keys = ("texts_per_second", "p50_ms", "p99_ms")
+    lines = [[name, *(_number(record[name][key]) for key in keys)] for name in ("ours", "origin")]
+    lowest, highest = record["ratio_range"]
+    lines.append(["throughput ratio", f"{record['ratio']:.2f} ({lowest:.2f} – {highest:.2f})", "", ""])
+    return markdown([f"{record['clients']} clients, one text per request", "texts/s", "p50 ms", "p99 ms"], lines)
+
+
 TABLES: dict[str, Callable[[Record], str]] = {
     "serving": serving,
     "load": load,
     "limit": limit,
     "growth": growth,
     "frontier": frontier,
+    "paddle_serving": paddle_serving,
+    "peers": peers,
 }
 """By the part whose record they show."""
 README_TABLES: dict[str, Callable[[Record, Say], str]] = {"serving": serving, "limit": limit, "growth": growth}
