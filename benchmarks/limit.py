@@ -25,6 +25,7 @@ import numpy as np
 
 from benchmarks.in_process import InProcess
 from benchmarks.matrix_products import CHAIN, ROWS, WIDTH, MatrixProducts, count_work, encoder_work
+from benchmarks.operation_times import operation_times
 from benchmarks.pair import made_bundle, shuffled_texts
 from benchmarks.records import PROJECT, environment, write_record
 from benchmarks.step_engines import LENGTHS
@@ -84,6 +85,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         else:
             print(f"training is skipped: {args.model_dir} has no config.json (make minilm)", file=sys.stderr)
         limits, rates = measure(products, turns, args.rounds)
+        operations = {
+            precision: operation_times(bundle, precision, texts)
+            for runtime, precision in engines
+            if runtime == "openvino"
+        }
     results: dict[str, Any] = {
         "environment": about,
         "model": bundle.manifest.model_name,
@@ -101,6 +107,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             for name, values in rates.items()
         },
     }
+    results["share of openvino's time"] = operations
+    for precision, shares in operations.items():
+        print(f"openvino {precision}: {', '.join(f'{kind} {share:.1%}' for kind, share in shares.items())}")
     for part in ("limit GFLOP/s", "share of limit"):
         for name, figure in results[part].items():
             print(f"{part:16} {name:22} {figure['median']:9.3f} ({figure['lowest']:.3f} to {figure['highest']:.3f})")

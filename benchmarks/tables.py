@@ -89,6 +89,15 @@ def limit(record: Record, say: Say = english) -> str:
     return markdown(["", say("limit, GFLOP/s"), say("of the limit"), say("lowest to highest")], lines)
 
 
+def limit_and_operations(record: Record) -> str:
+    """As `limit`, and where OpenVINO's time goes."""
+    operations = [
+        [precision, ", ".join(f"{kind} {100 * share:.0f} %" for kind, share in shares.items() if share >= 0.005)]
+        for precision, shares in record["share of openvino's time"].items()
+    ]
+    return f"{limit(record)}\n\n{markdown(['openvino', 'share of its time by operation'], operations)}"
+
+
 def growth(record: Record, say: Say = english) -> str:
     """Exponents of time and memory."""
     heading = ["what grows", "from", "to", "time grows with its power", "memory grows with its power"]
@@ -189,7 +198,7 @@ def paddle_serving(record: Record) -> str:
 TABLES: dict[str, Callable[[Record], str]] = {
     "serving": serving,
     "load": load,
-    "limit": limit,
+    "limit": limit_and_operations,
     "growth": growth,
     "frontier": frontier,
     "paddle_serving": paddle_serving,
