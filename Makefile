@@ -9,6 +9,7 @@ METRICS_PORT ?= 8002
 QUICK ?=
 PARTS ?=
 URL ?=
+TEXTS ?=
 RPC_PORT ?= 18090
 PADDLE_HTTP_PORT ?= 9999
 
@@ -31,7 +32,7 @@ help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 	@echo "Variables: DATASET (a dataset folder for demo and bench), HOST, GRPC_PORT, HTTP_PORT, METRICS_PORT, PYTHON;"
 	@echo "  of serve-paddle: HOST, RPC_PORT, PADDLE_HTTP_PORT, PYTHON39"
-	@echo "  of bench: QUICK=1, PARTS (as in PARTS='load limit'), URL (of a server that runs already)"
+	@echo "  of bench: QUICK=1, PARTS (as in PARTS='load limit'), URL (of a server that runs already), TEXTS (a file, instead of DATASET)"
 
 setup: $(READY) ## prepare .venv; the targets below do so by themselves
 	@echo ".venv is ready"
@@ -65,7 +66,7 @@ lint: $(READY) ## check style and types
 
 bench: $(READY) ## measure serving against the baseline, limits and growth, about an hour; QUICK=1: 4 minutes
 	@$(BIN)/python -m benchmarks.bench $(if $(QUICK),--quick) $(if $(URL),--url $(URL)) $(if $(PARTS),--parts $(PARTS)) \
-		$(if $(DATASET),--dataset_dir "$(DATASET)")
+		$(if $(DATASET),--dataset_dir "$(DATASET)") $(if $(TEXTS),--texts "$(TEXTS)")
 
 format: $(READY) ## format the code
 	@$(BIN)/ruff check --fix .

@@ -56,6 +56,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--parts", nargs="+", choices=tuple(PARTS), default=list(PARTS), help="what is measured (all)")
     add("--url", help="gRPC host:port of a server of your own: load on it, without a baseline")
     add("--dataset_dir", type=Path, help="a dataset folder whose test.txt is sent (default: a generated sample)")
+    add("--texts", type=Path, help="instead: a file with a text per line, or the rows of a labelled file")
     add(
         "--output_dir",
         type=Path,
@@ -66,6 +67,10 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
+    if args.dataset_dir and args.texts:
+        raise InputError("--dataset_dir and --texts both say what is sent; give one of them")
+    if args.texts and not args.texts.is_file():
+        raise InputError(f"--texts {args.texts} is no file")
     if args.dataset_dir and not (args.dataset_dir / TEST_FILE).is_file():
         raise InputError(f"--dataset_dir {args.dataset_dir} has no {TEST_FILE}, whose texts would be sent")
     if args.quick and args.url:
@@ -108,7 +113,8 @@ def headline(serving: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _texts(args: argparse.Namespace, option: str = "--texts") -> list[str]:
-    return [option, str((args.dataset_dir / TEST_FILE).resolve())] if args.dataset_dir else []
+    path = args.dataset_dir / TEST_FILE if args.dataset_dir else args.texts
+    return [option, str(path.resolve())] if path else []
 
 
 def _linear(args: argparse.Namespace) -> list[str]:

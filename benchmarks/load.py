@@ -34,6 +34,8 @@ SERVER = "server"
 """What a server of --url is called in the results."""
 SETTLED = 4
 """Requests of a turn per request that is under way, at least."""
+FIRST = 16
+"""Requests, at least, from which the length of a turn is told."""
 
 Round = dict[str, dict[str, dict[str, float]]]
 """Figures of a turn by server and setting."""
@@ -124,12 +126,13 @@ def closed_loop(
         time.sleep(PAUSE_SECONDS)
         concurrency, batch = of[setting]
         found = asdict(load.turn(addresses[name], concurrency, requests, batch))
-        return {**found, "texts_per_second": found.pop("throughput") * batch}
+        found["texts_per_second"] = found.pop("throughput") * batch
+        return found
 
     requests, found = {}, []
     for setting, (concurrency, batch) in of.items():
         for name in addresses:
-            first = turn(name, setting, SETTLED * concurrency)
+            first = turn(name, setting, max(FIRST, SETTLED * concurrency))
             wanted = math.ceil(seconds * first["texts_per_second"] / batch)
             requests[name, setting] = max(wanted, SETTLED * concurrency)
     for number in range(rounds):
