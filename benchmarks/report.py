@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.plots import PLOTS, save
 from benchmarks.records import PROJECT, RESULTS, read_record
-from benchmarks.tables import README_TABLES, TABLES, Say, chinese, english
+from benchmarks.tables import README_TABLES, TABLES, Say, chinese, english, origin
 from pipeline.atomic import atomic_writer
 from pipeline.command import run
 from pipeline.errors import InputError
@@ -54,8 +54,7 @@ def all_tables(folder: Path, parts: Sequence[str]) -> str:
     sections = []
     for part in parts:
         record = read_record(folder / f"{part}.json")
-        about = record["environment"]
-        where = f"{about['processor']}, {about['cores']} cores, commit {about['commit']}"
+        where = origin(record, english)
         model = ", ".join(str(record[key]) for key in ("model", "texts", "tokens per text") if key in record)
         sections.append(f"## {part}\n\n{where}{'; ' if model else ''}{model}\n\n{TABLES[part](record)}\n")
     return "# Measured\n\nWritten by `python -m benchmarks.report`.\n\n" + "\n".join(sections)
@@ -63,11 +62,9 @@ def all_tables(folder: Path, parts: Sequence[str]) -> str:
 
 def readme_tables(folder: Path, say: Say) -> str:
     """The tables between README's markers, of the parts that have been measured."""
-    tables = [
-        f"{make(read_record(folder / f'{part}.json'), say)}\n"
-        for part, make in README_TABLES.items()
-        if (folder / f"{part}.json").is_file()
-    ]
+    records = {part: folder / f"{part}.json" for part in README_TABLES}
+    found = {part: read_record(path) for part, path in records.items() if path.is_file()}
+    tables = [f"{README_TABLES[part](record, say)}\n\n{origin(record, say)}\n" for part, record in found.items()]
     return "\n".join(tables)
 
 

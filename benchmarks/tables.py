@@ -35,6 +35,7 @@ CHINESE = {
     "requests under way": "并发请求数",
     "rows, predict": "预测文件的行数",
     "rows, evaluate": "评估文件的行数",
+    "{}, {} cores, commit {}, load average before: {}": "{}，{} 核，提交 {}，测量前的平均负载：{}",
     "too noisy to tell": "噪声过大，不作结论",
 }
 
@@ -45,6 +46,14 @@ def english(text: str) -> str:
 
 def chinese(text: str) -> str:
     return CHINESE[text]
+
+
+def origin(record: Record, say: Say) -> str:
+    """Which machine and commit a record is of, and how busy the machine was with other things."""
+    about = record["environment"]
+    return say("{}, {} cores, commit {}, load average before: {}").format(
+        about["processor"], about["cores"], about["commit"], about["load average before"]
+    )
 
 
 def markdown(heading: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
