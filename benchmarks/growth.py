@@ -6,7 +6,8 @@
 Models have random weights; texts are made up and as long as they are meant to be. Every point but those of the server
 is a process of its own, whose peak memory is its own. Time and memory are fitted as a * n^k by least squares in
 logarithms; k is the exponent: 0 does not grow, 1 grows in proportion. Beside the k of all points stands that of the
-last two, because what every call costs hides the growth where n is small.
+last two, because what every call costs hides the growth where n is small. Each axis is written as soon as it is
+measured, and stays in the file when others are measured again.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ import numpy as np
 from benchmarks.in_process import fresh_process
 from benchmarks.memory_growth import COMMANDS, measure, write_dataset
 from benchmarks.pair import FASTEST, made_bundle
-from benchmarks.records import environment, write_record
+from benchmarks.records import environment, read_record, write_record
 from benchmarks.triton_endurance import memory, watched_server
 from benchmarks.triton_load import PerfAnalyzer
 from pipeline.bundle import Bundle
@@ -83,19 +84,26 @@ def main(argv: Sequence[str] | None = None) -> None:
         if min(getattr(args, axis)) < 1:
             raise InputError(f"--{axis} has {min(getattr(args, axis))}; give at least 1")
     about = environment()
-    axes: dict[str, Any] = {}
+    axes = measured_before(args)
     print(f"{'axis':<22}{'n':>9}{'seconds':>12}{'MB':>9}", flush=True)
     for axis in args.axes:
         for name, points in AXES[axis](args).items():
             axes[name] = {"points": [asdict(point) for point in points], **fits(points)}
             for point in points:
                 print(f"{name:<22}{point.n:>9,}{point.seconds:>12.5f}{point.megabytes:>9.0f}", flush=True)
+            if args.output_file:
+                write_record(args.output_file, {"environment": about, "shape": args.shape, "axes": axes})
             exponents = (f"{key.replace('_', ' ')} {value}" for key, value in axes[name].items() if "exponent" in key)
             print(f"{name:<22}{'; '.join(exponents)}", flush=True)
-    results = {"environment": about, "shape": args.shape, "axes": axes}
-    if args.output_file:
-        write_record(args.output_file, results)
     print(json.dumps({name: found["time_exponent"] for name, found in axes.items()}))
+
+
+def measured_before(args: argparse.Namespace) -> dict[str, Any]:
+    """Axes that the output file holds already: they stay until they are measured again."""
+    if not args.output_file or not args.output_file.exists():
+        return {}
+    record = read_record(args.output_file)
+    return record["axes"] if record.get("shape") == args.shape else {}
 
 
 def fits(points: Sequence[Point]) -> dict[str, float | None]:
