@@ -109,7 +109,8 @@ def take_turns(
     ours: PaddleServer, bundle: Bundle, folder: Path, load: Load, rounds: int, seconds: float
 ) -> dict[str, Any]:
     """Medians of both services' figures, and of the ratio within a round."""
-    with BaselineServer(bundle, *free_ports(1), folder) as origin:
+    (port,) = free_ports(1)
+    with BaselineServer(bundle, port, folder) as origin:
         origin.wait_listening()
         urls = {OURS: ours.rpc_address, ORIGIN: origin.rpc_address}
         for url in urls.values():

@@ -30,7 +30,7 @@ from pipeline.hierarchy import LabelHierarchy
 from pipeline.metrics import Metrics
 from pipeline.output import as_levels
 from pipeline.predictor import Predictor
-from pipeline.runtimes import AUTO, DEVICES, PRECISIONS, RUNTIMES, resolve
+from pipeline.runtimes import AUTO, DEVICES, PADDLE, PRECISIONS, RUNTIMES, resolve
 
 __all__ = ["Predictor", "find_bundle", "main"]
 
@@ -46,7 +46,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--data_file", help=f"texts or labelled rows ({DATA_FILE} of --dataset_dir)")
     add("--max_seq_length", type=int, help="tokens to read of each text (as many as the model reads)")
     add("--batch_size", type=int, default=32, help="texts of that length that are computed at once (%(default)s)")
-    add("--runtime", choices=(*RUNTIMES, AUTO), default=DEFAULT_RUNTIME, help="auto: as released (%(default)s)")
+    add("--runtime", choices=(*RUNTIMES, PADDLE, AUTO), default=DEFAULT_RUNTIME, help="auto: as released (%(default)s)")
     precision = parser.add_mutually_exclusive_group()
     precision.add_argument("--precision", choices=(*PRECISIONS, AUTO), help=f"auto: as released ({DEFAULT_PRECISION})")
     for option, value in (("--use_fp16", "float16"), ("--use_quantize", "int8")):

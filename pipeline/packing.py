@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.batching import OVERHEAD_TOKENS, PAD_ID
+from pipeline.batching import OVERHEAD_TOKENS, PAD_ID, TOKEN_BUDGET
 from pipeline.tensors import FIRST_TOKENS, INPUT_IDS, POSITION_IDS, TEXT_NUMBERS
 
 ROW_LENGTHS = (96, 128, 160, 192)
@@ -26,6 +26,8 @@ LENGTH_STEP = 16
 """Rows that are not full are cut to a multiple of it, so that there are few shapes: a new one costs 8 ms more."""
 MOST_TEXTS = 16
 """Of one row."""
+PLANNED_TEXTS = 4096
+"""That are planned together: more would fill rows no better, and the first batch would wait for the plan."""
 
 Rows = list[list[int]]
 """Per row the numbers of its texts."""
@@ -79,11 +81,12 @@ def plan_batches(lengths: Sequence[int], token_budget: int) -> list[Rows]:
 
     Args:
         lengths: tokens of each text.
-        token_budget: a batch's rows times their length stay within it; a batch has at least one row.
+        token_budget: a batch's rows times their length stay within it, unless a text is longer.
     """
     plans = []
-    for shortest in ROW_LENGTHS if lengths else ():
-        planned = plan_rows(lengths, (shortest, *LONG_ROW_LENGTHS))
+    most = max(token_budget // LENGTH_STEP * LENGTH_STEP, max(lengths, default=0))
+    for shortest in sorted({min(length, most) for length in ROW_LENGTHS}) if lengths else ():
+        planned = plan_rows(lengths, sorted({min(length, most) for length in (shortest, *LONG_ROW_LENGTHS)}))
         batches = [batch for length, rows in planned.items() for batch in _split(rows, max(1, token_budget // length))]
         plans.append((sum(_cost(batch, lengths) for batch in batches), batches))
         if len(batches) == len(batches[0]) == 1:
@@ -98,20 +101,26 @@ def pack(texts: Sequence[np.ndarray], token_budget: int) -> Iterator[PackedBatch
         texts: token ids, int64 [length] each.
         token_budget: as for `plan_batches`.
     """
-    lengths = [len(text) for text in texts]
-    for rows in plan_batches(lengths, token_budget):
-        yield _batch(texts, rows, _length(rows, lengths))
+    for start in range(0, len(texts), PLANNED_TEXTS):
+        lengths = [len(text) for text in texts[start : start + PLANNED_TEXTS]]
+        for planned in plan_batches(lengths, token_budget):
+            rows = [[start + text for text in row] for row in planned]
+            yield _batch(texts, rows, _length(planned, lengths))
 
 
 def shapes_to_warm(token_budget: int, max_length: int) -> list[tuple[int, int, int]]:
-    """Rows, length and slots of the batches that `pack` makes often of texts up to `max_length` tokens."""
+    """Rows, length and slots of the batches that `pack` makes often of texts up to `max_length` tokens.
+
+    Of batches of several rows those with 4 slots, up to TOKEN_BUDGET tokens: beside the work of a larger one, what a
+    new shape costs is little.
+    """
     single = [(1, length, 1) for length in range(LENGTH_STEP, max_length + LENGTH_STEP, LENGTH_STEP)]
     lengths = [*range(ROW_LENGTHS[0], ROW_LENGTHS[-1], LENGTH_STEP), ROW_LENGTHS[-1], *LONG_ROW_LENGTHS]
     several = [
         (rows, length, 4)
         for shorter, length in zip([0, *lengths], lengths)
         if shorter < max_length or length <= ROW_LENGTHS[-1]
-        for rows in range(2, token_budget // length + 1)
+        for rows in range(2, min(token_budget, TOKEN_BUDGET) // length + 1)
     ]
     return single + several
 
@@ -157,7 +166,8 @@ def _batch(texts: Sequence[np.ndarray], rows: Rows, length: int) -> PackedBatch:
             span = slice(start, start + len(texts[text]))
             input_ids[number, span] = texts[text]
             position_ids[number, span] = np.arange(len(texts[text]))
-            text_numbers[number, span] = slot + 1
+            # A text may hold the padding token itself, which is read by nothing, as in the plain graph.
+            text_numbers[number, span] = np.where(texts[text] == PAD_ID, 0, slot + 1)
             first_tokens[number, slot] = number * length + start
             places.append(number * slots + slot)
             start = span.stop

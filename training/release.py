@@ -13,7 +13,7 @@ from pathlib import Path
 from pipeline.command import run
 from pipeline.dataset import DEV_FILE
 from pipeline.errors import InputError
-from pipeline.runtimes import PRECISIONS, RUNTIMES
+from pipeline.runtimes import PADDLE, PRECISIONS, RUNTIMES
 from training.gate.run import GateOptions, release
 from training.gate.verdict import Allowances
 from training.options import DEVICES
@@ -30,7 +30,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--params_path", default="./checkpoint/", help="the float32 checkpoint, or a bundle, to compare with")
     add("--bundles", nargs="+", default=["./export"], help="exports and pruned models to choose from")
     add("--output_path", default="./release", help="where the bundle to publish is written")
-    add("--runtime", choices=("auto", *RUNTIMES), default="auto", help="runtime to release; auto measures all")
+    add("--runtime", choices=("auto", *RUNTIMES, PADDLE), default="auto", help="to release; auto measures all")
+    add("--paddle_serving", action="store_true", help="measure what Paddle Serving computes with, too")
     add("--precision", choices=("auto", *PRECISIONS), default="auto", help="precision to release; auto measures all")
     add("--allowance_half", type=float, default=0.1, help="points of F1 that bfloat16 and float16 may lose")
     add("--allowance_int8", type=float, default=0.5, help="points of F1 that int8 may lose")
@@ -48,9 +49,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         value = getattr(args, name)
         if value is not None and value < 1:
             raise InputError(f"--{name} is {value}; it must be at least 1")
+    runtimes = RUNTIMES if args.runtime == "auto" else (args.runtime,)
+    if args.paddle_serving and PADDLE not in runtimes:
+        runtimes = (*runtimes, PADDLE)
     options = GateOptions(
         allowances=Allowances(args.allowance_half, args.allowance_int8, args.allowance_width, args.agreement),
-        runtimes=RUNTIMES if args.runtime == "auto" else (args.runtime,),
+        runtimes=runtimes,
         precisions=PRECISIONS if args.precision == "auto" else (args.precision,),
         latency_at=args.latency_at,
         threads=args.num_threads,

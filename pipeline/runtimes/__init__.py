@@ -13,12 +13,15 @@ from pipeline.errors import EnvironmentFault, InputError
 
 PRECISIONS = ("float32", "bfloat16", "float16", "int8")
 DEVICES = ("cpu", "gpu")
+PADDLE = "paddle"
 _MODULES = {
     "onnxruntime": "pipeline.runtimes.onnx_runtime",
     "openvino": "pipeline.runtimes.openvino_runtime",
+    PADDLE: "pipeline.runtimes.paddle_runtime",
 }
 """Each module has GRAPH_FILES, the bundle's files by precision it computes; PACKED_GRAPH_FILES; `fault`; and `load`."""
-RUNTIMES = tuple(_MODULES)
+RUNTIMES = tuple(name for name in _MODULES if name != PADDLE)
+"""What Triton serves with, and what is chosen of itself; PADDLE is what Paddle Serving computes with."""
 AUTO = "auto"
 """As runtime or precision: what `resolve` finds best."""
 
@@ -50,11 +53,12 @@ def resolve(bundle: Bundle, runtime: str, precision: str, device: str = "cpu") -
     Raises:
         InputError: an unknown runtime or precision.
     """
-    _check_choice("runtime", runtime, (*RUNTIMES, AUTO))
+    _check_choice("runtime", runtime, (*_MODULES, AUTO))
     _check_choice("precision", precision, (*PRECISIONS, AUTO))
     released = [(choice["runtime"], choice["precision"]) for choice in bundle.manifest.gate.get("choices", ())]
+    names = (runtime,) if runtime == PADDLE else RUNTIMES
     others = sorted(
-        ((name, own) for name in RUNTIMES for own in precisions_of(name)), key=lambda pair: PRECISIONS.index(pair[1])
+        ((name, own) for name in names for own in precisions_of(name)), key=lambda pair: PRECISIONS.index(pair[1])
     )
     # What a newer version released in a runtime that this one does not know is passed over.
     known = [pair for pair in released if pair in others]
@@ -127,7 +131,7 @@ def create_runtime(
 
 
 def _module(runtime: str) -> ModuleType:
-    _check_choice("runtime", runtime, RUNTIMES)
+    _check_choice("runtime", runtime, tuple(_MODULES))
     return import_module(_MODULES[runtime])
 
 

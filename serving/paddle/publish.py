@@ -24,9 +24,9 @@ from typing import Any
 from pipeline.atomic import atomic_folder
 from pipeline.bundle import PADDLE_GRAPH_FILE, PADDLE_PARAMETERS_FILE, VOCABULARY_FILE, Bundle, stage
 from pipeline.command import run
-from pipeline.errors import BundleError, InputError
+from pipeline.errors import BundleError, EnvironmentFault, InputError
 from pipeline.predictor import Predictor
-from pipeline.runtimes import DEVICES
+from pipeline.runtimes import AUTO, DEVICES, PADDLE, resolve, unavailable
 from serving.folders import PROJECT, build_dir
 from serving.golden import Expected, expected_answers
 from serving.paddle.config import CONFIG_FILE, MODEL_FOLDER, PRECISIONS, PaddleOptions, config_text, write_model_config
@@ -102,13 +102,35 @@ def publish(bundle: Bundle, folder: Path, options: PaddleOptions) -> Publication
     return publication
 
 
+def choose_precision(bundle: Bundle, precision: str) -> str:
+    """What to compute in: with AUTO the fastest that the release gate passed in paddle, or float32 without one.
+
+    Raises:
+        InputError: the gate has not passed that precision.
+        EnvironmentFault: this machine does not have it.
+    """
+    chosen = resolve(bundle, PADDLE, precision)[1]
+    passed = [each["precision"] for each in bundle.manifest.gate.get("choices", ()) if each["runtime"] == PADDLE]
+    if chosen == "float32":
+        return chosen
+    if chosen not in passed:
+        raise InputError(
+            f"the release gate has not passed {chosen} in paddle for {bundle.path}; run training/release.py "
+            "--paddle_serving and publish what it released, or choose float32"
+        )
+    if reason := unavailable(PADDLE, chosen):
+        raise EnvironmentFault(reason)
+    return chosen
+
+
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     defaults = PaddleOptions()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--bundle", default="export", help="the bundle's folder (%(default)s)")
     add("--folder", type=Path, default=default_folder(), help="what to write (%(default)s)")
-    add("--precision", choices=tuple(PRECISIONS), default=defaults.precision, help="%(default)s")
+    of_bundle = "auto: the fastest that the release gate passed in paddle, or float32"
+    add("--precision", choices=(AUTO, *PRECISIONS), default=AUTO, help=of_bundle)
     add("--threads", type=int, default=defaults.threads, help="processor threads that compute, 0: one per core (0)")
     add("--workers", type=int, default=defaults.workers, help="requests served at the same time (%(default)s)")
     add("--processes", action="store_true", help="a process with a model of its own for each worker")
@@ -124,8 +146,14 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
-    options = PaddleOptions(**{name: getattr(args, name) for name in PaddleOptions.__dataclass_fields__})
-    publication = publish(Bundle(args.bundle), args.folder, options)
+    bundle = Bundle(args.bundle)
+    chosen = {name: getattr(args, name) for name in PaddleOptions.__dataclass_fields__}
+    if args.precision == AUTO and args.device != "cpu":
+        chosen["precision"] = "float32"  # what the gate measured on the CPU says nothing of a GPU
+    else:
+        chosen["precision"] = choose_precision(bundle, args.precision)
+    options = PaddleOptions(**chosen)
+    publication = publish(bundle, args.folder, options)
     print(f"published bundle {publication.bundle} to {args.folder} for Paddle Serving ({options.precision})")
 
 

@@ -1,3 +1,5 @@
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -6,6 +8,7 @@ from hypothesis import strategies as st
 from pipeline.batching import (
     OVERHEAD_TOKENS,
     checked_rows,
+    measured_overhead,
     pad,
     plan_batches,
     run_in_batches,
@@ -77,3 +80,11 @@ def test_ids_that_the_model_cannot_read_are_refused(ids, message):
 
 def test_a_row_of_padding_alone_keeps_one_id():
     assert [len(row) for row in unpad(np.zeros((2, 5), np.int64))] == [1, 1]
+
+
+def test_the_cost_of_a_start_is_measured_in_tokens():
+    def run(input_ids: np.ndarray, token_type_ids: np.ndarray) -> np.ndarray:
+        time.sleep(0.004 + input_ids.size * 1e-5)
+        return np.zeros((len(input_ids), 1), np.float32)
+
+    assert 250 < measured_overhead(run, 128) < 600

@@ -35,7 +35,7 @@ def test_each_text_can_be_found_in_its_batch(lengths, budget):
     found = []
     for batch in pack(texts, budget):
         ids, positions, numbers, first = batch.inputs.values()
-        assert len(ids) == 1 or len(ids) * (ids.shape[1] - LENGTH_STEP) < budget
+        assert ids.size <= budget or (len(ids) == 1 and ids.shape[1] < max(lengths) + LENGTH_STEP)
         slots = first.shape[1]
         for text, place in zip(batch.texts, batch.places):
             start = first.ravel()[place]
@@ -46,6 +46,18 @@ def test_each_text_can_be_found_in_its_batch(lengths, budget):
             assert ids.ravel()[start] == text + 1
             found.append(text)
     assert sorted(found) == list(range(len(texts)))
+
+
+def test_many_texts_are_planned_in_pieces(monkeypatch):
+    monkeypatch.setattr("pipeline.packing.PLANNED_TEXTS", 10)
+    texts = [np.full(5, number) for number in range(1, 36)]
+    batches = list(pack(texts, 1024))
+    assert len(batches) == 4
+    assert [text for batch in batches for text in sorted(batch.texts)] == list(range(35))
+
+
+def test_a_large_budget_does_not_make_the_start_long():
+    assert len(shapes_to_warm(1 << 20, 512)) < 100
 
 
 def test_the_shapes_to_warm_are_those_that_occur():

@@ -92,10 +92,12 @@ def without_packed_graph(bundle_path, tmp_path):
 
 def test_packed_texts_get_the_answers_that_they_get_alone(bundle_path, without_packed_graph, texts):
     many = [text[:length] for text in texts for length in (3, 9, 40, 200)] + ["长" * 500]
+    many += ["某公司宣布[PAD]裁员两千人", "[PAD]" * 8 + "两人死亡"]
     packed = Predictor(bundle_path, "openvino")
     alone = np.vstack([packed.logits([text]) for text in many])
     np.testing.assert_allclose(packed.logits(many), alone, atol=1e-4)
     np.testing.assert_allclose(Predictor(without_packed_graph, "openvino").logits(many), alone, atol=1e-4)
+    np.testing.assert_allclose(Predictor(bundle_path, "onnxruntime").logits(many), alone, atol=1e-4)
 
 
 def test_a_runtime_that_is_not_installed_is_named(monkeypatch):

@@ -159,10 +159,10 @@ def test_where_nothing_passes_nothing_is_released(sample_dataset, checkpoint, sp
 
 def test_a_graph_that_does_not_load_is_a_refused_candidate(sample_dataset, checkpoint, bundle_path, tmp_path):
     shutil.copytree(bundle_path, tmp_path / "torn")
-    (tmp_path / "torn" / "float32.pdmodel").write_bytes(b"torn")
+    (tmp_path / "torn" / "packed.pdmodel").write_bytes(b"torn")
     seal(tmp_path / "torn", Bundle(bundle_path).manifest)
     done = run(sample_dataset, checkpoint, [tmp_path / "torn"], tmp_path / "release", "--precision", "float32")
-    assert re.search(r"openvino +float32 .*float32.pdmodel does not load in openvino", done.stdout)
+    assert re.search(r"openvino +float32 .*packed.pdmodel does not load in openvino", done.stdout)
     assert Bundle(tmp_path / "release").manifest.gate["choices"] == [{"runtime": "onnxruntime", "precision": "float32"}]
 
 

@@ -1,0 +1,98 @@
+"""What is published for Paddle Serving."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+
+from pipeline.bundle import Bundle, seal
+from pipeline.errors import EnvironmentFault, InputError
+from serving.paddle.config import PaddleOptions, config_text
+from serving.paddle.environment import find_python39
+from serving.paddle.publish import Publication, choose_precision
+from tests.conftest import run_command
+
+READ_BY_UPSTREAM = """
+import json, sys
+import yaml
+from google.protobuf import text_format
+from paddle_serving_client.proto import general_model_config_pb2 as model
+folder = sys.argv[1]
+config = yaml.safe_load(open(f"{folder}/config.yml"))
+described = []
+for name in ("serving_server_conf.prototxt", "serving_server_conf.stream.prototxt"):
+    parsed = text_format.Parse(open(f"{folder}/serving_server/{name}").read(), model.GeneralModelConfig())
+    described.append([[v.alias_name, v.feed_type, list(v.shape)] for v in parsed.feed_var])
+    described[-1] += [[v.alias_name, v.fetch_type, list(v.shape)] for v in parsed.fetch_var]
+print(json.dumps([config, described]))
+"""
+
+
+def test_upstream_reads_the_configuration_and_the_description_of_the_graph(published, bundle_path, in_serving):
+    config, described = json.loads(in_serving("-c", READ_BY_UPSTREAM, published).stdout.splitlines()[-1])
+    assert (config["host"], config["rpc_port"], config["http_port"]) == ("127.0.0.1", 18090, 9999)
+    local = config["op"]["seq_cls"]["local_service_conf"]
+    assert local["client_type"] == "local_predictor"
+    assert {"model_config", "fetch_list", "device_type", "devices", "use_mkldnn", "thread_num", "ir_optim"} <= set(
+        local
+    )
+    labels = len(Bundle(bundle_path).manifest.labels)
+    assert described == [[["input_ids", 0, [-1, -1]], ["token_type_ids", 0, [-1, -1]], ["logits", 1, [-1, labels]]]] * 2
+
+
+def test_the_folder_holds_all_that_the_service_needs_and_nothing_that_evaluates(published):
+    code = [path.read_text() for path in published.rglob("*.py")]
+    assert len(code) > 10
+    assert not any(word in text for text in code for word in ("eval(", "import pickle", "allow_pickle=True)\n"))
+    assert Publication.read(published).options.request_seconds == 2
+
+
+def test_bfloat16_is_served_only_where_the_release_gate_passed_it(bundle_path, tmp_path):
+    bundle = Bundle(bundle_path)
+    assert choose_precision(bundle, "auto") == "float32"
+    with pytest.raises(InputError, match="has not passed bfloat16"):
+        choose_precision(bundle, "bfloat16")
+    shutil.copytree(bundle_path, tmp_path / "released")
+    (tmp_path / "released" / "bundle.json").unlink()
+    gate = {"choices": [{"runtime": "paddle", "precision": "bfloat16"}]}
+    released = seal(tmp_path / "released", replace(bundle.manifest, gate=gate))
+    try:
+        assert choose_precision(released, "bfloat16") == "bfloat16"
+    except EnvironmentFault as fault:
+        assert "no bfloat16 instructions" in str(fault)  # as it is on this machine
+
+
+def test_gpus_are_chosen_by_upstreams_numbers():
+    text = config_text(PaddleOptions(device="gpu", devices="0,1"))
+    assert "device_type: 1" in text
+    assert 'devices: "0,1"' in text
+    with pytest.raises(InputError, match="devices"):
+        PaddleOptions(devices="all")
+
+
+def test_paddle_itself_gives_the_labels_that_the_service_gives(bundle_path, sample_dataset):
+    words = ("pipeline/infer.py", "--model_path_prefix", bundle_path, "--data_file", sample_dataset / "test.txt")
+    shown = [run_command(*words, "--runtime", runtime).stdout for runtime in ("paddle", "onnxruntime")]
+    assert shown[0].count("prediction result") == 200
+    paddle, onnxruntime = ([line for line in out.splitlines() if "prediction result" in line] for out in shown)
+    assert [set(line.split(": ")[1].split(",")) for line in paddle] == [
+        set(line.split(": ")[1].split(",")) for line in onnxruntime
+    ]
+
+
+def test_a_python_that_is_not_3_9_is_refused(monkeypatch):
+    monkeypatch.setenv("PYTHON39", "python3")
+    with pytest.raises(EnvironmentFault, match="no Python 3.9"):
+        find_python39()
+
+
+def test_without_a_python_3_9_it_is_said_what_to_do(monkeypatch, tmp_path):
+    monkeypatch.delenv("PYTHON39", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr("serving.paddle.environment.UV", tmp_path / "uv")
+    with pytest.raises(EnvironmentFault, match="PYTHON39="):
+        find_python39()
