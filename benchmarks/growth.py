@@ -27,7 +27,7 @@ import numpy as np
 
 from benchmarks.in_process import fresh_process
 from benchmarks.memory_growth import COMMANDS, measure, write_dataset
-from benchmarks.pair import FASTEST, made_bundle
+from benchmarks.pair import FASTEST, WAITING, made_bundle
 from benchmarks.records import environment, read_record, write_record
 from benchmarks.triton_endurance import memory, watched_server
 from benchmarks.triton_load import PerfAnalyzer
@@ -156,7 +156,7 @@ def by_concurrency(args: argparse.Namespace) -> dict[str, list[Point]]:
     with tempfile.TemporaryDirectory() as place:
         bundle = made(args.shape, Path(place))
         repository = ModelRepository(Path(place) / "repository")
-        Deployment(repository).publish(bundle, ServingOptions(*engine(bundle)))
+        Deployment(repository).publish(bundle, ServingOptions(*engine(bundle), **WAITING))
         load = PerfAnalyzer([text_of(TEXT_LENGTH, number) for number in range(256)], Path(place))
         with watched_server(repository, Path(place) / "state") as (server, _):
             for concurrency in args.concurrency:
