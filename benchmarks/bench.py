@@ -24,7 +24,7 @@ from benchmarks.records import PROJECT, RESULTS, read_record
 from benchmarks.tables import TABLES
 from pipeline.command import run
 from pipeline.dataset import TEST_FILE
-from pipeline.errors import ClassifierError, InputError
+from pipeline.errors import ClassifierError, EnvironmentFault, InputError
 
 SERVING, LOAD = "serving", "load"
 OWN_RESULTS = PROJECT / "build" / "bench"
@@ -80,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     failed = [part for part in parts if not measure(part, args, folder)]
     if any((folder / f"{part}.json").is_file() for part in TABLES):
         report.main(["--results_dir", str(folder)])
-    if SERVING in parts and SERVING not in failed:
+    if SERVING in parts and SERVING not in failed and (folder / f"{SERVING}.json").is_file():
         print(json.dumps(headline(read_record(folder / f"{SERVING}.json"))))
     if failed:
         again = f"python -m benchmarks.bench --parts {' '.join(failed)}"
@@ -88,14 +88,14 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def measure(part: str, args: argparse.Namespace, folder: Path) -> bool:
-    """Run a part to its end; whether it went well."""
+    """Run a part to its end; whether it went well, or was skipped for what this machine lacks, as it has said."""
     words = [*PARTS[part](args), "--output_file", str((folder / f"{part}.json").resolve())]
     print(f"== {part}: python -m {' '.join(words)}", flush=True)
     started = time.monotonic()
     status = subprocess.run([sys.executable, "-m", *words], cwd=PROJECT, check=False).returncode
-    print(f"== {part}: {'done' if not status else f'failed (exit status {status})'}", end="")
-    print(f" after {time.monotonic() - started:.0f} s", flush=True)
-    return not status
+    outcome = {0: "done", EnvironmentFault.exit_status: "skipped"}.get(status, f"failed (exit status {status})")
+    print(f"== {part}: {outcome} after {time.monotonic() - started:.0f} s", flush=True)
+    return not outcome.startswith("failed")
 
 
 def headline(serving: Mapping[str, Any]) -> dict[str, Any]:

@@ -61,12 +61,16 @@ def test_the_headline_names_what_was_too_noisy():
 def test_a_part_that_fails_is_named_and_the_others_are_measured(tmp_path, monkeypatch, capfd):
     parts = {
         "limit": lambda args: ["benchmarks.limit", "--rounds", "0"],
+        "peers": lambda args: ["benchmarks.peers", "--peers_python", "absent/python"],
         "frontier": lambda args: ["benchmarks.frontier", "--shapes"],
     }
     monkeypatch.setattr(bench, "PARTS", parts)
     with pytest.raises(ClassifierError, match="limit failed.*--parts limit"):
         bench.main(["--output_dir", str(tmp_path)])
-    assert "--rounds is 0; give at least 1" in capfd.readouterr().err
+    said = capfd.readouterr()
+    assert "--rounds is 0; give at least 1" in said.err
+    assert "the peers are skipped: absent/python does not have torch" in said.err
+    assert "== peers: skipped" in said.out
     assert {path.name for path in tmp_path.iterdir()} == {"frontier.json", "frontier.png", TABLES_FILE}
     assert "| 3/4 | onnxruntime float32 |" in (tmp_path / TABLES_FILE).read_text(encoding="utf-8")
 
