@@ -6,6 +6,10 @@ HOST ?= 127.0.0.1
 GRPC_PORT ?= 8001
 HTTP_PORT ?= 8000
 METRICS_PORT ?= 8002
+QUICK ?=
+PARTS ?=
+URL ?=
+TEXTS ?=
 RPC_PORT ?= 18090
 PADDLE_HTTP_PORT ?= 9999
 
@@ -22,12 +26,13 @@ $(shell mkdir -p "$(HOME)")
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-paddle paddle-if-possible demo serve serve-paddle stop test lint format minilm lock clean
+.PHONY: help setup setup-paddle paddle-if-possible demo serve serve-paddle stop test lint bench format minilm lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
-	@echo "Variables: DATASET (a dataset folder for demo), HOST, GRPC_PORT, HTTP_PORT, METRICS_PORT, PYTHON;"
+	@echo "Variables: DATASET (a dataset folder for demo and bench), HOST, GRPC_PORT, HTTP_PORT, METRICS_PORT, PYTHON;"
 	@echo "  of serve-paddle: HOST, RPC_PORT, PADDLE_HTTP_PORT, PYTHON39"
+	@echo "  of bench: QUICK=1, PARTS (as in PARTS='load limit'), URL (of a server that runs already), TEXTS (a file, instead of DATASET)"
 
 setup: $(READY) ## prepare .venv; the targets below do so by themselves
 	@echo ".venv is ready"
@@ -58,6 +63,10 @@ lint: $(READY) ## check style and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+bench: $(READY) ## measure serving against the baseline, limits and growth, about an hour; QUICK=1: 4 minutes
+	@$(BIN)/python -m benchmarks.bench $(if $(QUICK),--quick) $(if $(URL),--url $(URL)) $(if $(PARTS),--parts $(PARTS)) \
+		$(if $(DATASET),--dataset_dir "$(DATASET)") $(if $(TEXTS),--texts "$(TEXTS)")
 
 format: $(READY) ## format the code
 	@$(BIN)/ruff check --fix .

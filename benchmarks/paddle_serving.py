@@ -21,9 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.origin_paddle_serving.server import BaselineServer
+from benchmarks.pair import made_bundle, shuffled_texts
+from benchmarks.records import environment, write_record
 from pipeline.bundle import Bundle
 from pipeline.command import run
-from pipeline.dataset import read_texts
 from pipeline.errors import ServerError
 from pipeline.normalisation import normalise
 from pipeline.predictor import Predictor
@@ -33,6 +34,7 @@ from serving.paddle.environment import serving_python
 from serving.paddle.publish import publish
 from serving.paddle.server import PaddlePorts, PaddleServer
 from serving.ports import free_ports
+from training.model.model_names import SCRATCH
 
 OURS, ORIGIN = "ours", "origin"
 WARM_SECONDS = 2.0
@@ -41,22 +43,27 @@ WARM_SECONDS = 2.0
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--bundle", default="export", help="the bundle's folder (%(default)s)")
-    add("--file", type=Path, required=True, help="texts to send")
+    add("--bundle", type=Path, help="the bundle's folder (default: a model of --shape with random weights)")
+    add("--shape", choices=tuple(SCRATCH), default="scratch-medium", help="without --bundle (%(default)s)")
+    add("--file", type=Path, help="texts to send (default: a generated sample)")
     add("--clients", type=int, default=8, help="that ask at the same time (%(default)s)")
     add("--rounds", type=int, default=5, help="in which both take a turn (%(default)s)")
     add("--seconds", type=float, default=4.0, help="of a turn (%(default)s)")
     add("--endurance_seconds", type=float, default=0.0, help="of checked load on our service (%(default)s)")
+    add("--output_file", type=Path, help="where the results are written as JSON")
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
-    bundle = Bundle(args.bundle)
-    results: dict[str, Any] = {"clients": args.clients}
+    serving_python()  # says what to do where there is none, before anything is made
+    sent = shuffled_texts(args.file)
+    results: dict[str, Any] = {"environment": environment(), "clients": args.clients}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        texts = [normalise(text.split("\t")[0], bundle.manifest.normalisation) for text in read_texts(args.file)]
+        bundle = Bundle(args.bundle) if args.bundle else made_bundle(args.shape, folder / "bundle", sent)
+        results["model"] = bundle.manifest.model_name
+        texts = [normalise(text, bundle.manifest.normalisation) for text in sent]
         load = Load(bundle, texts, folder, args.clients)
         publish(bundle, folder / "published", PaddleOptions())
         with PaddleServer(folder / "published", PaddlePorts.free(), state_dir=folder / "state") as ours:
@@ -65,7 +72,9 @@ def main(argv: Sequence[str] | None = None) -> None:
                 results.update(take_turns(ours, bundle, folder / "origin", load, args.rounds, args.seconds))
             if args.endurance_seconds:
                 results["endurance"] = endure(ours, load, args.endurance_seconds)
-    print(json.dumps(results))
+    if args.output_file:
+        write_record(args.output_file, results)
+    print(json.dumps({name: value for name, value in results.items() if name != "environment"}))
 
 
 class Load:

@@ -20,10 +20,20 @@ from pipeline.hierarchy import LabelHierarchy
 from pipeline.tokenisation import VOCABULARY_FILE, Tokeniser, TokeniserSettings
 from pipeline.vocabulary import build_vocabulary
 from training.make_sample_dataset import LABELS
+from training.model.model_names import SCRATCH, ScratchShape
 
 VOCABULARY_SIZE, LENGTH = 40_000, 128
 """As of the ERNIE 3.0 models."""
 SETTINGS = TokeniserSettings("ernie")
+ERNIE = {
+    "ernie-3.0-xbase": ScratchShape(hidden_size=1024, layers=20, heads=16, feed_forward_size=4096),
+    "ernie-3.0-base": ScratchShape(hidden_size=768, layers=12, heads=12, feed_forward_size=3072),
+    "ernie-3.0-medium": ScratchShape(hidden_size=768, layers=6, heads=12, feed_forward_size=3072),
+    "ernie-3.0-mini": ScratchShape(hidden_size=384, layers=6, heads=12, feed_forward_size=1536),
+    "ernie-3.0-micro": ScratchShape(hidden_size=384, layers=4, heads=12, feed_forward_size=1536),
+    "ernie-3.0-nano": ScratchShape(hidden_size=312, layers=4, heads=12, feed_forward_size=1248),
+}
+"""The shapes of the published models."""
 SEED = 3
 TUNING_TEXTS, GOLDENS = 128, 4
 GAIN = 2.0
@@ -38,6 +48,8 @@ def create_bundle(
     texts: Sequence[str] = (),
     width: Fraction = Fraction(1),
     precisions: Iterable[str] = (),
+    labels: Sequence[str] = LABELS,
+    max_seq_length: int = LENGTH,
 ) -> Bundle:
     """A model of a scratch shape as a bundle in `folder`, which does not exist yet.
 
@@ -45,12 +57,14 @@ def create_bundle(
     a server is to be started, do this in another process.
 
     Args:
-        shape: a name of `training.model.model_names.SCRATCH`.
+        shape: a name of `training.model.model_names.SCRATCH` or of ERNIE.
         texts: what it will classify: its vocabulary knows their characters, and its classifier gives them about
             LABELS_PER_TEXT labels and the parents of these. Without any it has a vocabulary of fillers and answers
             anything.
         width: share of the heads and neurons that a pruned model has kept.
         precisions: of which it holds a graph, beside float32.
+        labels: label paths, parents among them.
+        max_seq_length: tokens that it reads of a text at most.
 
     Raises:
         InputError: the width leaves no whole number of heads.
@@ -59,12 +73,11 @@ def create_bundle(
     from paddlenlp.transformers import ErnieForSequenceClassification
 
     from training.model.encoders import scratch_config
-    from training.model.model_names import SCRATCH
     from training.model.static_graph import export_onnx, export_static
     from training.pruning.narrowing import narrowed
 
     paddle.seed(SEED)
-    config = scratch_config(SCRATCH[shape], VOCABULARY_SIZE, len(LABELS), LENGTH)
+    config = scratch_config({**SCRATCH, **ERNIE}[shape], VOCABULARY_SIZE, len(labels), max_seq_length)
     config.initializer_range = GAIN / config.hidden_size**0.5
     model = ErnieForSequenceClassification(config)
     if width != 1:
@@ -72,17 +85,17 @@ def create_bundle(
     model.eval()
     folder.mkdir(parents=True)
     (folder / VOCABULARY_FILE).write_text("\n".join(_vocabulary(texts)) + "\n", encoding="utf-8")
-    goldens = _tune(model, folder, texts[:TUNING_TEXTS]) if texts else ()
+    goldens = _tune(model, folder, texts[:TUNING_TEXTS], labels, max_seq_length) if texts else ()
     export_static(model, folder)
     export_onnx(folder, folder / ONNX_FILE)
     for precision in precisions:
         (folder / ONNX_FILES[precision]).write_bytes(derived_graph(folder / ONNX_FILE, precision))
     manifest = Manifest(
-        labels=LABELS,
-        thresholds=(0.5,) * len(LABELS),
+        labels=tuple(labels),
+        thresholds=(0.5,) * len(labels),
         decoding=DecodingPolicy(),
         vocabulary_size=VOCABULARY_SIZE,
-        max_seq_length=LENGTH,
+        max_seq_length=max_seq_length,
         normalisation="none",
         tokeniser=SETTINGS,
         model_name=f"{shape} with random weights",
@@ -106,24 +119,26 @@ def _vocabulary(texts: Sequence[str]) -> list[str]:
     return words + [f"[unused{number}]" for number in range(VOCABULARY_SIZE - len(words))]
 
 
-def _tune(model: Any, folder: Path, texts: Sequence[str]) -> tuple[Golden, ...]:
+def _tune(
+    model: Any, folder: Path, texts: Sequence[str], labels: Sequence[str], max_seq_length: int
+) -> tuple[Golden, ...]:
     """Scale and shift the classifier for SPREAD and LABELS_PER_TEXT; the texts that it is surest of, with its answers.
 
     Left as they are, random weights give every text the same labels, half of all.
     """
     from training.model.encoders import model_logits
 
-    rows = TextEncoder("none", Tokeniser(folder / VOCABULARY_FILE, SETTINGS, LENGTH)).encode(texts)
+    rows = TextEncoder("none", Tokeniser(folder / VOCABULARY_FILE, SETTINGS, max_seq_length)).encode(texts)
     logits = run_in_batches(rows, lambda *inputs: model_logits(model, *inputs))
     scale = SPREAD / np.maximum(logits.std(axis=0), 1e-6)
-    shift = np.quantile(logits * scale, 1 - LABELS_PER_TEXT / len(LABELS), axis=0)
+    shift = np.quantile(logits * scale, 1 - LABELS_PER_TEXT / len(labels), axis=0)
     classifier = model.classifier
     classifier.weight.set_value((classifier.weight.numpy() * scale).astype(np.float32))
     classifier.bias.set_value((classifier.bias.numpy() * scale - shift).astype(np.float32))
     logits = logits * scale - shift
     answered = np.flatnonzero((logits > 0).any(axis=1))
     surest = answered[np.argsort(-np.abs(logits[answered]).min(axis=1))[:GOLDENS]]
-    answers = Decoder(LabelHierarchy(LABELS)).decode(logits[surest]).predictions()
+    answers = Decoder(LabelHierarchy(labels)).decode(logits[surest]).predictions()
     return tuple(
         Golden(texts[row], tuple(prediction.label for prediction in answer)) for row, answer in zip(surest, answers)
     )

@@ -48,7 +48,7 @@ class Turn:
 
 
 class PerfAnalyzer:
-    """Sends the same texts to servers, one text per request.
+    """Sends the same texts to servers.
 
     Args:
         texts: what the requests hold, in this order, again and again.
@@ -65,7 +65,7 @@ class PerfAnalyzer:
         data = {"data": [{TEXT: [text]} for text in texts]}
         self._input.write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
 
-    def turn(self, address: str, concurrency: int, requests: int) -> Turn:
+    def turn(self, address: str, concurrency: int, requests: int, texts_per_request: int = 1) -> Turn:
         """Keep `concurrency` requests under way at the server at `address` (host:port) until `requests` are answered.
 
         Raises:
@@ -75,7 +75,7 @@ class PerfAnalyzer:
         self._log.unlink(missing_ok=True)
         command = [self._program, "-m", ENSEMBLE, "-i", "grpc", "-u", address, "--input-data", str(self._input)]
         command += ["--concurrency-range", str(concurrency), "--request-count", str(requests)]
-        command += ["--profile-export-file", str(self._log)]
+        command += ["-b", str(texts_per_request), "--profile-export-file", str(self._log)]
         try:
             done = subprocess.run(
                 command, env=self._environment, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 from benchmarks.in_process import InProcess
 from benchmarks.triton_load import PerfAnalyzer
@@ -20,7 +20,7 @@ from pipeline.errors import ClassifierError
 from serving import processes
 from serving.triton import TritonServer
 
-OURS, ORIGIN, IN_PROCESS = "ours", "origin", "in process"
+OURS, ORIGIN, IN_PROCESS, LIMIT = "ours", "origin", "in process", "limit"
 WHOLE = "whole"
 """Stands for a concurrency: the offline predictor gets all texts in one call."""
 PAUSE_SECONDS = 0.5
@@ -47,25 +47,39 @@ class Contestants:
         predictor: with the bundle of OURS.
         texts: what each of them classifies, in passes.
         folder: an existing folder for the load's files.
+        limit: measures how many texts per second the machine's matrix products permit; None where nothing tells.
     """
 
     def __init__(
-        self, servers: Mapping[str, TritonServer], predictor: InProcess, texts: Sequence[str], folder: Path
+        self,
+        servers: Mapping[str, TritonServer],
+        predictor: InProcess,
+        texts: Sequence[str],
+        folder: Path,
+        limit: Callable[[], float] | None = None,
     ) -> None:
-        self.servers, self.predictor, self.texts = servers, predictor, list(texts)
+        self.servers, self.predictor, self.texts, self.limit = servers, predictor, list(texts), limit
         self._load = PerfAnalyzer(texts, folder)
 
-    def measure(self, concurrencies: Sequence[int], rounds: int, seconds: float) -> list[Round]:
-        """So many rounds, each turn in them of about `seconds` at least, after one that is not counted."""
+    def measure(self, concurrencies: Sequence[int], rounds: int, seconds: float, budget: float) -> list[Round]:
+        """So many rounds, each turn in them of about `seconds` at least, after one that is not counted.
+
+        There are fewer, but one, where another of the same length would end later than `budget` seconds from now.
+        """
+        started = time.monotonic()
         passes = {
             (name, concurrency): self._passes(name, concurrency, seconds)
             for name in self.servers
             for concurrency in concurrencies
         }
-        found = []
-        for number in range(rounds):
-            print(f"round {number + 1} of {rounds}", file=sys.stderr)
+        found: list[Round] = []
+        while len(found) < rounds:
+            print(f"round {len(found) + 1} of {rounds}", file=sys.stderr)
+            begun = time.monotonic()
             found.append(self._round(concurrencies, passes))
+            now = time.monotonic()
+            if now + (now - begun) > started + budget:
+                break
         return found
 
     def _passes(self, name: str, concurrency: int, seconds: float) -> int:
@@ -86,6 +100,9 @@ class Contestants:
                 found[name][str(concurrency)] = {**asdict(turn), "idle_cpu_share": round(busy, 4)}
             found[IN_PROCESS][str(concurrency)] = self._in_process(concurrency, passes[OURS, concurrency])
         found[IN_PROCESS][WHOLE] = self._in_process(len(self.texts), passes[OURS, concurrencies[-1]])
+        if self.limit:
+            time.sleep(PAUSE_SECONDS)
+            found[LIMIT] = {WHOLE: {"throughput": self.limit()}}
         return found
 
     def _in_process(self, size: int, passes: int) -> dict[str, float]:
@@ -140,6 +157,10 @@ def figures(turns: Round) -> dict[str, float]:
         found[f"share_of_in_process_by_{concurrency}"] = turn["throughput"] / in_process[concurrency]["throughput"]
         if concurrency == "1":
             found["p50_over_in_process_ms_c1"] = turn["p50_ms"] - in_process["1"]["p50_ms"]
+        if LIMIT in turns:
+            found[f"share_of_limit_c{concurrency}"] = turn["throughput"] / turns[LIMIT][WHOLE]["throughput"]
+    if LIMIT in turns:
+        found["in_process_share_of_limit"] = in_process[WHOLE]["throughput"] / turns[LIMIT][WHOLE]["throughput"]
     return found
 
 
@@ -149,15 +170,15 @@ def summarise(rounds: Sequence[Round]) -> dict[str, dict[str, Any]]:
     by_round = [figures(turns) for turns in rounds]
     for name in by_round[0]:
         values = [found[name] for found in by_round]
-        median, low, high = statistics.median(values), min(values), max(values)
-        limit = NOISY_MILLISECONDS if "_ms_" in name else NOISY_SPREAD * median
-        summary[name] = {
-            "median": round(median, 3),
-            "lowest": round(low, 3),
-            "highest": round(high, 3),
-            "noisy": high - low > limit,
-        }
+        limit = NOISY_MILLISECONDS if "_ms_" in name else NOISY_SPREAD * statistics.median(values)
+        summary[name] = {**spread(values), "noisy": max(values) - min(values) > limit}
     return summary
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """Median, lowest and highest."""
+    found = {"median": statistics.median(values), "lowest": min(values), "highest": max(values)}
+    return {name: round(value, 3) for name, value in found.items()}
 
 
 def report(results: Mapping[str, Any]) -> None:
@@ -195,6 +216,7 @@ def _doubts(results: Mapping[str, Any]) -> list[str]:
     )
     if busy > IDLE_SHARE:
         doubts.append(f"the server that was not measured used up to {busy:.0%} of a core")
-    if results["load average before"] > BUSY_LOAD:
-        doubts.append(f"the machine was busy before (load average {results['load average before']})")
+    load = results["environment"]["load average before"]
+    if load > BUSY_LOAD:
+        doubts.append(f"the machine was busy before (load average {load})")
     return doubts

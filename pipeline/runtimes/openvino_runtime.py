@@ -13,8 +13,8 @@ from pipeline.errors import BundleError
 from pipeline.runtimes.graph_check import PACKED_INPUTS, PLAIN_INPUTS, check_tensor_names
 from pipeline.tensors import INPUT_IDS, LOGITS, TOKEN_TYPE_IDS
 
-_ELEMENT_TYPES = {"float32": "f32", "bfloat16": "bf16"}
-GRAPH_FILES = {precision: (PADDLE_GRAPH_FILE, PADDLE_PARAMETERS_FILE) for precision in _ELEMENT_TYPES}
+ELEMENT_TYPES = {"float32": "f32", "bfloat16": "bf16"}
+GRAPH_FILES = {precision: (PADDLE_GRAPH_FILE, PADDLE_PARAMETERS_FILE) for precision in ELEMENT_TYPES}
 PACKED_GRAPH_FILES = (PACKED_GRAPH_FILE, PADDLE_PARAMETERS_FILE)
 
 
@@ -23,7 +23,7 @@ class OpenVinoRuntime:
 
     def __init__(self, bundle: Bundle, precision: str, threads: int | None) -> None:
         self._bundle = bundle
-        self._options = {"INFERENCE_PRECISION_HINT": _ELEMENT_TYPES[precision], "PERFORMANCE_HINT": "LATENCY"}
+        self._options = {"INFERENCE_PRECISION_HINT": ELEMENT_TYPES[precision], "PERFORMANCE_HINT": "LATENCY"}
         if threads:
             self._options["INFERENCE_NUM_THREADS"] = str(threads)
         self.run_packed: Callable[[dict[str, np.ndarray]], np.ndarray] | None = None

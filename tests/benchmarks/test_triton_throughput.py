@@ -39,6 +39,7 @@ def test_a_short_run_compares_three_that_answer_alike(tmp_path):
             assert 0 < turn["p50_ms"] <= turn["p99_ms"]
     last = json.loads(done.stdout.splitlines()[-1])
     assert last["pairs"] == 1
+    assert 0 < last["share_of_limit_c4"] < 1
     assert last["throughput_ratio_c4"] == pytest.approx(
         turns[OURS]["4"]["throughput"] / turns[ORIGIN]["4"]["throughput"], abs=1e-3
     )

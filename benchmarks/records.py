@@ -1,0 +1,53 @@
+"""Records of measurements: figures with the machine that they are of, as JSON files."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.atomic import atomic_writer
+from pipeline.errors import InputError
+from training.gate.run import processor
+
+PROJECT = Path(__file__).resolve().parent.parent
+RESULTS = Path(__file__).resolve().parent / "results"
+"""Of the runs that README.md states."""
+PACKAGES = ("nvidia-pytriton", "tritonclient", "openvino", "onnxruntime", "paddlepaddle", "paddlenlp", "tokenizers")
+
+
+def environment() -> dict[str, Any]:
+    """The machine, what runs on it, and of which commit."""
+    git = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=PROJECT, capture_output=True, check=False)
+    return {
+        "processor": processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "load average before": round(os.getloadavg()[0], 2),
+        "commit": git.stdout.decode().strip(),
+        "versions": {package: importlib.metadata.version(package) for package in PACKAGES},
+    }
+
+
+def write_record(path: Path, record: Mapping[str, Any]) -> None:
+    """Write a record, whole or not at all."""
+    with atomic_writer(path) as stream:
+        stream.write((json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """A record that `write_record` wrote.
+
+    Raises:
+        InputError: the file is not there, or holds none.
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read {path}: {error}; measure it again") from error
+    if not isinstance(record, dict):
+        raise InputError(f"{path} holds no JSON object; measure it again")
+    return record

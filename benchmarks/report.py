@@ -1,0 +1,90 @@
+"""Tables and plots of the measured parts, and README.md's tables.
+
+    python -m benchmarks.report                              benchmarks/results, and README.md and README.zh-CN.md
+    python -m benchmarks.report --results_dir build/bench    there alone
+
+README's tables stand between two marker comments and are made from the records alone; a test fails where they differ.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from benchmarks.plots import PLOTS, save
+from benchmarks.records import PROJECT, RESULTS, read_record
+from benchmarks.tables import README_TABLES, TABLES, Say, chinese, english, origin
+from pipeline.atomic import atomic_writer
+from pipeline.command import run
+from pipeline.errors import InputError
+
+BEGIN, END = "<!-- benchmarks.report: begin -->\n", "<!-- benchmarks.report: end -->\n"
+READMES: Mapping[str, Say] = {"README.md": english, "README.zh-CN.md": chinese}
+TABLES_FILE = "tables.md"
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--results_dir", type=Path, default=RESULTS, help="folder with the parts' JSON")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    folder = parse_args(argv).results_dir
+    parts = [part for part in TABLES if (folder / f"{part}.json").is_file()]
+    if not parts:
+        raise InputError(f"{folder} has no record of {', '.join(TABLES)}; measure with python -m benchmarks.bench")
+    written = [folder / TABLES_FILE]
+    _write(folder / TABLES_FILE, all_tables(folder, parts))
+    for part in (each for each in parts if each in PLOTS):
+        written.append(folder / f"{part}.png")
+        save(PLOTS[part](read_record(folder / f"{part}.json")), written[-1])
+    if folder.resolve() == RESULTS:
+        for name, say in READMES.items():
+            written.append(PROJECT / name)
+            text = (PROJECT / name).read_text(encoding="utf-8")
+            _write(PROJECT / name, with_tables(text, readme_tables(folder, say)))
+    print("\n".join(map(str, written)), file=sys.stderr)
+
+
+def all_tables(folder: Path, parts: Sequence[str]) -> str:
+    """Every part's table, and of which machine and commit it is."""
+    sections = []
+    for part in parts:
+        record = read_record(folder / f"{part}.json")
+        where = origin(record, english)
+        model = ", ".join(str(record[key]) for key in ("model", "texts", "tokens per text") if key in record)
+        sections.append(f"## {part}\n\n{where}{'; ' if model else ''}{model}\n\n{TABLES[part](record)}\n")
+    return "# Measured\n\nWritten by `python -m benchmarks.report`.\n\n" + "\n".join(sections)
+
+
+def readme_tables(folder: Path, say: Say) -> str:
+    """The tables between README's markers, of the parts that have been measured."""
+    records = {part: folder / f"{part}.json" for part in README_TABLES}
+    found = {part: read_record(path) for part, path in records.items() if path.is_file()}
+    tables = [f"{README_TABLES[part](record, say)}\n\n{origin(record, say)}\n" for part, record in found.items()]
+    return "\n".join(tables)
+
+
+def with_tables(readme: str, tables: str) -> str:
+    """README's text with the tables between its markers.
+
+    Raises:
+        InputError: it has no such place.
+    """
+    before, begin, rest = readme.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise InputError(f"README has no lines {BEGIN.strip()} and {END.strip()}; put them where the tables belong")
+    return f"{before}{BEGIN}\n{tables}\n{END}{after}"
+
+
+def _write(path: Path, text: str) -> None:
+    with atomic_writer(path) as stream:
+        stream.write(text.encode())
+
+
+if __name__ == "__main__":
+    run(main)

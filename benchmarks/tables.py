@@ -1,0 +1,241 @@
+"""Markdown tables of the records in `benchmarks/results`, in English and in Chinese."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Callable
+
+Record = Mapping[str, Any]
+Say = Callable[[str], str]
+"""From English to the table's language."""
+
+CHINESE = {
+    "one text per request": "每个请求一条文本",
+    "this server": "本服务",
+    "baseline": "基线",
+    "ratio": "比值",
+    "lowest to highest": "最低至最高",
+    "texts per second, {} under way": "每秒文本数，{} 个并发请求",
+    "median latency, ms, {} under way": "延迟中位数（毫秒），{} 个并发请求",
+    "share of what the predictor in process does": "占进程内预测器吞吐的比例",
+    "share of what the matrix products permit": "占矩阵乘法上限的比例",
+    "{} under way": "{} 个并发请求",
+    "of the limit": "占上限",
+    "limit, GFLOP/s": "上限，GFLOP/s",
+    "predictor, {}": "预测器，{}",
+    "training": "训练",
+    "what grows": "增长的量",
+    "from": "从",
+    "to": "到",
+    "time grows with its power": "时间随其幂次",
+    "memory grows with its power": "内存随其幂次",
+    "text length": "文本长度（token）",
+    "labels": "标签数",
+    "texts per call": "每次调用的文本数",
+    "requests under way": "并发请求数",
+    "rows, predict": "预测文件的行数",
+    "rows, evaluate": "评估文件的行数",
+    "{}, {} cores, commit {}, load average before: {}": "{}，{} 核，提交 {}，测量前的平均负载：{}",
+    "too noisy to tell": "噪声过大，不作结论",
+}
+
+
+def english(text: str) -> str:
+    return text
+
+
+def chinese(text: str) -> str:
+    return CHINESE[text]
+
+
+def origin(record: Record, say: Say) -> str:
+    """Which machine and commit a record is of, and how busy the machine was with other things."""
+    about = record["environment"]
+    return say("{}, {} cores, commit {}, load average before: {}").format(
+        about["processor"], about["cores"], about["commit"], about["load average before"]
+    )
+
+
+def markdown(heading: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A table without a line break at its end."""
+    return "\n".join(f"| {' | '.join(line)} |" for line in (heading, ["---"] * len(heading), *lines))
+
+
+def serving(record: Record, say: Say = english) -> str:
+    """Ours beside the baseline, with the spread of the ratios over the rounds."""
+    rounds, summary = record["rounds"], record["summary"]
+    heading = [say("one text per request"), say("this server"), say("baseline")]
+    heading += [say("ratio"), say("lowest to highest")]
+    lines = []
+    for key, ratio, text in (
+        ("throughput", "throughput_ratio", "texts per second, {} under way"),
+        ("p50_ms", "p50_ratio", "median latency, ms, {} under way"),
+    ):
+        for concurrency in rounds[0]["ours"]:
+            both = [_number(_median(found[name][concurrency][key] for found in rounds)) for name in ("ours", "origin")]
+            lines.append(
+                [say(text).format(concurrency), *both, *_with_spread(summary[f"{ratio}_c{concurrency}"], say, 2)]
+            )
+    most = max(rounds[0]["ours"], key=int)
+    for key, text in (
+        (f"share_of_in_process_c{most}", "share of what the predictor in process does"),
+        (f"share_of_limit_c{most}", "share of what the matrix products permit"),
+    ):
+        if key in summary:
+            words = f"{say(text)}, {say('{} under way').format(most)}"
+            lines.append([words, "", "", *_with_spread(summary[key], say, 2)])
+    return markdown(heading, lines)
+
+
+def limit(record: Record, say: Say = english) -> str:
+    """Shares of the machine's matrix products."""
+    lines = []
+    for name, figure in record["share of limit"].items():
+        precision = "float32" if name == "training" else name.split()[-1]
+        text = say("training") if name == "training" else say("predictor, {}").format(name)
+        speed = record["limit GFLOP/s"][precision]["median"]
+        lines.append([text, f"{speed:.0f}", f"{100 * figure['median']:.0f} %", _range(figure, 2)])
+    return markdown(["", say("limit, GFLOP/s"), say("of the limit"), say("lowest to highest")], lines)
+
+
+def limit_and_operations(record: Record) -> str:
+    """As `limit`, and where OpenVINO's time goes."""
+    operations = [
+        [precision, ", ".join(f"{kind} {100 * share:.0f} %" for kind, share in shares.items() if share >= 0.005)]
+        for precision, shares in record["share of openvino's time"].items()
+    ]
+    return f"{limit(record)}\n\n{markdown(['openvino', 'share of its time by operation'], operations)}"
+
+
+def growth(record: Record, say: Say = english) -> str:
+    """Exponents of time and memory."""
+    heading = ["what grows", "from", "to", "time grows with its power", "memory grows with its power"]
+    lines = []
+    for name, axis in record["axes"].items():
+        ends = [f"{point['n']:,}" for point in (axis["points"][0], axis["points"][-1])]
+        powers = [
+            f"{axis[f'{key}_exponent']} ({axis[f'{key}_exponent_of_the_last_two']})" for key in ("time", "memory")
+        ]
+        lines.append([say(name), *ends, *powers])
+    return markdown([say(text) for text in heading], lines)
+
+
+def load(record: Record) -> str:
+    """Medians by setting, and latency by arrivals."""
+    names = list(record["arrivals"])
+    heading = ["closed loop", *(f"{name}, texts/s" for name in names), *(f"{name}, p50 ms" for name in names)]
+    heading += [f"{name}, p99 ms" for name in names]
+    ratios = record["summary"].get("ratios")
+    if ratios:
+        heading += ["throughput ratio", "lowest to highest"]
+    lines = []
+    for setting in record["summary"][names[0]]:
+        cells = [
+            _number(record["summary"][name][setting][key]["median"])
+            for key in ("texts_per_second", "p50_ms", "p99_ms")
+            for name in names
+        ]
+        spread = _with_spread(ratios[f"throughput_ratio {setting}"], english, 2) if ratios else []
+        lines.append([setting, *cells, *spread])
+    opened = [
+        [
+            name,
+            *(_number(point[key]) for key in ("arrivals per second", "p50_ms", "p95_ms", "p99_ms")),
+            str(point["refused"] + point["failed"]),
+        ]
+        for name, points in record["arrivals"].items()
+        for point in points
+    ]
+    heading_opened = ["open loop", "arrivals per second", "p50 ms", "p95 ms", "p99 ms", "not answered"]
+    return f"{markdown(heading, lines)}\n\n{markdown(heading_opened, opened)}"
+
+
+def frontier(record: Record) -> str:
+    """Shapes and widths, measured and published."""
+    engines = engines_of(record)
+    published = record["published"]
+    columns = ["published micro F1", "published macro F1", "published ms (GPU)"]
+    shapes = [
+        [shape, _number(found["million parameters of matrices"])]
+        + [_number(found["ms per text"][engine]) for engine in engines]
+        + [str(value) for value in published["models"].get(shape, ("", "", ""))]
+        for shape, found in record["shapes"].items()
+    ]
+    heading = ["shape, random weights", "million parameters", *(f"{engine}, ms per text" for engine in engines)]
+    tables = [markdown([*heading, *columns], shapes)]
+    for dataset, found in record["gate"].items():
+        lines = [
+            [one["width"], f"{one['runtime']} {one['precision']}"]
+            + [f"{one[key]:.2f}" for key in ("micro_f1", "macro_f1", "ms per text")]
+            for one in found
+        ]
+        tables.append(markdown([f"{dataset} (dev), width", "engine", "micro F1", "macro F1", "ms per text"], lines))
+    lines = [
+        [
+            dataset,
+            *(f"{found[rows][key]:.2f}" for rows in ("dev", "test") for key in ("micro_f1", "macro_f1")),
+            f"{found['ms per text']:.2f}",
+        ]
+        for dataset, found in record["linear"].items()
+    ]
+    heading = ["TF-IDF + linear SVM", *(f"{rows} {key} F1" for rows in ("dev", "test") for key in ("micro", "macro"))]
+    tables.append(markdown([*heading, "ms per text"], lines))
+    lines = [[width, *(f"{value:.2f}" for value in values)] for width, values in published["widths"].items()]
+    tables.append(markdown(["ernie-3.0-medium, width", *columns], lines))
+    return "\n\n".join(tables)
+
+
+def peers(record: Record) -> str:
+    """Ours beside what PyPI has."""
+    versions = ", ".join(f"{name} {version}" for name, version in record["environment"]["peers"].items())
+    figures = [
+        [name, *(_number(figure[key]) for key in ("median", "lowest", "highest"))]
+        for name, figure in {**record["summary"], **record["ratios"]}.items()
+    ]
+    return markdown([versions, "median", "lowest", "highest"], figures)
+
+
+def paddle_serving(record: Record) -> str:
+    """Paddle Serving, ours beside the baseline's."""
+    keys = ("texts_per_second", "p50_ms", "p99_ms")
+    lines = [[name, *(_number(record[name][key]) for key in keys)] for name in ("ours", "origin")]
+    lowest, highest = record["ratio_range"]
+    lines.append(["throughput ratio", f"{record['ratio']:.2f} ({lowest:.2f} – {highest:.2f})", "", ""])
+    return markdown([f"{record['clients']} clients, one text per request", "texts/s", "p50 ms", "p99 ms"], lines)
+
+
+TABLES: dict[str, Callable[[Record], str]] = {
+    "serving": serving,
+    "load": load,
+    "limit": limit_and_operations,
+    "growth": growth,
+    "frontier": frontier,
+    "paddle_serving": paddle_serving,
+    "peers": peers,
+}
+"""By the part whose record they show."""
+README_TABLES: dict[str, Callable[[Record, Say], str]] = {"serving": serving, "limit": limit, "growth": growth}
+
+
+def engines_of(record: Record) -> list[str]:
+    """In which the frontier's shapes were measured."""
+    return list(next(iter(record["shapes"].values()), {"ms per text": ()})["ms per text"])
+
+
+def _median(values: Any) -> float:
+    ordered = sorted(values)
+    middle = len(ordered) // 2
+    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def _with_spread(figure: Mapping[str, Any], say: Say, digits: int) -> list[str]:
+    note = f" ({say('too noisy to tell')})" if figure.get("noisy") else ""
+    return [f"{figure['median']:.{digits}f}{note}", _range(figure, digits)]
+
+
+def _range(figure: Mapping[str, Any], digits: int) -> str:
+    return f"{figure['lowest']:.{digits}f} – {figure['highest']:.{digits}f}"
