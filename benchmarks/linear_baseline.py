@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import time
 import warnings
 from collections.abc import Iterable, Sequence
@@ -18,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.svm import LinearSVC
@@ -42,14 +40,13 @@ from pipeline.hierarchy import LabelHierarchy
 from pipeline.metrics import Metrics
 from pipeline.normalisation import normalise
 from pipeline.output import as_json_line
+from training.analysis.linear_model import tfidf_vectoriser
 
 REGULARISATIONS = (1.0, 4.0)
 MARGINS = (0.0, -0.1, -0.2, -0.3)
 MENTIONED = 0.001
 NEVER = -10.0
 """The margin of a label without a training row; scikit-learn's stand-in for its classifier says 0, on the plane."""
-
-_CJK = re.compile(r"[\u4e00-\u9fff]")
 
 
 class LinearBaseline:
@@ -61,8 +58,9 @@ class LinearBaseline:
 
     def __init__(self, train: Sequence[Example], dev: Sequence[Example], hierarchy: LabelHierarchy) -> None:
         self.hierarchy = hierarchy
-        self._vectoriser = _vectoriser(train)
-        features = self._vectoriser.fit_transform(_texts(train))
+        texts = _texts(train)
+        self._vectoriser = tfidf_vectoriser(texts)
+        features = self._vectoriser.fit_transform(texts)
         dev_features, dev_labels = self._vectoriser.transform(_texts(dev)), _matrix(dev, hierarchy)
         labels = _matrix(train, hierarchy)
         self._absent = ~labels.any(axis=0)
@@ -130,14 +128,6 @@ def write_probabilities(baseline: LinearBaseline, texts: Iterable[str], path: Pa
                 mentioned = sorted(np.flatnonzero(row >= MENTIONED), key=lambda position: -row[position])
                 answer = [Prediction(labels[position], float(row[position])) for position in mentioned]
                 stream.write(f"{as_json_line(text, answer)}\n".encode())
-
-
-def _vectoriser(train: Sequence[Example]) -> TfidfVectorizer:
-    """Characters and their pairs for Chinese, words and word pairs for the rest."""
-    chinese = sum(bool(_CJK.search(example.text)) for example in train[:200]) > 100
-    if chinese:
-        return TfidfVectorizer(analyzer="char", ngram_range=(1, 2), sublinear_tf=True)
-    return TfidfVectorizer(analyzer="word", ngram_range=(1, 2), sublinear_tf=True)
 
 
 def _texts(examples: Sequence[Example]) -> list[str]:

@@ -107,6 +107,12 @@ class LabelHierarchy:
                 position = int(self.parents[position])
         return positions
 
+    def deepest(self, positions: Iterable[int]) -> list[int]:
+        """Those of the given label positions that are no parent of another one, in their order."""
+        positions = list(positions)
+        parents = {int(self.parents[position]) for position in positions}
+        return [position for position in positions if position not in parents]
+
     def raise_ancestors(self, values: np.ndarray) -> np.ndarray:
         """Copy of `values` [batch, labels] in which no ancestor lies below a descendant (bool or float)."""
         raised = values.copy()

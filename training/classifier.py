@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable
 
 import numpy as np
 
@@ -16,10 +16,11 @@ from pipeline.bundle import MANIFEST_FILE
 from pipeline.checksums import CHECKSUM_FILE
 from pipeline.dataset import read_labels
 from pipeline.decoding import Decoder
+from pipeline.encoding import TextEncoder
 from pipeline.errors import InputError
 from pipeline.hierarchy import LabelHierarchy
 from pipeline.predictor import Predictor
-from training.checkpoint import read_checkpoint
+from training.checkpoint import Checkpoint, read_checkpoint
 
 
 @dataclass(frozen=True)
@@ -60,10 +61,7 @@ def load_classifier(params_path: Path | str, device: str, max_seq_length: int, b
     """
     folder = Path(params_path)
     folder = folder.parent if folder.is_file() else folder
-    if max_seq_length < 3 or batch_size < 1:
-        raise InputError(
-            f"--max_seq_length is {max_seq_length} and --batch_size {batch_size}; give at least 3 and at least 1"
-        )
+    check_sizes(max_seq_length, batch_size)
     budget = max_seq_length * batch_size
     if (folder / MANIFEST_FILE).exists():
         if device != "cpu":
@@ -74,18 +72,36 @@ def load_classifier(params_path: Path | str, device: str, max_seq_length: int, b
     return _from_checkpoint(folder, device, max_seq_length, budget)
 
 
-def _from_checkpoint(folder: Path, device: str, max_seq_length: int, budget: int) -> Classifier:
+def check_sizes(max_seq_length: int, batch_size: int) -> None:
+    """Raise InputError for sizes that no model can compute with."""
+    if max_seq_length < 3 or batch_size < 1:
+        raise InputError(
+            f"--max_seq_length is {max_seq_length} and --batch_size {batch_size}; give at least 3 and at least 1"
+        )
+
+
+def checkpoint_model(folder: Path, device: str, max_seq_length: int) -> tuple[Checkpoint, Any, TextEncoder]:
+    """A checkpoint, its paddle model in evaluation mode on `device`, and what encodes texts for it.
+
+    Raises:
+        BundleError: there is no sound checkpoint in `folder`.
+        EnvironmentFault: the machine lacks the device.
+    """
     checkpoint = read_checkpoint(folder)
     _note_length(max_seq_length, checkpoint.record.max_seq_length)
     # Importing paddle takes seconds: the folder is judged first.
     from training.model.device import use_device
-    from training.model.encoders import model_logits
     from training.model.first_token import read_first_token_only
 
     use_device(device)
     model = checkpoint.model()
     read_first_token_only(model)
-    encoder = checkpoint.encoder(min(max_seq_length, model.config.max_position_embeddings))
+    return checkpoint, model, checkpoint.encoder(min(max_seq_length, model.config.max_position_embeddings))
+
+
+def _from_checkpoint(folder: Path, device: str, max_seq_length: int, budget: int) -> Classifier:
+    checkpoint, model, encoder = checkpoint_model(folder, device, max_seq_length)
+    from training.model.encoders import model_logits
 
     def logits(texts: Sequence[str]) -> np.ndarray:
         if not texts:

@@ -180,10 +180,15 @@ def export(dataset_dir: Path, target: Path, parts: Sequence[str] | None = None) 
     with atomic_writer(target) as stream:
         for part in parts or [part for part, name in SPLIT_FILES.items() if (dataset_dir / name).exists()]:
             for text, labels in _rows(dataset_dir / SPLIT_FILES[part], hierarchy):
-                record = {"text": text, "label": labels, SPLIT_KEY: part}
-                stream.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
+                stream.write(record_line(text, labels, part))
                 count += 1
     return count
+
+
+def record_line(text: str, labels: Sequence[str], part: str, **more: Any) -> bytes:
+    """A line that doccano imports; it shows what `more` holds as the row's metadata, and keeps it."""
+    record = {TEXT_KEYS[0]: text, LABEL_KEYS[0]: list(labels), SPLIT_KEY: part, **more}
+    return json.dumps(record, ensure_ascii=False).encode() + b"\n"
 
 
 def _rows(path: Path, hierarchy: LabelHierarchy) -> Iterator[tuple[str, list[str]]]:
@@ -191,8 +196,7 @@ def _rows(path: Path, hierarchy: LabelHierarchy) -> Iterator[tuple[str, list[str
         yield from ((text, []) for text in read_texts(path))
         return
     for text, positions in read_examples(path, hierarchy):
-        parents = {int(hierarchy.parents[position]) for position in positions}
-        yield text, [hierarchy.labels[position] for position in positions if position not in parents]
+        yield text, [hierarchy.labels[position] for position in hierarchy.deepest(positions)]
 
 
 def _boolean(word: str) -> bool:

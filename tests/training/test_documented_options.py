@@ -13,7 +13,7 @@ import pytest
 from pipeline.errors import InputError
 from tests.conftest import PROJECT
 from training import export_model, predict, prune, train
-from training.analysis import evaluate
+from training.analysis import aug, dirty, evaluate, sparse
 
 SEED = PROJECT.parent / "shared" / "seed"
 VERSIONS = ("v1", "v2")
@@ -25,6 +25,7 @@ SCRIPTS = {
     "evaluate.py": evaluate,
     "prune.py": prune,
 }
+ANALYSIS_SCRIPTS = {"sparse.py": sparse, "dirty.py": dirty, "aug.py": aug}
 NEED_A_DATASET = ("train.py", "predict.py", "evaluate.py", "prune.py")
 
 DOCUMENTED = {
@@ -97,6 +98,52 @@ DIFFERENT = {
 }
 """Defaults that are not the documented ones, and why."""
 
+ANALYSIS = {
+    "sparse.py": {
+        "device": "gpu",
+        "dataset_dir": None,
+        "aug_strategy": "substitute",
+        "annotate": False,
+        "params_path": "./checkpoint/",
+        "max_seq_length": 128,
+        "batch_size": 32,
+        "seed": 3,
+        "rationale_num": 3,
+        "sparse_num": 100,
+        "valid_num": 100,
+        "valid_threshold": 0.7,
+        "train_file": "train.txt",
+        "dev_file": "dev.txt",
+        "label_file": "label.txt",
+        "unlabeled_file": "data.txt",
+        "sparse_file": "sparse.txt",
+        "valid_file": "valid.txt",
+    },
+    "dirty.py": {
+        "device": "gpu",
+        "dataset_dir": None,
+        "params_path": "./checkpoint/",
+        "max_seq_length": 128,
+        "batch_size": 32,
+        "seed": 3,
+        "dirty_num": 100,
+        "dirty_threshold": 0,
+        "dirty_file": "train_dirty.txt",
+        "rest_file": "train_dirty_rest.txt",
+        "train_file": "train.txt",
+        "label_file": "label.txt",
+    },
+    "aug.py": {"aug_strategy": "substitute", "aug_type": "synonym", "create_n": 2, "aug_percent": 0.1, "device": "gpu"},
+}
+"""What the optimisation guide documents, which is no part of the two documents."""
+CHOICES = {
+    "sparse.py": {"aug_strategy": ("duplicate", "substitute", "insert", "delete", "swap")},
+    "aug.py": {
+        "aug_strategy": ("mix", "substitute", "insert", "delete", "swap"),
+        "aug_type": ("synonym", "homonym", "mlm"),
+    },
+}
+
 ON_DATA = "--device {device} --dataset_dir data --params_path ./checkpoint --max_seq_length 128 --batch_size 32"
 TRAINING = (
     "train.py --device {device} --dataset_dir data --save_dir ./checkpoint --max_seq_length 128 "
@@ -132,6 +179,18 @@ def test_defaults_are_the_documented_ones(script):
     defaults["dataset_dir"] = None  # it has none, see below
     expected = {name: DIFFERENT.get((script, name), (default,))[0] for name, default in DOCUMENTED[script].items()}
     assert {name: defaults.get(name, "no such option") for name in expected} == expected
+
+
+@pytest.mark.parametrize("script", ANALYSIS)
+def test_options_of_the_optimisation_guide(script):
+    parse = ANALYSIS_SCRIPTS[script].parse_args
+    required = [] if script == "aug.py" else ["--dataset_dir", "data"]
+    defaults = vars(parse(required))
+    expected = {**ANALYSIS[script], **({"dataset_dir": "data"} if required else {})}
+    assert {name: defaults.get(name, "no such option") for name in expected} == expected
+    for option, choices in CHOICES.get(script, {}).items():
+        for choice in choices:
+            assert vars(parse([*required, f"--{option}", choice]))[option] == choice
 
 
 @pytest.mark.parametrize("script", NEED_A_DATASET)
