@@ -16,7 +16,7 @@ from clients.paddle_command import PaddleClient, classify_and_print, parse_clien
 from pipeline.command import run
 from pipeline.decoding import Prediction
 from pipeline.errors import ServerError
-from pipeline.service_messages import HTTP_PATH, HTTP_PORT, OVERLOADED, read_predictions
+from pipeline.service_messages import HTTP_PATH, HTTP_PORT
 
 DEFAULT_URL = f"127.0.0.1:{HTTP_PORT}"
 
@@ -39,9 +39,7 @@ class HttpClient(PaddleClient):
             key, value = answer.get("key", []), answer.get("value", [])
         except (TypeError, KeyError, ValueError, AttributeError):
             raise ServerError(f"{self.url} gave no answer of the service: {answer!r:.200}") from None
-        if err_no == OVERLOADED:
-            raise self.unavailable(message)
-        return read_predictions(err_no, message, key, value)
+        return self.read(err_no, message, key, value)
 
     def _post(self, body: bytes, seconds: float) -> Any:
         fresh = getattr(self._own, "connection", None) is None

@@ -15,7 +15,7 @@ from pipeline.dataset import read_texts
 from pipeline.decoding import POLICIES, Prediction
 from pipeline.errors import InputError, ServerError
 from pipeline.output import FORMATS
-from pipeline.service_messages import SENTENCE, write_texts
+from pipeline.service_messages import OVERLOADED, SENTENCE, TIMED_OUT, read_predictions, write_texts
 from pipeline.tensors import POLICY, THRESHOLD, TOP_K
 
 TIMEOUT_SECONDS = 60.0
@@ -27,6 +27,10 @@ Client = TypeVar("Client", bound="PaddleClient")
 
 class Unavailable(ServerError):
     """Nobody listens, or the service has too much to do: the request was not begun, and may be sent again."""
+
+
+class TooLate(ServerError):
+    """There was no answer in time."""
 
 
 class PaddleClient:
@@ -60,7 +64,7 @@ class PaddleClient:
         """Close the connections."""
 
     def ask(self, keys: Sequence[str], values: Sequence[str], seconds: float) -> list[list[Prediction]]:
-        """Send one request once, and wait so long for its answer; raises Unavailable, InputError or ServerError."""
+        """Send one request once, and wait so long for its answer; raises Unavailable, TooLate, InputError or ServerError."""
         raise NotImplementedError
 
     def classify(
@@ -130,10 +134,18 @@ class PaddleClient:
             "the address, or send less at once"
         )
 
-    def too_late(self) -> ServerError:
-        return ServerError(
+    def too_late(self) -> TooLate:
+        return TooLate(
             f"{self.url} gave no answer within {self.timeout_seconds:g} s; allow more time, or ask for less at once"
         )
+
+    def read(self, err_no: int, message: str, keys: Sequence[str], values: Sequence[str]) -> list[list[Prediction]]:
+        """Per text its predictions, out of the fields of an answer; raises as `ask` does."""
+        if err_no == OVERLOADED:
+            raise self.unavailable(message)
+        if err_no == TIMED_OUT:
+            raise TooLate(f"{self.url}: {message}")
+        return read_predictions(err_no, message, keys, values)
 
     def _ask_patiently(self, keys: Sequence[str], values: Sequence[str]) -> list[list[Prediction]]:
         deadline, pause = time.monotonic() + self.timeout_seconds, FIRST_PAUSE_SECONDS

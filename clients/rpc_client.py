@@ -21,7 +21,7 @@ from clients.paddle_command import PaddleClient, classify_and_print, parse_clien
 from pipeline.command import run
 from pipeline.decoding import Prediction
 from pipeline.errors import ServerError
-from pipeline.service_messages import RPC_PORT, SERVICE, read_predictions
+from pipeline.service_messages import RPC_PORT, SERVICE
 
 DEFAULT_URL = f"127.0.0.1:{RPC_PORT}"
 
@@ -53,7 +53,7 @@ class RpcClient(PaddleClient):
             if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
                 raise self.too_late() from error
             raise ServerError(f"{self.url}: {error.details()}") from error
-        return read_predictions(answer.err_no, answer.err_msg, answer.key, answer.value)
+        return self.read(answer.err_no, answer.err_msg, answer.key, answer.value)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

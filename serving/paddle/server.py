@@ -15,13 +15,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from clients.http_client import HttpClient
-from clients.paddle_command import Unavailable
+from clients.paddle_command import TooLate, Unavailable
 from pipeline.errors import ClassifierError, InputError, ServerError
 from pipeline.service_messages import HTTP_PORT, RPC_PORT
 from serving.folders import default_state_dir
 from serving.golden import Expected
 from serving.guarded_server import GuardedServer
 from serving.paddle.environment import serving_python
+from serving.paddle.heartbeat import VARIABLE, last_beat
 from serving.paddle.publish import Publication, default_folder
 from serving.ports import free_ports, require_free, resolve_host
 
@@ -30,6 +31,7 @@ PATIENCE_SECONDS = 10.0
 POLL_SECONDS = 0.2
 GOLDEN_SECONDS = 5.0
 FAILURES_IN_A_ROW = 2
+SILENT_SECONDS = 60.0
 SHOWN_LOG_LINES = 5
 
 
@@ -74,6 +76,7 @@ class PaddleServer(GuardedServer):
         state_dir, name = Path(state_dir or default_state_dir()).resolve(), f"paddle-{self.ports.rpc}"
         super().__init__(name, state_dir, state_dir / f"{name}.log", PATIENCE_SECONDS)
         self.publication: Publication | None = None
+        self._heartbeat = state_dir / name / "answered"
         self._started = 0.0
 
     @property
@@ -102,24 +105,37 @@ class PaddleServer(GuardedServer):
         python = serving_python()
         for name, port in asdict(self.ports).items():
             require_free(name, self.host, port)
-        work = self.state_dir / self.name
+        work = self._heartbeat.parent
         work.mkdir(parents=True, exist_ok=True)
         command = [str(python), "-B", "-W", "ignore", "-m", "serving.paddle.service", "--folder", str(self.folder)]
         command += ["--host", self.host, "--rpc_port", str(self.ports.rpc), "--http_port", str(self.ports.http)]
+        self._heartbeat.unlink(missing_ok=True)
         environment = {**os.environ, "PYTHONPATH": str(self.folder), "SERVING_LOG_PATH": str(work)}
+        environment[VARIABLE] = str(self._heartbeat)
         self._started = time.monotonic()
         self.launch(command, environment, work)
 
     def check(self, expected: Expected) -> None:
-        """Raise ServerError unless a golden text gets its labels; Unavailable where the service is overloaded."""
+        """Raise ServerError unless a golden text gets its labels.
+
+        Unavailable and TooLate, of its kind, say that it got no answer, as happens when there is too much to do.
+        """
         with HttpClient(self.http_address, GOLDEN_SECONDS, retries=0) as client:
             labels = [prediction.label for prediction in client.classify([expected.text])[0]]
         if not expected.is_met(labels):
             wanted = ", ".join(expected.labels or ())
             raise ServerError(f"a golden text got the labels {', '.join(labels) or 'none'} instead of {wanted}")
 
+    def last_beat(self) -> int:
+        """When the model has answered last, whomever; it changes with each answer, and is 0 before the first."""
+        return last_beat(self._heartbeat)
+
     def wait_ready(self, timeout_seconds: float = 60.0) -> float:
-        """Wait until a golden text is answered; the seconds since the start. Raises ServerError where it is not."""
+        """Wait until a golden text is answered, or others leave it no room; the seconds since the start.
+
+        Raises:
+            ServerError: that does not happen in time, or the service ends.
+        """
         assert self.publication is not None
         deadline = time.monotonic() + timeout_seconds
         while True:
@@ -130,6 +146,8 @@ class PaddleServer(GuardedServer):
                 self.check(self.publication.expected[0])
                 return time.monotonic() - self._started
             except ServerError as error:
+                if isinstance(error, (Unavailable, TooLate)) and self.last_beat():
+                    return time.monotonic() - self._started
                 if time.monotonic() > deadline:
                     self.stop()
                     raise self.failure(f"the service was not ready after {timeout_seconds:g} s: {error}") from None
@@ -142,14 +160,16 @@ class PaddleServer(GuardedServer):
 
 
 class PaddleSupervisor:
-    """Keeps the service answering: starts it again when it ends or answers wrongly, or when a bundle was published.
+    """Keeps the service answering: starts it again when it ends, answers wrongly or not at all, or is to be renewed.
 
     Args:
         server: a server that is ready.
         report: takes what happened and what was done about it, a line each.
         check_seconds: how often a golden text is asked.
         ready_seconds: how long a start may take.
-        max_restarts: starts in a row that do not lead to a right answer before it gives up.
+        max_restarts: starts in a row that do not lead to an answer before it gives up.
+        silent_seconds: that nobody gets an answer before it counts as standing still; while others get theirs, a
+            golden text that is refused or late only says that there is much to do.
     """
 
     def __init__(
@@ -159,10 +179,13 @@ class PaddleSupervisor:
         check_seconds: float = 5.0,
         ready_seconds: float = 60.0,
         max_restarts: int = 3,
+        silent_seconds: float = SILENT_SECONDS,
     ) -> None:
         self.server, self._report = server, report
         self._check_seconds, self._ready_seconds, self._max_restarts = check_seconds, ready_seconds, max_restarts
+        self._silent_seconds = silent_seconds
         self._restarts = self._failures = 0
+        self._beat, self._answered = server.last_beat(), time.monotonic()
         self._turns = itertools.count()
 
     def run(self) -> None:
@@ -180,15 +203,26 @@ class PaddleSupervisor:
         served = self.server.publication
         assert served is not None
         if self._published_since(served):
+            self._restarts = 0
             self._restart("a bundle was published")
             return
         try:
             self.server.check(served.expected[next(self._turns) % len(served.expected)])
-            self._restarts = self._failures = 0
-        except (Unavailable, ServerError) as error:
+        except (Unavailable, TooLate) as error:
+            if self.server.last_beat() != self._beat:
+                self._note_answer()
+            elif time.monotonic() - self._answered > self._silent_seconds:
+                self._restart(f"nobody got an answer for {self._silent_seconds:g} s ({error})")
+        except ServerError as error:
             self._failures += 1
             if self._failures >= FAILURES_IN_A_ROW:
                 self._restart(str(error))
+        else:
+            self._failures = 0
+            self._note_answer()
+
+    def _note_answer(self) -> None:
+        self._beat, self._answered, self._restarts = self.server.last_beat(), time.monotonic(), 0
 
     def _published_since(self, served: Publication) -> bool:
         try:
@@ -210,5 +244,5 @@ class PaddleSupervisor:
                 break
             except ClassifierError as error:
                 why = str(error)
-        self._failures = 0
+        self._failures, self._beat, self._answered = 0, self.server.last_beat(), time.monotonic()
         self._report(f"the service is ready again after {time.monotonic() - started:.1f} s (process {self.server.pid})")

@@ -45,6 +45,7 @@ from pipeline.service_messages import (
     write_predictions,
 )
 from pipeline.tensors import INPUT_IDS, LABEL, LOGITS, TOKEN_TYPE_IDS
+from serving.paddle.heartbeat import beat
 from serving.paddle.http_gateway import HttpGateway
 
 CONFIG_FILE = "config.yml"
@@ -78,6 +79,7 @@ class SeqClsOp(Op):
     def __init__(self, bundle: Bundle, limits: Mapping[str, Any], input_ops: list[Op]) -> None:
         super().__init__(name=SERVICE, input_ops=input_ops)
         self._encoder, self._choose = bundle.encoder(), DecoderChoice(bundle.decoder())
+        self._max_texts = limits["texts_per_request"]
         self._token_budget, self._max_length = limits["token_budget"], bundle.manifest.max_seq_length
         self._lengths, self._overhead = lengths_up_to(self._max_length), 0
 
@@ -101,6 +103,7 @@ class SeqClsOp(Op):
             logits = run_in_batches(rows, self._run_model, self._token_budget, self._overhead)
         except Exception as error:  # noqa: BLE001 - whatever it is, the callers are to get an answer
             return None, MODEL_ERROR, f"the runtime failed: {error}"
+        beat()
         return {LOGITS: logits}, OK, ""
 
     def postprocess(
@@ -122,12 +125,20 @@ class SeqClsOp(Op):
     def _auto_batching_generator(
         self, input_channel: Any, op_name: str, batch_size: int, timeout: Any, op_info_prefix: str
     ) -> Iterator[list[Any]]:
-        """Batches of the requests that are there; upstream's would wait for more, and wake up to look for them."""
+        """Batches of the requests that are there; upstream's would wait for more, and wake up to look for them.
+
+        Once a batch holds as many texts as one request may, no request is added, so that none waits for many texts.
+        """
         while True:
             batch = [input_channel.front(op_name)]
-            while len(batch) < batch_size and input_channel.size():
+            while len(batch) < batch_size and sum(map(_texts, batch)) < self._max_texts and input_channel.size():
                 batch.append(input_channel.front(op_name))
             yield batch
+
+
+def _texts(waiting: Mapping[str, Any]) -> int:
+    """How many texts a request of the operator's channel holds."""
+    return sum(len(data.dictdata[REQUEST].texts) for data in waiting.values() if data.dictdata)
 
 
 class SeqClsServer(PipelineServer):
