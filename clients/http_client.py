@@ -6,9 +6,12 @@ python -m clients.http_client --file data/data.txt --format jsonl > answers.json
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
+import socket
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,7 +36,7 @@ class HttpClient(PaddleClient):
 
     def ask(self, keys: Sequence[str], values: Sequence[str], seconds: float) -> list[list[Prediction]]:
         body = json.dumps({"key": list(keys), "value": list(values)}, ensure_ascii=False).encode()
-        answer = self._post(body, seconds)
+        answer = self._post(body, time.monotonic() + seconds)
         try:
             err_no, message = int(answer["err_no"]), str(answer.get("err_msg", ""))
             key, value = answer.get("key", []), answer.get("value", [])
@@ -41,7 +44,8 @@ class HttpClient(PaddleClient):
             raise ServerError(f"{self.url} gave no answer of the service: {answer!r:.200}") from None
         return self.read(err_no, message, key, value)
 
-    def _post(self, body: bytes, seconds: float) -> Any:
+    def _post(self, body: bytes, deadline: float) -> Any:
+        seconds = max(0.001, deadline - time.monotonic())
         fresh = getattr(self._own, "connection", None) is None
         if fresh:
             self._own.connection = http.client.HTTPConnection(self.url)
@@ -50,15 +54,17 @@ class HttpClient(PaddleClient):
         if connection.sock is not None:
             connection.sock.settimeout(seconds)
         try:
-            connection.request("POST", HTTP_PATH, body, {"Content-Type": "application/json"})
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                # A server that refuses a request need not read it all; its answer says why.
+                connection.request("POST", HTTP_PATH, body, {"Content-Type": "application/json"})
             return json.loads(connection.getresponse().read())
-        except TimeoutError:
+        except (TimeoutError, socket.timeout):  # not the same before Python 3.10
             self._drop()
             raise self.too_late() from None
         except (OSError, http.client.HTTPException) as error:
             self._drop()
             if not fresh:  # the server closed a connection that was idle; nothing of the request was answered
-                return self._post(body, seconds)
+                return self._post(body, deadline)
             raise self.unavailable(str(error) or type(error).__name__) from error
         except ValueError as error:
             self._drop()

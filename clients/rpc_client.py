@@ -20,7 +20,7 @@ with tempfile.TemporaryDirectory() as folder:
 from clients.paddle_command import PaddleClient, classify_and_print, parse_client_args
 from pipeline.command import run
 from pipeline.decoding import Prediction
-from pipeline.errors import ServerError
+from pipeline.errors import InputError, ServerError
 from pipeline.service_messages import RPC_PORT, SERVICE
 
 DEFAULT_URL = f"127.0.0.1:{RPC_PORT}"
@@ -48,6 +48,8 @@ class RpcClient(PaddleClient):
         try:
             answer = self._client._stub.inference(request, timeout=seconds)
         except grpc.RpcError as error:
+            if "larger than max" in (error.details() or ""):
+                raise InputError(f"{self.url}: {error.details()}; send fewer or shorter texts in one request") from error
             if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED):
                 raise self.unavailable(error.details()) from error
             if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:

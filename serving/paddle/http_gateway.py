@@ -6,10 +6,11 @@ and gives the same JSON.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 import socket
 import threading
-import time
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Callable
@@ -25,10 +26,26 @@ from pipeline.service_messages import (
     TIMED_OUT,
     is_utf8,
 )
+from serving.paddle.arrivals import Arrivals
 
 STATUS = {OK: 200, INPUT_ERROR: 400, NO_SERVICE: 404, OVERLOADED: 503, TIMED_OUT: 504}
 PIECE_BYTES = 1 << 16
+DRAINED_BYTES = 64 << 20
 CONNECTIONS_PER_REQUEST = 4
+"""How many may be arriving for each that is answered."""
+LENGTH = re.compile("[0-9]{1,19}")
+LATE = "the request did not arrive in time"
+
+
+def _full() -> bytes:
+    answer = {"err_no": OVERLOADED, "err_msg": "too many connections; ask again later", "key": [], "value": []}
+    body = json.dumps(answer).encode()
+    headers = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    return f"HTTP/1.1 503 Service Unavailable\r\n{headers}".encode() + body
+
+
+FULL = _full()
+"""What a connection gets that is one too many."""
 
 
 class HttpGateway(ThreadingHTTPServer):
@@ -39,7 +56,7 @@ class HttpGateway(ThreadingHTTPServer):
         answer: takes the fields of a request, and gives those of its answer, `err_no` among them.
         max_bytes: of a request's body.
         max_requests: that are answered at the same time; one more is refused at once.
-        seconds: that a request may take to arrive.
+        seconds: that a request may take to arrive, from its first line on, or a connection may be idle.
         shared: let several processes listen on the same port.
 
     Raises:
@@ -59,6 +76,7 @@ class HttpGateway(ThreadingHTTPServer):
         shared: bool = False,
     ) -> None:
         self.answer, self.max_bytes, self.seconds, self._shared = answer, max_bytes, seconds, shared
+        self.arrivals = Arrivals(seconds)
         self.requests = threading.BoundedSemaphore(max_requests)
         self._connections = threading.BoundedSemaphore(CONNECTIONS_PER_REQUEST * max_requests)
         super().__init__(address, _Handler)
@@ -72,6 +90,10 @@ class HttpGateway(ThreadingHTTPServer):
         if self._connections.acquire(blocking=False):
             super().process_request(request, client_address)
         else:
+            with contextlib.suppress(OSError):  # nobody waits for a caller here
+                request.setblocking(False)
+                request.sendall(FULL)
+                request.recv(PIECE_BYTES)
             self.shutdown_request(request)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
@@ -101,7 +123,21 @@ class _Handler(BaseHTTPRequestHandler):
 
     def setup(self) -> None:
         super().setup()
-        self.connection.settimeout(self.server.seconds)
+        self.connection.settimeout(2 * self.server.seconds)  # to take an answer; what comes in has less
+
+    def handle_one_request(self) -> None:
+        self._arrival = self.server.arrivals.expect(lambda: self.connection.shutdown(socket.SHUT_RD))
+        try:
+            super().handle_one_request()
+        finally:
+            self.server.arrivals.finish(self._arrival)
+
+    def parse_request(self) -> bool:
+        if not super().parse_request():
+            return False
+        if self._arrival.late:  # headers that were cut off look complete
+            self.send_error(408)
+        return not self._arrival.late
 
     def do_POST(self) -> None:
         try:
@@ -109,6 +145,7 @@ class _Handler(BaseHTTPRequestHandler):
         except _Refused as refused:
             self.close_connection = True
             self._send(refused.status, {"err_no": refused.err_no, "err_msg": str(refused)})
+            self._drain()
             return
         if not self.server.requests.acquire(blocking=False):
             self._send(503, {"err_no": OVERLOADED, "err_msg": "too many requests at the same time; ask again later"})
@@ -123,6 +160,8 @@ class _Handler(BaseHTTPRequestHandler):
         """What the base class refuses by itself, answered as everything else."""
         self.close_connection = True
         reason = message or "this is no HTTP request"
+        if self._arrival.late:
+            code, reason = 408, LATE
         self._send(code, {"err_no": INPUT_ERROR, "err_msg": f"{reason}; POST to {HTTP_PATH}"})
 
     def log_message(self, format: str, *args: Any) -> None:
@@ -131,16 +170,20 @@ class _Handler(BaseHTTPRequestHandler):
     def _body(self) -> bytes:
         if self.path.partition("?")[0] != HTTP_PATH:
             raise _Refused(404, NO_SERVICE, f"there is no {self.path!r:.100}; POST to {HTTP_PATH}")
-        length = self.headers.get("Content-Length", "")
-        if not (length.isascii() and length.isdigit()):
-            raise _Refused(411, INPUT_ERROR, f"Content-Length is {length!r:.20}; state how many bytes the body has")
-        missing = int(length[:20])
+        lengths = self.headers.get_all("Content-Length", [])
+        if not lengths and "Transfer-Encoding" not in self.headers:
+            raise _Refused(411, INPUT_ERROR, "there is no Content-Length; state how many bytes the body has")
+        # Anything else a proxy before this might understand otherwise, and take one request for two.
+        if len(lengths) != 1 or not LENGTH.fullmatch(lengths[0]) or "Transfer-Encoding" in self.headers:
+            raise _Refused(400, INPUT_ERROR, "give one Content-Length, a number, and no Transfer-Encoding")
+        if self.headers.defects:  # type: ignore[attr-defined]
+            raise _Refused(400, INPUT_ERROR, "a line of the headers is no header")
+        missing = int(lengths[0])
         if missing > self.server.max_bytes:
             limit = f"send at most {self.server.max_bytes}, the rest in other requests"
             raise _Refused(413, INPUT_ERROR, f"the request has {missing} bytes; {limit}")
-        deadline, pieces = time.monotonic() + self.server.seconds, []
+        pieces = []
         while missing:
-            self.connection.settimeout(max(0.01, deadline - time.monotonic()))
             try:
                 piece = self.rfile.read1(min(missing, PIECE_BYTES))
             except OSError:
@@ -149,8 +192,16 @@ class _Handler(BaseHTTPRequestHandler):
                 raise _Refused(408, INPUT_ERROR, f"{missing} bytes of the request did not arrive in time")
             missing -= len(piece)
             pieces.append(piece)
-        self.connection.settimeout(self.server.seconds)
+        self.server.arrivals.finish(self._arrival)
         return b"".join(pieces)
+
+    def _drain(self) -> None:
+        """Read on a while: closing before a caller has sent all would take the answer from it."""
+        left = DRAINED_BYTES
+        with contextlib.suppress(OSError):
+            self.connection.shutdown(socket.SHUT_WR)
+            while left > 0 and (piece := self.rfile.read1(PIECE_BYTES)):
+                left -= len(piece)
 
     def _answer(self, body: bytes) -> Mapping[str, Any]:
         try:
@@ -173,7 +224,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _fields(body: bytes) -> dict[str, Any]:
-    """The fields of a request in JSON: `key` and `value`, lists of text, and `name`; raises InputError."""
+    """The fields of a request in JSON: `key` and `value`, lists of text; raises InputError."""
     try:
         fields = json.loads(body)
     except (ValueError, RecursionError) as error:

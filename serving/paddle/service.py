@@ -17,16 +17,14 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent import futures
 from pathlib import Path
 from typing import Any
 
-import grpc
 import numpy as np
 import yaml  # type: ignore[import-untyped]
 from paddle_serving_server.pipeline import Op, PipelineServer, RequestOp
 from paddle_serving_server.pipeline.pipeline_server import PipelineServicer
-from paddle_serving_server.pipeline.proto import pipeline_service_pb2, pipeline_service_pb2_grpc
+from paddle_serving_server.pipeline.proto import pipeline_service_pb2
 from paddle_serving_server.web_service import WebService
 
 from pipeline.batching import measured_overhead, run_in_batches
@@ -47,6 +45,7 @@ from pipeline.service_messages import (
 from pipeline.tensors import INPUT_IDS, LABEL, LOGITS, TOKEN_TYPE_IDS
 from serving.paddle.heartbeat import beat
 from serving.paddle.http_gateway import HttpGateway
+from serving.paddle.rpc import rpc_server
 
 CONFIG_FILE = "config.yml"
 REQUEST, ROWS, DEADLINE = "request", "rows", "deadline"
@@ -168,26 +167,12 @@ class SeqClsServer(PipelineServer):
         limits, shared, host = self._conf["limits"], self._build_dag_each_worker, self._conf["host"]
         threads = limits["requests_at_once"] if shared else self._worker_num
         servicer = PipelineServicer(self._name, self._response_op, self._conf, number)
-        server = grpc.server(
-            futures.ThreadPoolExecutor(threads),
-            options=[
-                ("grpc.max_receive_message_length", limits["request_bytes"]),
-                ("grpc.max_send_message_length", -1),
-                ("grpc.so_reuseport", int(shared)),
-            ],
-            maximum_concurrent_rpcs=threads,
-        )
-        pipeline_service_pb2_grpc.add_PipelineServiceServicer_to_server(servicer, server)
-        if not server.add_insecure_port(f"{host}:{self._rpc_port}"):
-            raise EnvironmentFault(f"RPC port {self._rpc_port} on {host} cannot be listened on")
-        gateway = HttpGateway(
-            (host, self._http_port),
-            lambda fields: _answer(servicer, fields),
-            max_bytes=limits["request_bytes"],
-            max_requests=threads,
-            seconds=limits["request_seconds"],
-            shared=shared,
-        )
+        bounds = limits["request_bytes"], threads, limits["request_seconds"], shared
+        server = rpc_server(servicer, f"{host}:{self._rpc_port}", *bounds)
+        try:
+            gateway = HttpGateway((host, self._http_port), lambda fields: _answer(servicer, fields), *bounds)
+        except OSError as error:
+            raise EnvironmentFault(f"HTTP port {self._http_port} on {host} cannot be had ({error})") from None
         server.start()
         threading.Thread(target=gateway.serve_forever, daemon=True).start()
         signal.sigwait({signal.SIGTERM})

@@ -7,6 +7,8 @@ import json
 import os
 import sys
 import tempfile
+import threading
+import time
 
 import grpc
 import numpy as np
@@ -57,7 +59,32 @@ def requests(path: str):
     yield "oversized", request(key=["sentence"], value=["裁" * 400_000])
 
 
+def hold(url: str, number: int) -> None:
+    """Begin requests whose message never comes; print how long one that comes takes, and until the others are ended."""
+    channel, over = grpc.insecure_channel(url), threading.Event()
+    name = pipeline_service_pb2.DESCRIPTOR.services_by_name["PipelineService"].full_name
+    begin = channel.stream_unary(f"/{name}/inference", request_serializer=lambda sent: sent)
+
+    def never():
+        over.wait()
+        yield from ()
+
+    begun = time.monotonic()
+    held = [begin.future(never()) for _ in range(number)]
+    time.sleep(0.5)
+    stub = pipeline_service_pb2_grpc.PipelineServiceStub(channel)
+    answer = stub.inference(pipeline_service_pb2.Request(key=["sentence"], value=["裁员"]), timeout=10)
+    print(json.dumps([answer.err_no, time.monotonic() - begun]))
+    for future in held:
+        future.exception(timeout=10)
+    print(json.dumps(time.monotonic() - begun))
+    over.set()
+
+
 def main(url: str, path: str) -> None:
+    if path.isdigit():
+        hold(url, int(path))
+        return
     stub = pipeline_service_pb2_grpc.PipelineServiceStub(grpc.insecure_channel(url))
     for name, request in requests(path):
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import urllib.request
 
@@ -75,6 +76,43 @@ def test_a_text_that_begins_with_a_bracket_is_sent_in_an_array(client):
 def test_an_error_names_the_row(client, texts):
     with pytest.raises(InputError, match="row 1: text is empty"):
         client.classify([texts[0], ""])
+
+
+@pytest.mark.parametrize("characters", [10_000, 100_000])
+def test_what_is_too_large_is_refused_and_not_sent_again(client, characters):
+    with pytest.raises(InputError, match="send at most 1048576"):
+        client.classify(["裁" * characters] * 128)
+
+
+TOO_LARGE = """
+import sys
+from clients.rpc_client import RpcClient
+from pipeline.errors import InputError
+try:
+    RpcClient(sys.argv[1]).classify(["裁" * 10_000] * 128)
+except InputError as error:
+    print(error)
+"""
+
+
+def test_what_is_too_large_is_refused_over_rpc(service, in_serving):
+    assert "send fewer" in in_serving("-c", TOO_LARGE, service.rpc_address).stdout
+
+
+LATE = """
+import sys
+from clients.http_client import HttpClient
+from clients.paddle_command import TooLate
+try:
+    HttpClient(sys.argv[1], timeout_seconds=0.5).classify(["裁员"])
+except TooLate as error:
+    print(error)
+"""
+
+
+def test_a_server_that_says_nothing_is_late_in_python_3_9_too(in_serving):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        assert "no answer within 0.5 s" in in_serving("-c", LATE, f"127.0.0.1:{silent.getsockname()[1]}").stdout
 
 
 def test_clients_at_the_same_time_get_their_own_answers(service, texts, predicted):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -9,11 +10,13 @@ import random
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from clients.http_client import HttpClient
+from clients.paddle_command import Unavailable
 from tests.conftest import PROJECT
 
 GARBAGE = random.Random(0).randbytes(5000)
@@ -55,6 +58,7 @@ def test_rpc_refuses_everything_and_runs_nothing(service, in_serving, tmp_path):
     assert "unknown key 'text'" in messages["wrong key"]
     assert "1 keys and 0 values" in messages["missing value"]
     assert "at most 128" in messages["too many texts"]
+    assert "larger than max" in messages["oversized"]
 
 
 def test_the_payload_would_have_created_the_file(in_serving, tmp_path):
@@ -108,6 +112,57 @@ def test_idle_connections_do_not_keep_others_out_for_long(service):
         assert client.classify(["某公司宣布裁员两千人"])
     for connection in idle:
         connection.close()
+
+
+def test_requests_that_never_arrive_over_rpc_keep_nobody_out_and_are_ended(service, in_serving):
+    script = Path(__file__).with_name("hostile_rpc.py")
+    (err_no, answered), ended = map(json.loads, in_serving(script, service.rpc_address, 24).stdout.splitlines())
+    assert err_no == 0
+    assert answered < 1.5
+    assert 1.5 < ended < 4
+
+
+@pytest.mark.parametrize("piece", [b"X-Slow: 1\r\n", b"x"])
+def test_headers_that_come_slowly_are_not_waited_for(service, piece):
+    with socket.create_connection(("127.0.0.1", service.ports.http), timeout=0.4) as connection:
+        connection.sendall(b"POST /seq_cls/prediction HTTP/1.1\r\n" if b"Slow" in piece else b"POST ")
+        begun, answer = time.monotonic(), b""
+        while not answer and time.monotonic() - begun < 6:
+            connection.sendall(piece)
+            with contextlib.suppress(TimeoutError):
+                answer = connection.recv(4096)
+    assert b"did not arrive in time" in answer
+    assert 1.5 < time.monotonic() - begun < 4
+
+
+def test_a_connection_too_many_is_told_so(service):
+    idle = [socket.create_connection(("127.0.0.1", service.ports.http), timeout=10) for _ in range(60)]
+    with HttpClient(service.http_address, retries=0) as client, pytest.raises(Unavailable, match="too many conn"):
+        client.classify(["某公司宣布裁员两千人"])
+    for connection in idle:
+        connection.close()
+    with HttpClient(service.http_address, retries=20) as client:
+        assert client.classify(["某公司宣布裁员两千人"])
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        b"Content-Length: 0000000000000000000000017\r\n",
+        b"Content-Length: 2\r\nContent-Length: 17\r\n",
+        b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n",
+        b"Transfer-Encoding: chunked\r\n",
+        b"Content-Length: +2\r\n",
+        b"Content-Length: 2\r\nno header\r\nTransfer-Encoding: chunked\r\n",
+    ],
+)
+def test_where_a_request_ends_is_never_a_matter_of_opinion(service, headers):
+    with socket.create_connection(("127.0.0.1", service.ports.http), timeout=10) as connection:
+        connection.sendall(b"POST /seq_cls/prediction HTTP/1.1\r\n" + headers + b"\r\n{}GET /other HTTP/1.1\r\n\r\n")
+        connection.shutdown(socket.SHUT_WR)
+        answers = connection.makefile("rb").read()
+    assert answers.startswith(b"HTTP/1.1 400 ")
+    assert answers.count(b"HTTP/1.1 ") == 1
 
 
 LISTENS_ON = """
