@@ -34,7 +34,7 @@ class DecoderChoice:
         """
         for name in parameters:
             if name not in _READERS and (meant := difflib.get_close_matches(name, _READERS, 1, 0.8)):
-                raise InputError(f"unknown request parameter {name!r}; did you mean {meant[0]!r}?")
+                raise InputError(f"unknown request parameter {name!r:.60}; did you mean {meant[0]!r}?")
         choice = {name: read(name, parameters[name]) for name, read in _READERS.items() if name in parameters}
         if not choice:
             return self.default
@@ -52,7 +52,7 @@ def _fraction(name: str, value: Any) -> float:
             return float(value)
     except ValueError:
         pass
-    raise InputError(f"request parameter {name} is {value!r}; give a number between 0 and 1")
+    raise InputError(f"request parameter {name} is {value!r:.60}; give a number between 0 and 1")
 
 
 def _count(name: str, value: Any) -> int:
@@ -61,13 +61,13 @@ def _count(name: str, value: Any) -> int:
             return int(value)
     except ValueError:
         pass
-    raise InputError(f"request parameter {name} is {value!r}; give a whole number of at least 1")
+    raise InputError(f"request parameter {name} is {value!r:.60}; give a whole number of at least 1")
 
 
 def _name(name: str, value: Any) -> str:
     if isinstance(value, str):
         return value
-    raise InputError(f"request parameter {name} is {value!r}; give a name")
+    raise InputError(f"request parameter {name} is {value!r:.60}; give a name")
 
 
 _READERS: dict[str, Callable[[str, Any], Any]] = {THRESHOLD: _fraction, POLICY: _name, TOP_K: _count}

@@ -9,6 +9,7 @@ the decoding of that request alone. The value of `label` in the answer is a JSON
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,9 @@ OPTIONS = (THRESHOLD, POLICY, TOP_K)
 
 OK, OVERLOADED, NO_SERVICE, INPUT_ERROR, TIMED_OUT, MODEL_ERROR = 0, 51, 3002, 5000, 6000, 9000
 """Values of err_no. Upstream's own, but for OVERLOADED, which is from the range that it leaves to services."""
+
+PARSING = threading.Lock()
+"""Held while a caller's JSON is parsed and checked: as objects it may need thirty times its bytes."""
 
 
 @dataclass(frozen=True)
@@ -59,16 +63,18 @@ def read_request(keys: Sequence[str], values: Sequence[str], max_texts: int) -> 
         raise InputError(f"a key comes twice among {', '.join(keys[:10])}; to send several texts give a JSON array")
     if SENTENCE not in fields:
         raise InputError(f"there is no key {SENTENCE!r}; give it a text, or a JSON array of texts")
-    texts = read_texts(fields.pop(SENTENCE))
-    if len(texts) > max_texts:
-        raise InputError(f"there are {len(texts)} texts in one request; send at most {max_texts}")
-    return Request(texts, fields)
+    return Request(read_texts(fields.pop(SENTENCE), max_texts), fields)
 
 
-def read_texts(sentence: str) -> list[str]:
-    """The texts of a value of `sentence`; raises InputError where there are none."""
+def read_texts(sentence: str, max_texts: int) -> list[str]:
+    """The texts of a value of `sentence`; raises InputError where there are none, or more than `max_texts`."""
     if not sentence.startswith("["):
         return [sentence]
+    with PARSING:
+        return _read_array(sentence, max_texts)
+
+
+def _read_array(sentence: str, max_texts: int) -> list[str]:
     try:
         texts = json.loads(sentence)
     except (ValueError, RecursionError) as error:
@@ -77,6 +83,8 @@ def read_texts(sentence: str) -> list[str]:
         ) from None
     if not texts:
         raise InputError(f"{SENTENCE} is an empty array; give it at least one text")
+    if len(texts) > max_texts:
+        raise InputError(f"there are {len(texts)} texts in one request; send at most {max_texts}")
     for row, text in enumerate(texts):
         if not is_utf8(text):
             raise InputError(f"row {row}: {text!r:.40} is no text, or holds a lone surrogate; send texts in UTF-8")

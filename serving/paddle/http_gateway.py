@@ -23,6 +23,7 @@ from pipeline.service_messages import (
     NO_SERVICE,
     OK,
     OVERLOADED,
+    PARSING,
     TIMED_OUT,
     is_utf8,
 )
@@ -205,7 +206,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, body: bytes) -> Mapping[str, Any]:
         try:
-            return self.server.answer(_fields(body))
+            with PARSING:
+                fields = _fields(body)
+            return self.server.answer(fields)
         except InputError as error:
             return {"err_no": INPUT_ERROR, "err_msg": str(error)}
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller is to get an answer

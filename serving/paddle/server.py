@@ -16,11 +16,13 @@ from pathlib import Path
 
 from clients.http_client import HttpClient
 from clients.paddle_command import TooLate, Unavailable
+from pipeline.bundle import Bundle
 from pipeline.errors import ClassifierError, InputError, ServerError
 from pipeline.service_messages import HTTP_PORT, RPC_PORT
 from serving.folders import default_state_dir
 from serving.golden import Expected
 from serving.guarded_server import GuardedServer
+from serving.paddle.config import MODEL_FOLDER
 from serving.paddle.environment import serving_python
 from serving.paddle.heartbeat import VARIABLE, last_beat
 from serving.paddle.publish import Publication, default_folder
@@ -186,6 +188,8 @@ class PaddleSupervisor:
         self._silent_seconds = silent_seconds
         self._restarts = self._failures = 0
         self._beat, self._answered = server.last_beat(), time.monotonic()
+        self._refused: Publication | None = None
+        self._said = ""
         self._turns = itertools.count()
 
     def run(self) -> None:
@@ -226,9 +230,18 @@ class PaddleSupervisor:
 
     def _published_since(self, served: Publication) -> bool:
         try:
-            return Publication.read(self.server.folder) != served
-        except ClassifierError:
-            return False  # what is loaded goes on
+            latest = Publication.read(self.server.folder)
+            if latest in (served, self._refused):
+                return False
+            self._refused = latest
+            Bundle(self.server.folder / MODEL_FOLDER)  # while what is loaded goes on
+        except ClassifierError as error:
+            if str(error) != self._said:
+                self._report(f"what was published cannot be served, the service stays with what it has: {error}")
+            self._said = str(error)
+            return False
+        self._refused, self._said = None, ""
+        return True
 
     def _restart(self, why: str) -> None:
         started = time.monotonic()

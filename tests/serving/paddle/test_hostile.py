@@ -11,12 +11,15 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from clients.http_client import HttpClient
 from clients.paddle_command import Unavailable
+from pipeline.errors import ClassifierError
+from serving import processes
 from tests.conftest import PROJECT
 
 GARBAGE = random.Random(0).randbytes(5000)
@@ -163,6 +166,46 @@ def test_where_a_request_ends_is_never_a_matter_of_opinion(service, headers):
         answers = connection.makefile("rb").read()
     assert answers.startswith(b"HTTP/1.1 400 ")
     assert answers.count(b"HTTP/1.1 ") == 1
+
+
+def test_many_small_objects_do_not_fill_the_memory(service):
+    objects = json.dumps("[" + ",".join(["{}"] * 300_000) + "]")
+    bodies = [b'{"key": [' + b",".join([b"{}"] * 300_000) + b'], "value": []}']
+    bodies.append(f'{{"key": ["sentence"], "value": [{objects}]}}'.encode())
+    worker = Path(f"/proc/{processes.listener(service.ports.http)}")
+    (worker / "clear_refs").write_text("5")  # the peak begins anew
+
+    def memory(name: str) -> int:
+        return int(next(line.split()[1] for line in (worker / "status").read_text().splitlines() if name in line)) >> 10
+
+    before = memory("VmRSS")
+    with ThreadPoolExecutor(12) as pool:
+        statuses = list(pool.map(lambda body: _status(service, body), bodies * 6))
+    assert set(statuses) == {400}
+    assert memory("VmHWM") - before < 200
+
+
+def _status(service, body: bytes) -> int:
+    connection = http.client.HTTPConnection(service.http_address, timeout=20)
+    connection.request("POST", "/seq_cls/prediction", body)
+    with connection.getresponse() as response:
+        response.read()
+        return response.status
+
+
+def test_an_error_repeats_little_of_what_was_sent(client_error):
+    assert len(client_error(top_k="9" * 10_000)) < 300
+    assert len(client_error(threshold="x" * 10_000)) < 300
+
+
+@pytest.fixture
+def client_error(service):
+    def message(**options: str) -> str:
+        with HttpClient(service.http_address) as client, pytest.raises(ClassifierError) as caught:
+            client.ask(["sentence", *options], ["裁员", *options.values()], 5)
+        return str(caught.value)
+
+    return message
 
 
 LISTENS_ON = """

@@ -11,7 +11,10 @@ import pytest
 
 from clients.http_client import HttpClient
 from clients.paddle_command import TooLate, Unavailable
+from pipeline.bundle import Bundle
 from pipeline.errors import ServerError
+from serving.paddle.config import PaddleOptions
+from serving.paddle.publish import publish
 from serving.paddle.server import PaddleSupervisor
 
 TEXT = "某公司宣布裁员两千人,昨日某地一辆货车与客车相撞"
@@ -69,6 +72,24 @@ def test_a_service_that_stands_still_is_found(service, watching, monkeypatch):
             watching._check()
     finally:
         os.kill(service.pid, signal.SIGCONT)
+
+
+def test_a_damaged_publication_does_not_replace_what_serves(service, published, bundle_path, tmp_path, monkeypatch):
+    said = []
+    watching = Watching(service, said.append)
+    monkeypatch.setattr(service, "folder", tmp_path / "published")
+    publish(Bundle(bundle_path), service.folder, PaddleOptions())
+    graph = next((service.folder / "serving_server").glob("*.pdiparams"))
+    content = graph.read_bytes()
+    graph.write_bytes(content[:-1])
+    for _ in range(2):
+        watching._check()
+    [line] = said
+    assert "stays with what it has" in line
+    assert graph.name in line
+    publish(Bundle(bundle_path), service.folder, PaddleOptions(workers=5))
+    with pytest.raises(Restarted, match="published"):
+        watching._check()
 
 
 def test_more_callers_than_the_service_takes_do_not_make_it_restart(service, watching, monkeypatch):
