@@ -64,7 +64,7 @@ class PaddleClient:
         """Close the connections."""
 
     def ask(self, keys: Sequence[str], values: Sequence[str], seconds: float) -> list[list[Prediction]]:
-        """Send one request once, and wait so long for its answer; raises Unavailable, TooLate, InputError or ServerError."""
+        """Send one request once, and wait so long for its answer; raises InputError, or a kind of ServerError."""
         raise NotImplementedError
 
     def classify(

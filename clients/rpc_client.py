@@ -49,7 +49,7 @@ class RpcClient(PaddleClient):
             answer = self._client._stub.inference(request, timeout=seconds)
         except grpc.RpcError as error:
             if "larger than max" in (error.details() or ""):
-                raise InputError(f"{self.url}: {error.details()}; send fewer or shorter texts in one request") from error
+                raise InputError(f"{self.url}: {error.details()}; send fewer texts in one request") from error
             if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED):
                 raise self.unavailable(error.details()) from error
             if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:

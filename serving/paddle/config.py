@@ -27,9 +27,9 @@ class PaddleOptions:
 
     Attributes:
         precision: a key of PRECISIONS; bfloat16 needs a processor that has it.
-        threads: processor threads that compute; 0 takes one per core.
-        workers: requests that are served at the same time; one more is refused at once. With `processes` their number.
-        processes: a process with a model of its own for each worker, instead of a thread.
+        threads: processor threads that compute, of all processes together; 0 takes one per core.
+        workers: requests that are served at the same time, by each process; one more is refused at once.
+        processes: with a model of its own each; 0 serves from one process, without those that would watch over it.
         batch_requests: requests that are computed together at most.
         token_budget: tokens, padding included, that one run of the model takes at most.
         max_batch_size: texts that one request may hold.
@@ -45,7 +45,7 @@ class PaddleOptions:
     precision: str = "float32"
     threads: int = 0
     workers: int = 32
-    processes: bool = False
+    processes: int = 0
     batch_requests: int = 32
     token_budget: int = TOKEN_BUDGET
     max_batch_size: int = 128
@@ -60,6 +60,8 @@ class PaddleOptions:
                 raise InputError(f"unknown {name} {getattr(self, name)!r}; choose one of {', '.join(known)}")
         if self.device == GPU and self.precision != "float32":
             raise InputError(f"Paddle Serving computes {self.precision} on the CPU alone; choose float32 for the GPU")
+        if self.processes < 0:
+            raise InputError(f"processes is {self.processes}; give 0 for none beside the service's own, or a count")
         if self.threads < 0:
             raise InputError(f"threads is {self.threads}; give 0 for one per core, or a count")
         counts = ("workers", "batch_requests", "token_budget", "max_batch_size", "request_bytes", "request_seconds")
@@ -73,20 +75,21 @@ class PaddleOptions:
 def config_text(options: PaddleOptions) -> str:
     """The text of config.yml."""
     on_gpu = options.device == GPU
+    threads = max(1, (options.threads or os.cpu_count() or 1) // max(1, options.processes))
     return f"""\
 # Written by serving.paddle.publish. The keys are those of Paddle Serving's pipeline services, but for host and limits.
 
 host: 127.0.0.1      # where to listen; 0.0.0.0 for all interfaces
 rpc_port: {RPC_PORT}
 http_port: {HTTP_PORT}      # POST /{SERVICE}/prediction
-worker_num: {options.workers}       # requests served at the same time, or processes with build_dag_each_worker
-build_dag_each_worker: {_yaml(options.processes)}
+worker_num: {options.processes or options.workers}  # requests at the same time, or processes with build_dag_each_worker
+build_dag_each_worker: {_yaml(options.processes > 0)}
 
 limits:
   texts_per_request: {options.max_batch_size}
   request_bytes: {options.request_bytes}
   request_seconds: {options.request_seconds}  # to arrive, and to wait for the model
-  requests_at_once: {PaddleOptions.workers}  # of each process with build_dag_each_worker
+  requests_at_once: {options.workers}  # of each process with build_dag_each_worker
   token_budget: {options.token_budget}  # tokens, padding included, that one run of the model takes at most
 
 dag:
@@ -109,7 +112,7 @@ op:
       fetch_list: [{LOGITS}]
       device_type: {1 if on_gpu else 0}  # 0: CPU, 1: GPU, 2: TensorRT
       devices: {_yaml(options.devices if on_gpu else "")}
-      thread_num: {options.threads or os.cpu_count() or 1}
+      thread_num: {threads}
       use_mkldnn: {_yaml(not on_gpu)}
       mkldnn_cache_capacity: 0
       ir_optim: true

@@ -45,7 +45,7 @@ def find_python39() -> Path:
 
 
 def serving_python() -> Path:
-    """The interpreter of .venv-serving, or the one that runs this where that has Paddle Serving.
+    """The interpreter of .venv-serving.
 
     Raises:
         EnvironmentFault: it is not there.

@@ -14,14 +14,17 @@ from this project: copied to another host, it runs there in the environment of r
 from __future__ import annotations
 
 import argparse
+import contextlib
+import fcntl
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from pipeline.atomic import atomic_folder
+from pipeline.atomic import atomic_folder, remove_leftovers
 from pipeline.bundle import PADDLE_GRAPH_FILE, PADDLE_PARAMETERS_FILE, VOCABULARY_FILE, Bundle, stage
 from pipeline.command import run
 from pipeline.errors import BundleError, EnvironmentFault, InputError
@@ -91,7 +94,7 @@ def publish(bundle: Bundle, folder: Path, options: PaddleOptions) -> Publication
     expected = expected_answers(Predictor(bundle))
     now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     publication = Publication(bundle.identity, now, options, expected)
-    with atomic_folder(folder) as draft:
+    with _alone_beside(folder), atomic_folder(folder) as draft:
         (draft / MODEL_FOLDER).mkdir()
         stage(bundle, [VOCABULARY_FILE, PADDLE_GRAPH_FILE, PADDLE_PARAMETERS_FILE], draft / MODEL_FOLDER)
         write_model_config(bundle, draft / MODEL_FOLDER)
@@ -100,6 +103,20 @@ def publish(bundle: Bundle, folder: Path, options: PaddleOptions) -> Publication
         record = json.dumps(publication.to_json(), ensure_ascii=False, indent=1) + "\n"
         (draft / PUBLISHED_FILE).write_text(record, encoding="utf-8")
     return publication
+
+
+@contextlib.contextmanager
+def _alone_beside(folder: Path) -> Iterator[None]:
+    """Wait for others who publish there, and remove what one that was killed has left."""
+    folder = Path(os.path.realpath(folder))
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        remove_leftovers(folder)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def choose_precision(bundle: Bundle, precision: str) -> str:
@@ -132,8 +149,10 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     of_bundle = "auto: the fastest that the release gate passed in paddle, or float32"
     add("--precision", choices=(AUTO, *PRECISIONS), default=AUTO, help=of_bundle)
     add("--threads", type=int, default=defaults.threads, help="processor threads that compute, 0: one per core (0)")
-    add("--workers", type=int, default=defaults.workers, help="requests served at the same time (%(default)s)")
-    add("--processes", action="store_true", help="a process with a model of its own for each worker")
+    at_once = "requests served at the same time, by each process (%(default)s)"
+    add("--workers", type=int, default=defaults.workers, help=at_once)
+    of_processes = "processes with a model of their own, which share --threads; 0: threads of one process (0)"
+    add("--processes", type=int, default=defaults.processes, help=of_processes)
     add("--batch_requests", type=int, default=defaults.batch_requests, help="computed together at most (%(default)s)")
     add("--token_budget", type=int, default=defaults.token_budget, help="tokens computed at once (%(default)s)")
     add("--max_batch_size", type=int, default=defaults.max_batch_size, help="texts per request (%(default)s)")

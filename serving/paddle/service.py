@@ -17,6 +17,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,9 @@ from serving.paddle.rpc import rpc_server
 CONFIG_FILE = "config.yml"
 REQUEST, ROWS, DEADLINE = "request", "rows", "deadline"
 PARTING_SECONDS = 5.0
+GPU_TYPES = (1, 2)
+"""Of upstream's device_type: CUDA, and TensorRT."""
+LOG_BYTES = 10 << 20
 
 
 class TextRequestOp(RequestOp):
@@ -208,14 +212,33 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     # Threads and children inherit this; who serves waits for the signal.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGCHLD})
-    logging.getLogger().setLevel(logging.WARNING)  # upstream logs ten lines for each request
+    _quieten()
     config = yaml.safe_load((args.folder / CONFIG_FILE).read_text(encoding="utf-8"))
     for name in ("host", "rpc_port", "http_port"):
         if getattr(args, name) is not None:
             config[name] = getattr(args, name)
     local = config["op"][SERVICE]["local_service_conf"]
+    if local["device_type"] in GPU_TYPES:
+        _require_gpu()
     local["model_config"] = str(args.folder / local["model_config"])
     SeqClsService(Bundle(local["model_config"]), config).run_service()
+
+
+def _quieten() -> None:
+    """Upstream logs ten lines for each request, two with what is wrong with it, into files of 16 GB in all."""
+    logging.disable(logging.ERROR)
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, RotatingFileHandler):
+            handler.maxBytes, handler.backupCount = LOG_BYTES, 1
+
+
+def _require_gpu() -> None:
+    import paddle  # by itself it takes seconds, which only a GPU is worth
+
+    if not paddle.is_compiled_with_cuda():
+        raise EnvironmentFault("config.yml asks for a GPU and paddle here is for CPUs; install paddlepaddle-gpu")
+    if not paddle.device.cuda.device_count():
+        raise EnvironmentFault("config.yml asks for a GPU and paddle sees none; publish with --device cpu, or see why")
 
 
 def _answer(servicer: PipelineServicer, fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -64,6 +64,14 @@ def test_rpc_refuses_everything_and_runs_nothing(service, in_serving, tmp_path):
     assert "larger than max" in messages["oversized"]
 
 
+def test_what_is_wrong_with_requests_fills_no_log(service):
+    folder = service.state_dir / service.name / "PipelineServingLogs"
+    before = sum(path.stat().st_size for path in folder.iterdir())
+    for _ in range(3):
+        assert _status(service, b'{"key": ["text"], "value": ["x"]}') == 400
+    assert sum(path.stat().st_size for path in folder.iterdir()) == before
+
+
 def test_the_payload_would_have_created_the_file(in_serving, tmp_path):
     code = "import io, sys, numpy; from tests.serving.paddle.hostile_rpc import pickled; "
     code += "numpy.load(io.BytesIO(pickled(sys.argv[1])), allow_pickle=True)"

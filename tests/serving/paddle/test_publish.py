@@ -12,7 +12,8 @@ from pipeline.bundle import Bundle, seal
 from pipeline.errors import EnvironmentFault, InputError
 from serving.paddle.config import PaddleOptions, config_text
 from serving.paddle.environment import find_python39
-from serving.paddle.publish import Publication, choose_precision
+from serving.paddle.publish import Publication, choose_precision, publish
+from serving.paddle.server import PaddlePorts
 from tests.conftest import run_command
 
 READ_BY_UPSTREAM = """
@@ -71,6 +72,31 @@ def test_gpus_are_chosen_by_upstreams_numbers():
     assert 'devices: "0,1"' in text
     with pytest.raises(InputError, match="devices"):
         PaddleOptions(devices="all")
+
+
+def test_processes_share_the_threads_and_are_as_many_as_was_said():
+    lines = config_text(PaddleOptions(processes=2, threads=8, workers=16)).splitlines()
+    words = {line.split(":")[0].strip(): line.split(":")[1].split("#")[0].strip() for line in lines if ":" in line}
+    assert (words["build_dag_each_worker"], words["worker_num"], words["thread_num"]) == ("true", "2", "4")
+    assert words["requests_at_once"] == "16"
+    assert "build_dag_each_worker: false" in config_text(PaddleOptions())
+    with pytest.raises(InputError, match="processes"):
+        PaddleOptions(processes=-1)
+
+
+def test_a_gpu_that_is_not_there_is_no_reason_to_take_the_cpu(bundle_path, in_serving, tmp_path):
+    publish(Bundle(bundle_path), tmp_path / "published", PaddleOptions(device="gpu"))
+    ports = PaddlePorts.free()
+    words = ("--folder", tmp_path / "published", "--rpc_port", ports.rpc, "--http_port", ports.http)
+    done = in_serving("-m", "serving.paddle.service", *words, check=False)
+    assert done.returncode != 0
+    assert "asks for a GPU" in done.stderr
+
+
+def test_what_a_killed_publication_left_is_removed(bundle_path, tmp_path):
+    (tmp_path / ".published.abcd1234" / "serving_server").mkdir(parents=True)
+    publish(Bundle(bundle_path), tmp_path / "published", PaddleOptions())
+    assert [path.name for path in tmp_path.iterdir()] == ["published"]
 
 
 def test_paddle_itself_gives_the_labels_that_the_service_gives(bundle_path, sample_dataset):
