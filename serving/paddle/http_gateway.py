@@ -177,7 +177,7 @@ class _Handler(BaseHTTPRequestHandler):
         # Anything else a proxy before this might understand otherwise, and take one request for two.
         if len(lengths) != 1 or not LENGTH.fullmatch(lengths[0]) or "Transfer-Encoding" in self.headers:
             raise _Refused(400, INPUT_ERROR, "give one Content-Length, a number, and no Transfer-Encoding")
-        if self.headers.defects:  # type: ignore[attr-defined]
+        if self.headers.defects:
             raise _Refused(400, INPUT_ERROR, "a line of the headers is no header")
         missing = int(lengths[0])
         if missing > self.server.max_bytes:
