@@ -10,6 +10,7 @@ import random
 import socket
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,8 +19,9 @@ import pytest
 
 from clients.http_client import HttpClient
 from clients.paddle_command import Unavailable
-from pipeline.errors import ClassifierError
-from serving import processes
+from pipeline.errors import ClassifierError, InputError
+from pipeline.service_messages import PARSING, Request, read_request
+from serving.paddle.http_gateway import HttpGateway
 from tests.conftest import PROJECT
 
 GARBAGE = random.Random(0).randbytes(5000)
@@ -176,21 +178,32 @@ def test_where_a_request_ends_is_never_a_matter_of_opinion(service, headers):
     assert answers.count(b"HTTP/1.1 ") == 1
 
 
-def test_many_small_objects_do_not_fill_the_memory(service):
-    objects = json.dumps("[" + ",".join(["{}"] * 300_000) + "]")
-    bodies = [b'{"key": [' + b",".join([b"{}"] * 300_000) + b'], "value": []}']
-    bodies.append(f'{{"key": ["sentence"], "value": [{objects}]}}'.encode())
-    worker = Path(f"/proc/{processes.listener(service.ports.http)}")
-    (worker / "clear_refs").write_text("5")  # the peak begins anew
+@pytest.fixture
+def gateway():
+    """An HTTP gateway in this process, which answers whatever it can read."""
+    with HttpGateway(("127.0.0.1", 0), lambda fields: {"err_no": 0}, 1 << 20, 4, 5) as gateway:
+        threading.Thread(target=gateway.serve_forever, daemon=True).start()
+        yield gateway
+        gateway.shutdown()
 
-    def memory(name: str) -> int:
-        return int(next(line.split()[1] for line in (worker / "status").read_text().splitlines() if name in line)) >> 10
 
-    before = memory("VmRSS")
-    with ThreadPoolExecutor(12) as pool:
-        statuses = list(pool.map(lambda body: _status(service, body), bodies * 6))
-    assert set(statuses) == {400}
-    assert memory("VmHWM") - before < 200
+def test_json_is_parsed_one_request_at_a_time_because_it_grows_thirtyfold(gateway):
+    def over_http():
+        connection = http.client.HTTPConnection("127.0.0.1", gateway.server_port, timeout=10)
+        connection.request("POST", "/seq_cls/prediction", b'{"key": [], "value": []}')
+        return connection.getresponse().status
+
+    with ThreadPoolExecutor(2) as pool:
+        with PARSING:
+            waiting = [pool.submit(over_http), pool.submit(read_request, ["sentence"], ['["裁员"]'], 2)]
+            time.sleep(0.3)
+            assert not any(each.done() for each in waiting)
+        assert [each.result(10) for each in waiting] == [200, Request(["裁员"], {})]
+
+
+def test_too_many_texts_are_counted_before_they_are_looked_at():
+    with pytest.raises(InputError, match="send at most 2"):
+        read_request(["sentence"], ['["a", 1, 2]'], 2)
 
 
 def _status(service, body: bytes) -> int:
