@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Callable, NamedTuple, TypeVar
+from typing import Any, Callable, NamedTuple, TypeVar
 
 from pipeline.chunks import CHARACTERS_PER_CHUNK, chunks
+from pipeline.decoding import Prediction
 from pipeline.errors import ClassifierError, InputError
 
 BATCH_SIZE = 32
@@ -59,3 +61,38 @@ def in_order(
         yield from under_way
         raise
     yield from under_way
+
+
+class Streams:
+    """A client that can `classify` a list of texts, and so a stream of them."""
+
+    classify: Callable[..., list[list[Prediction]]]
+
+    def classify_stream(
+        self,
+        texts: Iterable[str],
+        batch_size: int = BATCH_SIZE,
+        in_flight: int = REQUESTS_IN_FLIGHT,
+        **options: Any,
+    ) -> Iterator[tuple[str, list[Prediction]]]:
+        """Yield each text with its predictions, in order, while at most `in_flight` requests are under way.
+
+        Args:
+            texts: of any number; they are read as answers are taken.
+            options: as `classify` takes them.
+
+        Raises:
+            InputError, ServerError: as `classify` does; answers to earlier texts have been yielded by then.
+        """
+        pool = ThreadPoolExecutor(max(1, in_flight), "classify")  # in_order refuses less
+
+        def ask(batch: list[str]) -> Future[list[list[Prediction]]]:
+            return pool.submit(self.classify, batch, **options)
+
+        try:
+            for batch, answer in in_order(texts, ask, batch_size, in_flight):
+                with batch.placed():
+                    predictions = answer.result()
+                yield from zip(batch.texts, predictions)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)

@@ -6,11 +6,10 @@ import argparse
 import random
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import TypeVar
 
-from clients.in_order import BATCH_SIZE, REQUESTS_IN_FLIGHT, in_order
+from clients.in_order import BATCH_SIZE, Streams
 from pipeline.dataset import read_texts
 from pipeline.decoding import POLICIES, Prediction
 from pipeline.errors import InputError, ServerError
@@ -33,7 +32,7 @@ class TooLate(ServerError):
     """There was no answer in time."""
 
 
-class PaddleClient:
+class PaddleClient(Streams):
     """Classifies texts with the Paddle Serving service; a subclass says how a request travels.
 
     Args:
@@ -98,35 +97,6 @@ class PaddleClient:
         if len(answer) != len(texts):
             raise ServerError(f"{self.url} answered {len(answer)} texts of {len(texts)}")
         return answer
-
-    def classify_stream(
-        self,
-        texts: Iterable[str],
-        batch_size: int = BATCH_SIZE,
-        in_flight: int = REQUESTS_IN_FLIGHT,
-        **options: Any,
-    ) -> Iterator[tuple[str, list[Prediction]]]:
-        """Yield each text with its predictions, in order, while at most `in_flight` requests are under way.
-
-        Args:
-            texts: of any number; they are read as answers are taken.
-            options: as `classify` takes them.
-
-        Raises:
-            InputError, ServerError: as `classify` does; answers to earlier texts have been yielded by then.
-        """
-        pool = ThreadPoolExecutor(max(1, in_flight), "paddle-client")  # in_order refuses less
-
-        def ask(batch: list[str]) -> Future[list[list[Prediction]]]:
-            return pool.submit(self.classify, batch, **options)
-
-        try:
-            for batch, answer in in_order(texts, ask, batch_size, in_flight):
-                with batch.placed():
-                    predictions = answer.result()
-                yield from zip(batch.texts, predictions)
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
 
     def unavailable(self, reason: str) -> Unavailable:
         return Unavailable(

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, TimeoutError, wait
+from collections.abc import Sequence
+from concurrent.futures import Future, TimeoutError, wait
 from typing import Any, Callable
 
 import numpy as np
 from tritonclient import grpc
 from tritonclient.utils import InferenceServerException
 
-from clients.in_order import BATCH_SIZE, REQUESTS_IN_FLIGHT, in_order
+from clients.in_order import BATCH_SIZE, Streams
 from clients.tls import TlsOptions
 from clients.triton_calls import DEFAULT_URL, PARTING_SECONDS, RETRIES, TIMEOUT_SECONDS, Calls
 from clients.triton_request import PREDICTIONS, inference, out_of_time, patience, read_predictions, read_scores
@@ -30,7 +30,7 @@ from pipeline.tensors import SCORES
 __all__ = ["TlsOptions", "TritonClient", "main", "parse_args"]
 
 
-class TritonClient:
+class TritonClient(Streams):
     """Classifies texts with the ensemble `seqcls` of Triton servers over gRPC; usable from several threads.
 
     Args:
@@ -111,35 +111,6 @@ class TritonClient:
             InputError, ServerError: as `classify` does.
         """
         return read_scores(self._infer(inference(texts, [SCORES])))
-
-    def classify_stream(
-        self,
-        texts: Iterable[str],
-        batch_size: int = BATCH_SIZE,
-        in_flight: int = REQUESTS_IN_FLIGHT,
-        **options: Any,
-    ) -> Iterator[tuple[str, list[Prediction]]]:
-        """Yield each text with its predictions, in order, while at most `in_flight` requests are under way.
-
-        Args:
-            texts: of any number; they are read as answers are taken.
-            options: as `classify` takes them.
-
-        Raises:
-            InputError, ServerError: as `classify` does; answers to earlier texts have been yielded by then.
-        """
-        pool = ThreadPoolExecutor(max(1, in_flight), "triton-client")  # in_order refuses less
-
-        def ask(batch: list[str]) -> Future[list[list[Prediction]]]:
-            return pool.submit(self.classify, batch, **options)
-
-        try:
-            for batch, answer in in_order(texts, ask, batch_size, in_flight):
-                with batch.placed():
-                    predictions = answer.result()
-                yield from zip(batch.texts, predictions)
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
 
     def _infer(self, request: dict[str, Any]) -> Any:
         def send(connection: Any, seconds: float) -> Any:

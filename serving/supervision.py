@@ -17,6 +17,7 @@ from pipeline.errors import ClassifierError, ServerError
 from serving.control import Refused
 from serving.model_configs import COMPONENTS, MODEL
 from serving.repository import ModelRepository, PublishedVersion
+from serving.restarts import Restarts
 from serving.triton_log import LogFollower
 from serving.triton_server import TritonServer
 
@@ -47,9 +48,10 @@ class Supervisor:
         max_restarts: int = 3,
     ) -> None:
         self.server, self._report, self._on_line = server, report, on_line
-        self._check_seconds, self._ready_seconds, self._max_restarts = check_seconds, ready_seconds, max_restarts
+        self._check_seconds = check_seconds
         self._repository = ModelRepository(server.model_repository)
-        self._restarts = self._failures = 0
+        self._restarts = Restarts(server, "server", report, ready_seconds, max_restarts)
+        self._failures = 0
         self._turns = itertools.count()
         self._served: PublishedVersion | None = None
         self._look()
@@ -103,7 +105,7 @@ class Supervisor:
         expected = self._served.expected
         try:
             self.server.control.check([expected[next(self._turns) % len(expected)]])
-            self._restarts = self._failures = 0
+            self._restarts.count = self._failures = 0
         except Refused:
             pass  # it has more to do than it can, and says so
         except ServerError as error:
@@ -131,19 +133,6 @@ class Supervisor:
             self._restart(str(error))
 
     def _restart(self, why: str) -> None:
-        started = time.monotonic()
-        while True:
-            self._restarts += 1
-            if self._restarts > self._max_restarts:
-                raise self.server.failure(f"{why}; {self._max_restarts} starts in a row did not help")
-            self._report(f"{why}; starting the server again")
-            self.server.stop()
-            try:
-                self.server.start()
-                self.server.wait_ready(self._ready_seconds)
-                break
-            except ClassifierError as error:
-                why = str(error)
+        self._restarts.again(why)
         self._failures = 0
         self._look()
-        self._report(f"the server is ready again after {time.monotonic() - started:.1f} s (process {self.server.pid})")

@@ -27,6 +27,7 @@ from serving.paddle.environment import serving_python
 from serving.paddle.heartbeat import VARIABLE, last_beat
 from serving.paddle.publish import Publication, default_folder
 from serving.ports import free_ports, require_free, resolve_host
+from serving.restarts import Restarts
 
 LOOPBACK = "127.0.0.1"
 PATIENCE_SECONDS = 10.0
@@ -184,9 +185,9 @@ class PaddleSupervisor:
         silent_seconds: float = SILENT_SECONDS,
     ) -> None:
         self.server, self._report = server, report
-        self._check_seconds, self._ready_seconds, self._max_restarts = check_seconds, ready_seconds, max_restarts
-        self._silent_seconds = silent_seconds
-        self._restarts = self._failures = 0
+        self._check_seconds, self._silent_seconds = check_seconds, silent_seconds
+        self._restarts = Restarts(server, "service", report, ready_seconds, max_restarts)
+        self._failures = 0
         self._beat, self._answered = server.last_beat(), time.monotonic()
         self._refused: Publication | None = None
         self._said = ""
@@ -207,7 +208,7 @@ class PaddleSupervisor:
         served = self.server.publication
         assert served is not None
         if self._published_since(served):
-            self._restarts = 0
+            self._restarts.count = 0
             self._restart("a bundle was published")
             return
         try:
@@ -226,7 +227,7 @@ class PaddleSupervisor:
             self._note_answer()
 
     def _note_answer(self) -> None:
-        self._beat, self._answered, self._restarts = self.server.last_beat(), time.monotonic(), 0
+        self._beat, self._answered, self._restarts.count = self.server.last_beat(), time.monotonic(), 0
 
     def _published_since(self, served: Publication) -> bool:
         try:
@@ -244,18 +245,5 @@ class PaddleSupervisor:
         return True
 
     def _restart(self, why: str) -> None:
-        started = time.monotonic()
-        while True:
-            self._restarts += 1
-            if self._restarts > self._max_restarts:
-                raise self.server.failure(f"{why}; {self._max_restarts} starts in a row did not help")
-            self._report(f"{why}; starting the service again")
-            self.server.stop()
-            try:
-                self.server.start()
-                self.server.wait_ready(self._ready_seconds)
-                break
-            except ClassifierError as error:
-                why = str(error)
+        self._restarts.again(why)
         self._failures, self._beat, self._answered = 0, self.server.last_beat(), time.monotonic()
-        self._report(f"the service is ready again after {time.monotonic() - started:.1f} s (process {self.server.pid})")
