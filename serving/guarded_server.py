@@ -116,6 +116,11 @@ class GuardedServer:
             if self._guard.poll() is not None:
                 self._guard = None
 
+    @property
+    def was_told_to_stop(self) -> bool:
+        """Whether it has ended because it was told to."""
+        return self._guard is not None and self._guard.poll() == 0
+
     def status(self) -> int | None:
         """The server's exit status, 0 where it was told to stop; None while it runs."""
         if not self._guard:

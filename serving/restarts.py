@@ -12,7 +12,7 @@ class Restarts:
     """Starts a server again, and gives up after some starts that led to nothing.
 
     Args:
-        server: what has `start`, `stop`, `wait_ready`, `failure` and `pid`.
+        server: a `serving.guarded_server.GuardedServer` with `wait_ready` and `failure`.
         name: what it is, in words, such as `server`.
         report: takes what is done, a line each.
         ready_seconds: how long a start may take.
@@ -28,7 +28,11 @@ class Restarts:
         self._ready_seconds, self._most = ready_seconds, most
 
     def again(self, why: str) -> None:
-        """Stop and start the server; raises its failure where it has been started too often."""
+        """Stop and start the server, unless it is told to stop meanwhile.
+
+        Raises:
+            ServerError: it has been started too often.
+        """
         started = time.monotonic()
         while True:
             self.count += 1
@@ -41,6 +45,8 @@ class Restarts:
                 self._server.wait_ready(self._ready_seconds)
                 break
             except ClassifierError as error:
+                if self._server.was_told_to_stop:
+                    return
                 why = str(error)
         seconds = time.monotonic() - started
         self._report(f"the {self._name} is ready again after {seconds:.1f} s (process {self._server.pid})")

@@ -18,6 +18,7 @@ from serving.deployment import Deployment
 from serving.options import ServingOptions
 from serving.ports import Ports
 from serving.repository import ModelRepository
+from serving.restarts import Restarts
 from serving.supervision import Supervisor
 from serving.triton import TritonOptions, TritonServer
 from tests.serving.bundles import renamed_bundle
@@ -54,7 +55,8 @@ class Watched:
         guard = self.server._guard
         if guard:
             guard.terminate()
-        self.thread.join()
+        self.thread.join(60)
+        assert not self.thread.is_alive()
         self.server.stop()
 
     def answers(self):
@@ -117,6 +119,25 @@ def test_a_start_that_fails_is_tried_again(repository, tmp_path, monkeypatch):
         assert eventually(lambda: bool(watched.reports) and "the server is ready again" in watched.reports[-1])
         assert "no memory; starting the server again" in watched.reports[1]
         assert watched.answers()
+
+
+def test_a_server_that_is_told_to_stop_while_it_starts_again_stays_stopped():
+    class Stopping:
+        pid, starts, was_told_to_stop = 1, 0, False
+
+        def stop(self):
+            pass
+
+        def start(self):
+            self.starts += 1
+
+        def wait_ready(self, seconds):
+            self.was_told_to_stop = True
+            raise ServerError("tritonserver ended with exit status 0")
+
+    server, reports = Stopping(), []
+    Restarts(server, "server", reports.append, ready_seconds=1, most=3).again("it died")
+    assert (server.starts, reports) == (1, ["it died; starting the server again"])
 
 
 def test_a_server_that_answers_wrongly_is_given_up_after_some_starts(repository, tmp_path):
