@@ -17,8 +17,6 @@ TOKENISER, MODEL, POSTPROCESS = "tokenizer", "seqcls_model", "seqcls_postprocess
 COMPONENTS = (TOKENISER, MODEL, POSTPROCESS)
 ENSEMBLE_VERSION = 1
 """Of the ensemble, always: callers name it. The versions of the components are the bundles that were published."""
-JOINED_TEXTS = 32
-"""That the model takes together at most, of waiting requests: more are hardly faster, and all wait longer."""
 
 
 def component_configs(options: ServingOptions, versions: Sequence[int], labels: int = 0) -> dict[str, str]:
@@ -99,7 +97,6 @@ def _model(options: ServingOptions) -> triton.ModelConfig:
     config = _python_model(MODEL, options, inputs, [output_tensor(LOGITS, triton.TYPE_FP32, -1)])
     config.instance_group[0].count = options.instances
     config.dynamic_batching.default_queue_policy.CopyFrom(queue_policy(options))
-    config.dynamic_batching.preferred_batch_size.append(min(JOINED_TEXTS, options.max_batch_size))
     return config
 
 

@@ -37,7 +37,7 @@ def test_configs_name_the_tensors_of_the_graph(bundle_path):
     assert [tensor.name for tensor in model.input] == [tensor.name for tensor in graph.input]
     assert [tensor.name for tensor in model.output] == [tensor.name for tensor in graph.output]
     assert model.instance_group[0].count == 2
-    assert model.dynamic_batching.preferred_batch_size == [32]
+    assert not model.dynamic_batching.preferred_batch_size  # with it, requests were seen to wait until they timed out
     assert all(list(config.version_policy.specific.versions) == [3, 4] for config in configs.values())
     for name in ("tokenizer", "seqcls_model"):
         queue = configs[name].dynamic_batching.default_queue_policy
