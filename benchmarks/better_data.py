@@ -110,10 +110,11 @@ def sparse(experiment: Experiment) -> None:
     gold = dict(experiment.others)
     write_texts(experiment.folder / "pool.txt", gold)
     experiment.measure("700 rows", TRAIN_FILE)
+    checkpoint = experiment.train("700 rows", TRAIN_FILE, experiment.args.epochs)
     run_script(
         "training/analysis/sparse.py",
         *("--device", experiment.args.device, "--dataset_dir", experiment.folder, "--annotate"),
-        *("--params_path", experiment.folder / "700_rows", "--unlabeled_file", "pool.txt"),
+        *("--params_path", checkpoint, "--unlabeled_file", "pool.txt"),
         *("--valid_num", ADDED_ROWS),
     )
     chosen = (experiment.folder / "valid.txt").read_text(encoding="utf-8").splitlines()

@@ -31,7 +31,7 @@ from training.pruning.width import kept, parse_widths
 
 FASTEST = ("openvino", "bfloat16")
 """What is served of a bundle that no release gate has chosen for, where the machine can."""
-WAITING: dict[str, Any] = {"queue_size": 256, "queue_milliseconds": 60_000}
+WAITING: dict[str, Any] = {"queue_size": 16_384}
 """Ours refuses nothing while it is measured: how fast it computes is asked here, and not what it turns away."""
 SEED = 3
 READY_SECONDS = 180.0

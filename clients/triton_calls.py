@@ -31,7 +31,7 @@ PARTING_SECONDS = 1.0
 
 SCHEMES = ("http://", "https://", "grpc://", "grpcs://")
 
-OVERLOAD_SIGNS = ("exceeds maximum queue size", "timeout expired")
+OVERLOAD_SIGNS = ("overloaded", "exceeds maximum queue size", "timeout expired")
 NOT_READY_SIGNS = ("server is stopping", "not ready", "no available versions")
 TLS_SIGNS = ("handshake", "certificate")
 CLOSED_SIGNS = ("socket closed", "connection reset")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tritonclient.grpc import model_config_pb2 as triton
 
-from serving.options import ServingOptions
+from pipeline.tensors import ADMISSION
 
 
 def input_tensor(name: str, data_type: int, *dimensions: int) -> triton.ModelInput:
@@ -15,10 +15,6 @@ def output_tensor(name: str, data_type: int, *dimensions: int) -> triton.ModelOu
     return triton.ModelOutput(name=name, data_type=data_type, dims=dimensions)
 
 
-def queue_policy(options: ServingOptions) -> triton.ModelQueuePolicy:
-    return triton.ModelQueuePolicy(
-        timeout_action=triton.ModelQueuePolicy.REJECT,
-        default_timeout_microseconds=1000 * options.queue_milliseconds,
-        allow_timeout_override=True,  # a caller that waits for less is told earlier
-        max_queue_size=options.queue_size,
-    )
+def admission_tensor() -> triton.ModelInput:
+    """Optional, because versions that were published before there was one go on beside it."""
+    return triton.ModelInput(name=ADMISSION, data_type=triton.TYPE_INT64, dims=[3], optional=True)

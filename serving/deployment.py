@@ -13,7 +13,6 @@ Before step 3 nothing has changed for callers, and where something fails, it is 
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -29,10 +28,6 @@ from serving.options import ServingOptions
 from serving.repository import ModelRepository, PublishedVersion
 
 KEPT_VERSIONS = 2
-QUEUE_SHARE = 0.3
-"""The queue holds what is computed in this share of the time that a request may wait. Low, because under overload the
-server also spends time on refusals, and a request that is accepted and then too late has waited for nothing."""
-MINIMUM_QUEUE = 32
 REFUSED_SECONDS = 30.0
 
 
@@ -69,8 +64,8 @@ class Deployment:
             )
             expected = expected_answers(predictor)
             if options.queue_size == 0:
-                waiting = QUEUE_SHARE * texts_per_second(predictor, expected) * options.queue_milliseconds / 1000
-                options = replace(options, queue_size=max(MINIMUM_QUEUE, 2 ** int(math.log2(waiting))))
+                waiting = int(texts_per_second(predictor, expected) * options.queue_milliseconds / 1000)
+                options = replace(options, queue_size=max(waiting, options.max_batch_size))
             self.repository.remove_unfinished()
             before = self.repository.live()
             number = max((version.number for version in self.repository.versions()), default=0) + 1

@@ -8,10 +8,10 @@ from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2 as triton
 
 from pipeline.errors import InputError
-from pipeline.tensors import CONFIDENCE, ENSEMBLE, INPUT_IDS, LABEL, LOGITS, SCORES, TEXT, TOKEN_TYPE_IDS
-from serving.config_parts import input_tensor, output_tensor, queue_policy
+from pipeline.tensors import ADMISSION, CONFIDENCE, ENSEMBLE, INPUT_IDS, LABEL, LOGITS, SCORES, TEXT, TOKEN_TYPE_IDS
+from serving.config_parts import admission_tensor, input_tensor, output_tensor
 from serving.native_configs import native_model
-from serving.options import NATIVE, ServingOptions
+from serving.options import NATIVE, PYTHON, ServingOptions
 
 TOKENISER, MODEL, POSTPROCESS = "tokenizer", "seqcls_model", "seqcls_postprocess"
 COMPONENTS = (TOKENISER, MODEL, POSTPROCESS)
@@ -42,9 +42,9 @@ def ensemble_config(options: ServingOptions, version: int) -> str:
         )
 
     steps = [
-        step(TOKENISER, (TEXT,), (INPUT_IDS, TOKEN_TYPE_IDS)),
-        step(MODEL, (INPUT_IDS, TOKEN_TYPE_IDS), (LOGITS,)),
-        step(POSTPROCESS, (LOGITS,), (LABEL, CONFIDENCE, SCORES)),
+        step(TOKENISER, (TEXT,), (INPUT_IDS, TOKEN_TYPE_IDS, ADMISSION)),
+        step(MODEL, (INPUT_IDS, TOKEN_TYPE_IDS) + (ADMISSION,) * (options.backend == PYTHON), (LOGITS,)),
+        step(POSTPROCESS, (LOGITS, ADMISSION), (LABEL, CONFIDENCE, SCORES)),
     ]
     config = triton.ModelConfig(
         name=ENSEMBLE,
@@ -79,14 +79,13 @@ def common_version(steps: Iterable[int]) -> int | None:
 
 
 def _tokeniser(options: ServingOptions) -> triton.ModelConfig:
-    config = _python_model(
+    outputs = {INPUT_IDS: -1, TOKEN_TYPE_IDS: -1, ADMISSION: 3}
+    return _python_model(
         TOKENISER,
         options,
         [input_tensor(TEXT, triton.TYPE_STRING, 1)],
-        [output_tensor(INPUT_IDS, triton.TYPE_INT64, -1), output_tensor(TOKEN_TYPE_IDS, triton.TYPE_INT64, -1)],
+        [output_tensor(name, triton.TYPE_INT64, dimension) for name, dimension in outputs.items()],
     )
-    config.dynamic_batching.default_queue_policy.CopyFrom(queue_policy(options))
-    return config
 
 
 def _model(options: ServingOptions) -> triton.ModelConfig:
@@ -94,14 +93,15 @@ def _model(options: ServingOptions) -> triton.ModelConfig:
     for tensor in inputs:
         # Without it only requests of equal length would be joined to a batch.
         tensor.allow_ragged_batch = True
+    inputs.append(admission_tensor())
     config = _python_model(MODEL, options, inputs, [output_tensor(LOGITS, triton.TYPE_FP32, -1)])
     config.instance_group[0].count = options.instances
-    config.dynamic_batching.default_queue_policy.CopyFrom(queue_policy(options))
     return config
 
 
 def _postprocess(options: ServingOptions) -> triton.ModelConfig:
-    return _python_model(POSTPROCESS, options, [input_tensor(LOGITS, triton.TYPE_FP32, -1)], _answers())
+    inputs = [input_tensor(LOGITS, triton.TYPE_FP32, -1), admission_tensor()]
+    return _python_model(POSTPROCESS, options, inputs, _answers())
 
 
 def _answers() -> list[triton.ModelOutput]:

@@ -25,7 +25,7 @@ from pipeline.errors import BundleError, EnvironmentFault, InputError
 from pipeline.graph_precision import onnx_graph
 from pipeline.runtimes import AUTO
 from pipeline.tensors import INPUT_IDS, LOGITS, TOKEN_TYPE_IDS
-from serving.config_parts import input_tensor, output_tensor, queue_policy
+from serving.config_parts import input_tensor, output_tensor
 from serving.options import GPU, NATIVE_PRECISIONS, ServingOptions
 
 PARAMETERS = {
@@ -88,7 +88,7 @@ def native_model(name: str, options: ServingOptions, labels: int) -> triton.Mode
         instance_group=[triton.ModelInstanceGroup(count=options.instances, kind=_kind(options))],
         model_warmup=_warmups(options, batching),
     )
-    config.dynamic_batching.default_queue_policy.CopyFrom(queue_policy(options))
+    config.dynamic_batching.SetInParent()
     if batching:
         # Without it a request would wait for the whole queue delay, if one were set; the largest is what is joined.
         config.dynamic_batching.preferred_batch_size.append(joined_rows(options))

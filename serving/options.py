@@ -33,9 +33,10 @@ class ServingOptions:
         instances: copies of the model that compute at the same time.
         token_budget: tokens, padding included, that one run of the model takes at most.
         max_batch_size: texts that one request may hold, and that Triton joins to one batch.
-        queue_milliseconds: how long a request may wait for the model before it is refused.
-        queue_size: requests that may wait for the model; one more is refused at once. 0: as many as are computed in
-            that time, when it is published.
+        queue_milliseconds: how long texts may have to wait for the model, by the speed that is measured when it is
+            published.
+        queue_size: texts that may be under way; a request that finds so many is refused at once. 0: what is computed in
+            that time, and a whole batch at least.
         backend: python, where a Python process of the server runs the runtime, or native, where Triton's own backend
             for it does, which NVIDIA's container has.
         device: one of `pipeline.runtimes.DEVICES`; gpu needs the native backend.
@@ -54,7 +55,7 @@ class ServingOptions:
     instances: int = 1
     token_budget: int = TOKEN_BUDGET
     max_batch_size: int = 128
-    queue_milliseconds: int = 1000
+    queue_milliseconds: int = 300
     queue_size: int = 0
     backend: str = PYTHON
     device: str = CPU

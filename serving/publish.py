@@ -55,9 +55,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     budget = f"tokens computed at once ({TOKEN_BUDGET}, on a GPU {GPU_TOKEN_BUDGET})"
     add("--token_budget", type=int, help=budget)
     add("--max_batch_size", type=int, default=defaults.max_batch_size, help="texts per request (%(default)s)")
-    queue = "milliseconds that a request may wait before it is refused (%(default)s)"
+    queue = "how long texts may have to wait for the model (%(default)s)"
     add("--queue_milliseconds", type=int, default=defaults.queue_milliseconds, help=queue)
-    size = "requests that may wait, 0: as many as this machine computes in that time (%(default)s)"
+    size = "texts that may be under way, 0: what this machine computes in that time, or a batch (%(default)s)"
     add("--queue_size", type=int, default=defaults.queue_size, help=size)
     add("--keep", type=int, default=KEPT_VERSIONS, help="versions that stay on disk (%(default)s)")
     add_server_options(parser)

@@ -8,7 +8,7 @@ from typing import Any, Callable
 import numpy as np
 import triton_python_backend_utils as pb_utils
 
-from pipeline.errors import ClassifierError, InputError
+from pipeline.errors import ClassifierError, InputError, ServerError
 from pipeline.tensors import PROBE
 
 
@@ -72,5 +72,6 @@ def is_probe(request: Any) -> bool:
 
 def failure(error: ClassifierError) -> Any:
     """The answer that tells a caller of an error, and whose fault it was."""
-    code = pb_utils.TritonError.INVALID_ARG if isinstance(error, InputError) else pb_utils.TritonError.INTERNAL
+    codes = {InputError: pb_utils.TritonError.INVALID_ARG, ServerError: pb_utils.TritonError.UNAVAILABLE}
+    code = next((codes[kind] for kind in codes if isinstance(error, kind)), pb_utils.TritonError.INTERNAL)
     return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error), code))

@@ -9,7 +9,7 @@ from tritonclient.grpc import model_config_pb2
 
 from serving.options import ServingOptions
 
-OPTIONS = ServingOptions(backend="native", queue_size=64)
+OPTIONS = ServingOptions(backend="native", queue_size=512)
 STAND_IN = """
 import json
 from pathlib import Path

@@ -26,7 +26,7 @@ from tests.conftest import ENVIRONMENT, PROJECT, run_command
 from tests.serving.bundles import renamed_bundle
 
 FLIPS = 6
-OPTIONS = ServingOptions(queue_size=64)
+OPTIONS = ServingOptions(queue_size=512)
 
 
 @pytest.fixture(scope="module")
@@ -241,8 +241,14 @@ def test_other_models_in_the_folder_are_left_alone(bundle, tmp_path):
 
 
 def test_the_queue_is_as_long_as_this_machine_is_fast(bundle, tmp_path):
-    version = Deployment(ModelRepository(tmp_path)).publish(bundle, ServingOptions(queue_milliseconds=2000))
-    assert version.options.queue_size >= 32
+    sizes = [
+        Deployment(ModelRepository(tmp_path))
+        .publish(bundle, ServingOptions(queue_milliseconds=wait))
+        .options.queue_size
+        for wait in (1, 60_000)
+    ]
+    assert sizes[0] == ServingOptions().max_batch_size
+    assert sizes[1] > sizes[0]
 
 
 def test_damaged_records_are_named(repository):

@@ -28,7 +28,7 @@ from tests.serving.tiny_model import eventually
 
 @pytest.fixture
 def server(bundle_path, tmp_path):
-    options = ServingOptions(queue_size=1, queue_milliseconds=50)
+    options = ServingOptions(queue_size=1)
     Deployment(ModelRepository(tmp_path / "repository")).publish(Bundle(bundle_path), options)
     with TritonServer(tmp_path / "repository", ports=Ports.free(), state_dir=tmp_path / "state") as server:
         server.wait_ready()

@@ -91,7 +91,7 @@ def test_versions_that_differ_in_precision_alone_are_loaded_side_by_side(bundle,
             r"version 1 \(native onnxruntime, (\d+) labels, 128 tokens\) and version 2 \(native on",
         ),
         (replace(OPTIONS, runtime="openvino"), "same", "version 2 .native openvino, .* cannot be loaded side by side"),
-        (ServingOptions(queue_size=64), "same", r"and version 2 \(Python backend\) cannot be loaded side by side"),
+        (ServingOptions(queue_size=512), "same", r"and version 2 \(Python backend\) cannot be loaded side by side"),
     ],
 )
 def test_what_cannot_be_loaded_beside_the_live_version_is_refused_before_anything_changes(
@@ -123,7 +123,7 @@ def test_the_command_publishes_it(bundle, tmp_path):
     assert "as version 1 (native onnxruntime, float32); no server is running" in done.stdout
     (version,) = ModelRepository(tmp_path / "repository").versions()
     assert version.options.padded_lengths == (20, 60, 128)
-    assert version.options.queue_size >= 32
+    assert version.options.queue_size >= 128
 
 
 @pytest.mark.parametrize(

@@ -30,18 +30,20 @@ def test_configs_name_the_tensors_of_the_graph(bundle_path):
     import onnx
 
     graph = onnx.load(Bundle(bundle_path).file("model.onnx")).graph
-    texts = component_configs(ServingOptions(queue_milliseconds=250, queue_size=7, instances=2), [4, 3])
+    texts = component_configs(ServingOptions(queue_size=7, instances=2), [4, 3])
     configs = {name: text_format.Parse(text, model_config_pb2.ModelConfig()) for name, text in texts.items()}
     assert set(configs) == {"tokenizer", "seqcls_model", "seqcls_postprocess"}
     model = configs["seqcls_model"]
-    assert [tensor.name for tensor in model.input] == [tensor.name for tensor in graph.input]
+    assert [tensor.name for tensor in model.input if not tensor.optional] == [tensor.name for tensor in graph.input]
     assert [tensor.name for tensor in model.output] == [tensor.name for tensor in graph.output]
     assert model.instance_group[0].count == 2
     assert not model.dynamic_batching.preferred_batch_size  # with it, requests were seen to wait until they timed out
     assert all(list(config.version_policy.specific.versions) == [3, 4] for config in configs.values())
-    for name in ("tokenizer", "seqcls_model"):
-        queue = configs[name].dynamic_batching.default_queue_policy
-        assert (queue.max_queue_size, queue.default_timeout_microseconds) == (7, 250_000)
+    for (
+        config
+    ) in configs.values():  # a queue that Triton bounds leaves requests waiting, see `serving.backend.admission`
+        assert config.HasField("dynamic_batching")
+        assert not config.dynamic_batching.HasField("default_queue_policy")
     ensemble = ensemble_config(ServingOptions(), 4)
     assert pinned_version(ensemble) == 4
     assert [tensor.name for tensor in text_format.Parse(ensemble, model_config_pb2.ModelConfig()).output] == [

@@ -142,9 +142,9 @@ def test_choices_travel_over_http_too(triton, predictor, texts):
 
 @pytest.fixture(scope="module")
 def narrow(bundle_path, tmp_path_factory):
-    """A server whose queue holds few requests, and those not for long."""
+    """A server that takes on few requests at once."""
     folder = tmp_path_factory.mktemp("narrow")
-    options = ServingOptions(queue_size=QUEUE, queue_milliseconds=200, max_batch_size=8)
+    options = ServingOptions(queue_size=QUEUE * 8, max_batch_size=8)
     Deployment(ModelRepository(folder / "repository")).publish(Bundle(bundle_path), options)
     with TritonServer(folder / "repository", ports=Ports.free(), state_dir=folder / "state") as server:
         server.wait_ready()

@@ -20,7 +20,8 @@ from pipeline.batching import checked_rows
 from pipeline.bundle import Bundle
 from pipeline.engine import Engine
 from pipeline.errors import ClassifierError
-from pipeline.tensors import INPUT_IDS, LOGITS
+from pipeline.tensors import ADMISSION, INPUT_IDS, LOGITS
+from serving.backend.admission import check_in_time
 from serving.backend.joined import Joined
 
 
@@ -55,5 +56,8 @@ class TritonPythonModel:
         return joined.responses
 
     def _read(self, request):
+        admission = pb_utils.get_input_tensor_by_name(request, ADMISSION)
+        if admission is not None:
+            check_in_time(admission.as_numpy())
         input_ids = pb_utils.get_input_tensor_by_name(request, INPUT_IDS).as_numpy()
         return checked_rows(input_ids, self._manifest.vocabulary_size, self._manifest.max_seq_length)

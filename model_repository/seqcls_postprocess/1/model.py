@@ -16,8 +16,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from pipeline.bundle import Bundle
 from pipeline.errors import ClassifierError
 from pipeline.request_options import DecoderChoice
-from pipeline.tensors import CONFIDENCE, LABEL, LOGITS, SCORES
+from pipeline.tensors import ADMISSION, CONFIDENCE, LABEL, LOGITS, SCORES
 from pipeline.traffic import SCORE_BOUNDS, empty_rows, inconsistent_rows, level_counts, top_score_histogram
+from serving.backend.admission import AnsweredTexts, Answers
 from serving.backend.counters import Counters
 from serving.backend.joined import failure, is_probe
 
@@ -35,7 +36,10 @@ class TritonPythonModel:
     """Decodes with the hierarchy, thresholds and policy of the part of the bundle that is staged beside this file."""
 
     def initialize(self, args):
-        self._choose = DecoderChoice(Bundle(Path(__file__).parent).decoder())
+        folder = Path(__file__).parent
+        self._choose = DecoderChoice(Bundle(folder).decoder())
+        queue_size = json.loads((folder / "version.json").read_bytes())["options"]["queue_size"]
+        self._answers = Answers(AnsweredTexts(args["model_version"]), 2 * queue_size)
         self._counters = Counters(args["model_version"], COUNTERS)
         decoder = self._choose.default
         self._count(decoder, decoder.decode(np.empty((0, len(decoder.hierarchy)), np.float32)))
@@ -43,6 +47,9 @@ class TritonPythonModel:
     def execute(self, requests):
         responses, alike = [None] * len(requests), defaultdict(list)
         for number, request in enumerate(requests):
+            admission = pb_utils.get_input_tensor_by_name(request, ADMISSION)
+            if admission is not None and not is_probe(request):  # probes may end before they come here
+                self._answers.add(admission.as_numpy())
             try:
                 decoder = self._choose(json.loads(request.parameters() or "{}"))
                 alike[decoder, is_probe(request)].append(number)

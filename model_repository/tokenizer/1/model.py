@@ -1,4 +1,7 @@
-"""Triton model `tokenizer`: texts in, token ids out. Requests that arrive together are tokenised together."""
+"""Triton model `tokenizer`: texts in, token ids out. Requests that arrive together are tokenised together.
+
+As the first step it refuses what the server cannot answer soon.
+"""
 
 import json
 import sys
@@ -14,14 +17,16 @@ from pipeline.bundle import Bundle
 from pipeline.errors import ClassifierError
 from pipeline.normalisation import decode_text
 from pipeline.padded_lengths import pad_to_length
-from pipeline.tensors import INPUT_IDS, TEXT, TOKEN_TYPE_IDS
+from pipeline.tensors import ADMISSION, INPUT_IDS, TEXT, TOKEN_TYPE_IDS
 from pipeline.traffic import token_counts
+from serving.backend.admission import Admission, AnsweredTexts
 from serving.backend.counters import Counters
 from serving.backend.joined import Joined, is_probe
 
 COUNTERS = {
     "texts_total": "Texts that were read",
     "refused_texts_total": "Texts of requests that were refused because of one of their texts",
+    "surplus_requests_total": "Requests that were refused because too many texts were under way",
     "truncated_texts_total": "Texts that were longer than the model reads",
     "tokens_total": "Tokens that were read, [CLS] and [SEP] included",
     "unknown_tokens_total": "Tokens that the vocabulary lacks",
@@ -34,27 +39,36 @@ class TritonPythonModel:
     def initialize(self, args):
         folder = Path(__file__).parent
         self._encoder = Bundle(folder).encoder()
-        self._lengths = json.loads((folder / "version.json").read_bytes())["options"]["padded_lengths"]
+        options = json.loads((folder / "version.json").read_bytes())["options"]
+        self._lengths = options["padded_lengths"]
+        self._admission = Admission(AnsweredTexts(args["model_version"]), options["queue_size"])
         self._counters = Counters(args["model_version"], COUNTERS)
         for name in COUNTERS:
             self._counters.add(name, 0)
 
     def execute(self, requests):
-        joined = Joined(requests, self._read)
+        admissions = []
+        joined = Joined(requests, lambda request: self._read(request, admissions))
         encoded = self._encoder.encode_checked(joined.rows)
-        for number in joined.unanswered():
-            joined.respond(number, lambda rows: self._tensors(pad_to_length(pad(encoded.ids[rows]), self._lengths)))
+        for number, admission in zip(joined.unanswered(), admissions):
+            joined.respond(number, lambda rows, admission=admission: self._tensors(encoded.ids[rows], admission))
         self._count(encoded.part([not is_probe(requests[owner]) for owner in joined.owners]))
         return joined.responses
 
     def finalize(self):
         self._counters.close()
 
-    def _read(self, request):
+    def _read(self, request, admissions):
+        try:
+            self._admission.check()
+        except ClassifierError:
+            self._counters.add("surplus_requests_total", 1)
+            raise
         raw = pb_utils.get_input_tensor_by_name(request, TEXT).as_numpy().reshape(-1)
         try:
             texts = [decode_text(text, row) for row, text in enumerate(raw)]
             self._encoder.check(texts)
+            admissions.append(self._admission.admit(len(texts), request.timeout(), counted=not is_probe(request)))
         except ClassifierError:
             self._counters.add("refused_texts_total", len(raw))
             raise
@@ -64,5 +78,7 @@ class TritonPythonModel:
         for name, count in token_counts(encoded, self._encoder.tokeniser.unknown_id).items():
             self._counters.add(f"{name}_total", count)
 
-    def _tensors(self, input_ids):
-        return [pb_utils.Tensor(INPUT_IDS, input_ids), pb_utils.Tensor(TOKEN_TYPE_IDS, np.zeros_like(input_ids))]
+    def _tensors(self, ids, admission):
+        input_ids = pad_to_length(pad(ids), self._lengths)
+        tensors = ((INPUT_IDS, input_ids), (TOKEN_TYPE_IDS, np.zeros_like(input_ids)), (ADMISSION, admission))
+        return [pb_utils.Tensor(name, values) for name, values in tensors]
