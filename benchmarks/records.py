@@ -17,19 +17,27 @@ from training.gate.run import processor
 PROJECT = Path(__file__).resolve().parent.parent
 RESULTS = Path(__file__).resolve().parent / "results"
 """Of the runs that README.md states."""
+WRITTEN = ("benchmarks/results", "README.md", "README.zh-CN.md")
+"""What measuring changes itself."""
 PACKAGES = ("nvidia-pytriton", "tritonclient", "openvino", "onnxruntime", "paddlepaddle", "paddlenlp", "tokenizers")
 
 
 def environment() -> dict[str, Any]:
     """The machine, what runs on it, and of which commit."""
-    git = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=PROJECT, capture_output=True, check=False)
+    commit = _git("rev-parse", "--short", "HEAD")
+    changed = _git("status", "--porcelain", "--", ".", *(f":!{path}" for path in WRITTEN))
     return {
         "processor": processor(),
         "cores": len(os.sched_getaffinity(0)),
         "load average before": round(os.getloadavg()[0], 2),
-        "commit": git.stdout.decode().strip(),
+        "commit": f"{commit}-dirty" if changed else commit,
         "versions": {package: importlib.metadata.version(package) for package in PACKAGES},
     }
+
+
+def _git(*words: str) -> str:
+    done = subprocess.run(["git", *words], cwd=PROJECT, capture_output=True, check=False)
+    return done.stdout.decode().strip()
 
 
 def write_record(path: Path, record: Mapping[str, Any]) -> None:
