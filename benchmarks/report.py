@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.plots import PLOTS, save
 from benchmarks.records import PROJECT, RESULTS, read_record
-from benchmarks.tables import README_TABLES, TABLES, Say, chinese, english, origin
+from benchmarks.tables import COMPARED, README_TABLES, TABLES, Say, chinese, compared, english, origin
 from pipeline.atomic import atomic_writer
 from pipeline.command import run
 from pipeline.errors import InputError
@@ -55,17 +55,21 @@ def all_tables(folder: Path, parts: Sequence[str]) -> str:
     for part in parts:
         record = read_record(folder / f"{part}.json")
         where = origin(record, english)
-        model = ", ".join(str(record[key]) for key in ("model", "texts", "tokens per text") if key in record)
+        about = {"model": "{}", "texts": "{}", "tokens per text": "{} tokens per text"}
+        model = ", ".join(words.format(record[key]) for key, words in about.items() if key in record)
         sections.append(f"## {part}\n\n{where}{'; ' if model else ''}{model}\n\n{TABLES[part](record)}\n")
     return "# Measured\n\nWritten by `python -m benchmarks.report`.\n\n" + "\n".join(sections)
 
 
 def readme_tables(folder: Path, say: Say) -> str:
     """The tables between README's markers, of the parts that have been measured."""
-    records = {part: folder / f"{part}.json" for part in README_TABLES}
-    found = {part: read_record(path) for part, path in records.items() if path.is_file()}
-    tables = [f"{README_TABLES[part](record, say)}\n\n{origin(record, say)}\n" for part, record in found.items()]
-    return "\n".join(tables)
+    paths = {part: folder / f"{part}.json" for part in (*README_TABLES, *COMPARED)}
+    found = {part: read_record(path) for part, path in paths.items() if path.is_file()}
+    tables = [(README_TABLES[part](found[part], say), found[part]) for part in README_TABLES if part in found]
+    others = {part: found[part] for part in COMPARED if part in found}
+    if others:
+        tables.insert(1, (compared(others, say), next(iter(others.values()))))
+    return "\n".join(f"{table}\n\n{origin(record, say)}\n" for table, record in tables)
 
 
 def with_tables(readme: str, tables: str) -> str:

@@ -37,6 +37,13 @@ CHINESE = {
     "rows, evaluate": "评估文件的行数",
     "{}, {} cores, commit {}, load average before: {}": "{}，{} 核，提交 {}，测量前的平均负载：{}",
     "too noisy to tell": "噪声过大，不作结论",
+    "texts per second beside": "每秒文本数，对照",
+    "ours": "本项目",
+    "theirs": "对方",
+    "baseline, {} under way with {} texts each": "基线，{} 个并发请求，每个 {} 条文本",
+    "LitServe, {} under way": "LitServe，{} 个并发请求",
+    "transformers, {}, in process": "transformers，{}，进程内",
+    "Paddle Serving's baseline, {} under way": "Paddle Serving 的基线，{} 个并发请求",
 }
 
 
@@ -204,6 +211,36 @@ def paddle_serving(record: Record) -> str:
     return markdown([f"{record['clients']} clients, one text per request", "texts/s", "p50 ms", "p99 ms"], lines)
 
 
+def compared(records: Mapping[str, Record], say: Say = english) -> str:
+    """Texts per second of ours and of what else people run, from the records of COMPARED that are there."""
+    lines: list[tuple[str, float, float, Mapping[str, Any]]] = []
+    if "load" in records:
+        load = records["load"]["summary"]
+        for setting in (setting for setting in load["ours"] if " b" in setting):
+            ours, other = (load[name][setting]["texts_per_second"]["median"] for name in ("ours", "origin"))
+            words = say("baseline, {} under way with {} texts each").format(*setting[1:].split(" b"))
+            lines.append((words, ours, other, load["ratios"][f"throughput_ratio {setting}"]))
+    if "peers" in records:
+        found, ratios = records["peers"]["summary"], records["peers"]["ratios"]
+        most = max(int(name.split()[1][1:]) for name in found if name.startswith("litserve c"))
+        ours, other = (found[f"{name} c{most} texts/s"]["median"] for name in ("ours", "litserve"))
+        words = say("LitServe, {} under way").format(most)
+        lines.append((words, ours, other, ratios[f"throughput_ratio_c{most} to litserve"]))
+        for precision in ("float32", "bfloat16"):
+            ours, other = (found[f"{name} texts/s"]["median"] for name in ("predictor", f"transformers {precision}"))
+            words = say("transformers, {}, in process").format(precision)
+            lines.append((words, ours, other, ratios[f"predictor to transformers {precision}"]))
+    if "paddle_serving" in records:
+        record = records["paddle_serving"]
+        lowest, highest = record["ratio_range"]
+        ratio = {"median": record["ratio"], "lowest": lowest, "highest": highest}
+        ours, other = (record[name]["texts_per_second"] for name in ("ours", "origin"))
+        lines.append((say("Paddle Serving's baseline, {} under way").format(record["clients"]), ours, other, ratio))
+    heading = ["texts per second beside", "ours", "theirs", "ratio", "lowest to highest"]
+    rows = [[words, _number(ours), _number(other), *_with_spread(ratio, say, 2)] for words, ours, other, ratio in lines]
+    return markdown([say(text) for text in heading], rows)
+
+
 TABLES: dict[str, Callable[[Record], str]] = {
     "serving": serving,
     "load": load,
@@ -215,6 +252,8 @@ TABLES: dict[str, Callable[[Record], str]] = {
 }
 """By the part whose record they show."""
 README_TABLES: dict[str, Callable[[Record, Say], str]] = {"serving": serving, "limit": limit, "growth": growth}
+COMPARED = ("load", "peers", "paddle_serving")
+"""The parts that `compared` takes records of."""
 
 
 def engines_of(record: Record) -> list[str]:
