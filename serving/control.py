@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import ServerError
-from pipeline.tensors import ENSEMBLE, INPUT_IDS, LABEL, LOGITS, PROBE, TEXT, TOKEN_TYPE_IDS
+from pipeline.tensors import ADMISSION, ENSEMBLE, INPUT_IDS, LABEL, LOGITS, PROBE, TEXT, TOKEN_TYPE_IDS
 from serving.admin_key import HTTP_HEADER
 from serving.golden import Expected
 from serving.model_configs import MODEL, POSTPROCESS, TOKENISER, common_version
@@ -76,18 +76,19 @@ class ServerControl:
         self, texts: Sequence[str], version: int | None = None, seconds: float = GOLDEN_SECONDS
     ) -> list[set[str]]:
         """Per text its labels, from the ensemble, or from the components of one version."""
-        outputs = {TEXT: _tensor(TEXT, "BYTES", [len(texts), 1], list(texts))}
+        tensors = {TEXT: _tensor(TEXT, "BYTES", [len(texts), 1], list(texts))}
         if version is None:
-            outputs = self._infer(ENSEMBLE, None, outputs, (TEXT,), (LABEL,), seconds)
+            tensors |= self._infer(ENSEMBLE, None, [tensors[TEXT]], LABEL, seconds)
         else:
             for model, takes, gives in (
-                (TOKENISER, (TEXT,), (INPUT_IDS, TOKEN_TYPE_IDS)),
-                (MODEL, (INPUT_IDS, TOKEN_TYPE_IDS), (LOGITS,)),
-                (POSTPROCESS, (LOGITS,), (LABEL,)),
+                (TOKENISER, {TEXT}, ""),  # all, as versions of earlier releases give no ADMISSION
+                (MODEL, {INPUT_IDS, TOKEN_TYPE_IDS}, LOGITS),
+                (POSTPROCESS, {LOGITS, ADMISSION}, LABEL),
             ):
-                outputs = self._infer(model, version, outputs, takes, gives, seconds)
-        rows, columns = outputs[LABEL]["shape"]
-        flat = outputs[LABEL]["data"]
+                inputs = [tensors[name] for name in takes & tensors.keys()]
+                tensors |= self._infer(model, version, inputs, gives, seconds)
+        rows, columns = tensors[LABEL]["shape"]
+        flat = tensors[LABEL]["data"]
         return [set(filter(None, flat[row * columns : (row + 1) * columns])) for row in range(rows)]
 
     def check(self, expected: Iterable[Expected], version: int | None = None, seconds: float = GOLDEN_SECONDS) -> None:
@@ -108,17 +109,15 @@ class ServerControl:
         self,
         model: str,
         version: int | None,
-        tensors: Mapping[str, Any],
-        takes: Iterable[str],
-        gives: Iterable[str],
+        inputs: Sequence[Mapping[str, Any]],
+        output: str,
         seconds: float,
     ) -> dict[str, Any]:
+        """The outputs by name: the one that is named, or all."""
         path = f"/v2/models/{model}" + (f"/versions/{version}" if version else "") + "/infer"
-        body = {
-            "inputs": [tensors[name] for name in takes],
-            "outputs": [{"name": name} for name in gives],
-            "parameters": {PROBE: True},
-        }
+        body: dict[str, Any] = {"inputs": inputs, "parameters": {PROBE: True}}
+        if output:
+            body["outputs"] = [{"name": output}]
         answer = self._call("POST", path, body, seconds)
         return {output["name"]: output for output in answer["outputs"]}
 

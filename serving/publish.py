@@ -57,7 +57,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--max_batch_size", type=int, default=defaults.max_batch_size, help="texts per request (%(default)s)")
     queue = "how long texts may have to wait for the model (%(default)s)"
     add("--queue_milliseconds", type=int, default=defaults.queue_milliseconds, help=queue)
-    size = "texts that may be under way, 0: what this machine computes in that time, or a batch (%(default)s)"
+    size = "texts that may be under way, 0: a batch and what this machine computes in that time (%(default)s)"
     add("--queue_size", type=int, default=defaults.queue_size, help=size)
     add("--keep", type=int, default=KEPT_VERSIONS, help="versions that stay on disk (%(default)s)")
     add_server_options(parser)

@@ -1,9 +1,9 @@
-"""How much a server takes on: its first step refuses what would wait too long, its last one tells what is answered.
+"""How much a server takes on: its first step refuses what would wait too long, its last one counts what is answered.
 
 Triton can bound the queue of a model itself. Once it does (2.51), it hands a request that comes while the model
 computes over only when another one comes later, or after half a second; without a bound, as soon as the model is free.
-So the steps bound what is under way, by a count that they share. The first passes on in `ADMISSION`, in each row of a
-request: how many texts had been admitted with it; how many of these, the earliest, cannot be under way any more; and
+So the steps bound what is under way, by counts that they share. The first passes on in `ADMISSION`, in each row of a
+request: how many texts had been admitted with it; how many of these, the earliest, count as under way no more; and
 when its caller stops waiting, in nanoseconds of `time.monotonic_ns`, or 0.
 """
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 import heapq
 import mmap
 import os
+import stat
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,42 +26,97 @@ from pipeline.errors import EnvironmentFault, ServerError
 SHARED_MEMORY = Path("/dev/shm")
 PREFIX = "text-classifier-"
 STANDSTILL_SECONDS = 1.0
-"""So long after the last answer one more request is let in. When that is answered, what came before it was or got lost,
-since the models take requests in their order."""
+"""Where as many texts as may be are under way and none is answered for so long, some may have been lost on their way:
+one more request is let in, and when it is answered, those before it count as under way no more."""
+LATER_SECONDS = 30.0
+"""The next is let in after this time, unless that one is answered: the model may just be slow."""
+COUNTS = 2
+LARGEST = 2**63 - 1
 
 
-class AnsweredTexts:
-    """A count that the processes of one server share which serve the same version of the models.
+class Texts:
+    """Texts admitted and texts answered, as the processes of one server that serve the same version share the counts.
 
-    Its file outlives the server, as one of their processes may start anew; the next server on this machine removes it.
+    Their file outlives the server, as one of the processes may start anew; the next server on this machine removes it.
 
     Args:
         version: of the models.
         folder: where shared memory lies.
 
     Raises:
-        EnvironmentFault: its file is another user's.
+        EnvironmentFault: the file cannot be used, or is another user's.
     """
 
     def __init__(self, version: str, folder: Path = SHARED_MEMORY) -> None:
         _remove_ended(folder)
         path = folder / f"{PREFIX}{_server(os.getppid())}-{version}"
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
-            if os.fstat(descriptor).st_uid != os.geteuid():
-                raise EnvironmentFault(f"{path} belongs to another user; remove it")
-            os.ftruncate(descriptor, 8)
-            self._cell = memoryview(mmap.mmap(descriptor, 8)).cast("q")
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise EnvironmentFault(f"{path} cannot be opened ({error.strerror}); remove it") from None
+        try:
+            found = os.fstat(descriptor)
+            if found.st_uid != os.geteuid() or not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+                raise EnvironmentFault(f"{path} is not this user's own file; remove it")
+            os.posix_fallocate(descriptor, 0, 8 * COUNTS)  # a full disk is told here, and not by a signal later
+            self._cells = memoryview(mmap.mmap(descriptor, 8 * COUNTS)).cast("q")
         finally:
             os.close(descriptor)
 
     @property
-    def count(self) -> int:
-        return self._cell[0]
+    def answered(self) -> int:
+        return self._cells[0]
 
-    @count.setter
-    def count(self, count: int) -> None:
-        self._cell[0] = count
+    @answered.setter
+    def answered(self, count: int) -> None:
+        self._cells[0] = count
+
+    @property
+    def admitted(self) -> int:
+        return self._cells[1]
+
+    @admitted.setter
+    def admitted(self, count: int) -> None:
+        self._cells[1] = count
+
+
+class Admission:
+    """Admits requests while fewer than `limit` texts are under way.
+
+    Args:
+        texts: the counts.
+        limit: texts, at least 1; the last request that is admitted may exceed it.
+        clock: seconds.
+    """
+
+    def __init__(self, texts: Texts, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._texts, self._limit, self._clock = texts, limit, clock
+        self._seen, self._moved = texts.answered, clock()
+        self._lost, self._let_in = 0, 0
+        self._full = False
+
+    def check(self, probe: bool = False) -> None:
+        """Raise ServerError if a request that has come now cannot be admitted.
+
+        At a standstill every probe can, so that it meets what the matter is.
+        """
+        answered, now = self._texts.answered, self._clock()
+        self._texts.admitted = max(self._texts.admitted, answered)
+        self._full = self._texts.admitted - answered >= self._limit
+        if answered != self._seen or not self._full:
+            self._seen, self._moved = answered, now
+        patience = LATER_SECONDS if answered < self._let_in and not probe else STANDSTILL_SECONDS
+        if self._full and now - self._moved < patience:
+            raise ServerError(f"the server is overloaded: as many texts as it takes on, {self._limit}, are under way")
+
+    def admit(self, texts: int, timeout_microseconds: int = 0) -> np.ndarray:
+        """Count the texts of a request that `check` has just let through; the rows of ADMISSION, int64 [texts, 3]."""
+        deadline = time.monotonic_ns() + 1000 * timeout_microseconds if timeout_microseconds > 0 else 0
+        before = self._texts.admitted
+        self._texts.admitted = before + texts
+        if self._full:
+            self._lost, self._let_in, self._moved = before, before + texts, self._clock()
+        return np.tile(np.array([before + texts, self._lost, min(deadline, LARGEST)], np.int64), (texts, 1))
 
 
 class Answers:
@@ -70,69 +126,30 @@ class Answers:
     were admitted much later.
 
     Args:
-        answered: where they are counted.
+        texts: the counts.
         patience: texts that may be admitted and answered meanwhile, until one that is missing counts as lost.
     """
 
-    def __init__(self, answered: AnsweredTexts, patience: int) -> None:
-        self._answered, self._patience = answered, patience
-        self._done = answered.count
+    def __init__(self, texts: Texts, patience: int) -> None:
+        self._texts, self._patience = texts, patience
+        self._done = texts.answered
         self._later: list[tuple[int, int]] = []
 
-    def add(self, admission: Any) -> None:
-        """Count a request by its rows of ADMISSION, int64 [texts, 3]."""
+    def add(self, admission: np.ndarray) -> None:
+        """Count a request by its rows of ADMISSION, int64 [texts, 3]; those that no first step made are passed over."""
         last, lost, _ = admission[0].tolist()
+        if not 0 <= lost < last <= self._texts.admitted:
+            return
         heapq.heappush(self._later, (last - len(admission), last))
         self._done = max(self._done, lost, last - self._patience)
         while self._later and self._later[0][0] <= self._done:
             self._done = max(self._done, heapq.heappop(self._later)[1])
-        self._answered.count = self._done + sum(end - start for start, end in self._later)
+        self._texts.answered = self._done + sum(end - start for start, end in self._later)
 
 
-class Admission:
-    """Admits requests while fewer than `limit` texts are under way.
-
-    Args:
-        answered: what the last step has answered.
-        limit: texts, at least 1; the last request that is admitted may exceed it.
-        clock: seconds.
-    """
-
-    def __init__(self, answered: AnsweredTexts, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._answered, self._limit, self._clock = answered, limit, clock
-        self._admitted = self._lost = self._seen = answered.count
-        self._moved = clock()
-
-    def check(self) -> None:
-        """Raise ServerError if a request that has come now cannot be admitted."""
-        answered, now = self._answered.count, self._clock()
-        if answered != self._seen:
-            self._seen, self._moved = answered, now
-        self._admitted = max(self._admitted, answered)
-        if self._admitted - answered < self._limit:
-            return
-        if now - self._moved < STANDSTILL_SECONDS:
-            raise ServerError(
-                f"the server is overloaded: as many texts as it may take on, {self._limit}, are under way"
-            )
-        self._moved, self._lost = now, self._admitted
-
-    def admit(self, texts: int, timeout_microseconds: int = 0, counted: bool = True) -> np.ndarray:
-        """Count the texts of a request that `check` let through; the rows of ADMISSION, int64 [texts, 3].
-
-        Not `counted` is what `Answers` will not count either.
-        """
-        self._admitted += texts if counted else 0
-        deadline = time.monotonic_ns() + 1000 * timeout_microseconds if timeout_microseconds else 0
-        return np.tile(np.array([self._admitted, self._lost, deadline], np.int64), (texts, 1))
-
-
-def check_in_time(admission: Any) -> None:
-    """Raise ServerError if a request's caller, by its rows of ADMISSION, waits no longer."""
-    deadline = int(admission[0, 2])
-    late = time.monotonic_ns() - deadline
-    if deadline and late > 0:
-        raise ServerError(f"timeout expired: the caller has not been waiting for {late / 1e6:.0f} ms by now")
+def is_late(admission: Any) -> bool:
+    """Whether a request's caller, by its rows of ADMISSION, has stopped waiting."""
+    return 0 < int(admission[0, 2]) < time.monotonic_ns()
 
 
 def _server(process: int) -> str:

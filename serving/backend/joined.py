@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any, Callable
 
@@ -67,7 +68,8 @@ class Joined:
 
 def is_probe(request: Any) -> bool:
     """Whether a request only looks whether the server answers, and is not to be counted as traffic."""
-    return PROBE in (request.parameters() or "")
+    parameters = request.parameters() or ""
+    return PROBE in parameters and PROBE in json.loads(parameters)
 
 
 def failure(error: ClassifierError) -> Any:

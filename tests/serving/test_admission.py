@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from tritonclient import grpc
 
 from pipeline.errors import EnvironmentFault, ServerError
-from serving.backend.admission import PREFIX, STANDSTILL_SECONDS, Admission, AnsweredTexts, Answers, check_in_time
+from serving.backend.admission import LATER_SECONDS, PREFIX, STANDSTILL_SECONDS, Admission, Answers, Texts, is_late
 from tests.serving.test_requests import request
 
 
@@ -30,8 +30,8 @@ class Clock:
 
 
 @pytest.fixture
-def answered(tmp_path):
-    return AnsweredTexts("1", tmp_path)
+def texts(tmp_path):
+    return Texts("1", tmp_path)
 
 
 @pytest.fixture
@@ -40,8 +40,8 @@ def clock():
 
 
 @pytest.fixture
-def admission(answered, clock):
-    return Admission(answered, 10, clock)
+def admission(texts, clock):
+    return Admission(texts, 10, clock)
 
 
 def admitted(admission, texts):
@@ -49,87 +49,107 @@ def admitted(admission, texts):
     return int(admission.admit(texts)[0, 0])
 
 
-def test_it_admits_until_so_many_are_under_way_and_goes_on_when_some_are_answered(admission, answered):
+def rows(last, texts):
+    return np.tile(np.array([last, 0, 0], np.int64), (texts, 1))
+
+
+def test_it_admits_until_so_many_are_under_way_and_goes_on_when_some_are_answered(admission, texts):
     assert [admitted(admission, 4) for _ in range(3)] == [4, 8, 12]
-    with pytest.raises(ServerError, match="overloaded: as many texts as it may take on, 10, are under way"):
+    with pytest.raises(ServerError, match="overloaded: as many texts as it takes on, 10, are under way"):
         admission.check()
-    answered.count = 4
+    texts.answered = 4
     assert admitted(admission, 1) == 13
 
 
-def test_processes_of_one_server_share_the_count_of_a_version(answered, tmp_path):
+def test_processes_of_one_server_share_the_counts_of_a_version(texts, tmp_path):
     def step(version, count):
         script = f"""if True:
             from pathlib import Path
-            from serving.backend.admission import AnsweredTexts
-            answered = AnsweredTexts({version!r}, Path({str(tmp_path)!r}))
-            answered.count += {count}
-            print(answered.count)"""
+            from serving.backend.admission import Texts
+            texts = Texts({version!r}, Path({str(tmp_path)!r}))
+            texts.answered += {count}
+            print(texts.answered)"""
         return int(subprocess.run([sys.executable, "-c", script], check=True, capture_output=True).stdout)
 
     assert [step("1", 12), step("1", 3), step("2", 0)] == [12, 15, 0]
-    assert answered.count == 0  # of this process's own parent
-
-
-def rows(last, texts):
-    return np.tile(np.array([last, 0, 0], np.int64), (texts, 1))
+    assert texts.answered == 0  # of this process's own parent
 
 
 @settings(deadline=None)
 @given(st.lists(st.integers(1, 4), max_size=30), st.randoms(use_true_random=False))
 def test_answers_in_any_order_count_as_many_texts(sizes, random):
     with tempfile.TemporaryDirectory() as folder:
-        answers = Answers(answered := AnsweredTexts("1", Path(folder)), 1000)
-        requests, total = [rows(int(last), size) for last, size in zip(np.cumsum(sizes), sizes)], 0
+        answers, total = Answers(texts := Texts("1", Path(folder)), 1000), 0
+        texts.admitted = sum(sizes)
+        requests = [rows(int(last), size) for last, size in zip(np.cumsum(sizes), sizes)]
         random.shuffle(requests)
         for each in requests:
             answers.add(each)
             total += len(each)
-            assert answered.count == total
+            assert texts.answered == total
 
 
-def test_texts_that_were_lost_on_their_way_count_until_much_later_ones_are_answered(answered):
-    answers = Answers(answered, 20)
+def test_texts_that_were_lost_on_their_way_count_until_much_later_ones_are_answered(texts):
+    answers, texts.admitted = Answers(texts, 20), 25
     answers.add(rows(5, 2))  # 1 to 3 are missing
-    assert answered.count == 2
+    assert texts.answered == 2
     answers.add(rows(23, 18))
-    assert answered.count == 23
+    assert texts.answered == 23
     answers.add(rows(25, 2))
     answers.add(rows(3, 3))  # they come after all
-    assert answered.count == 25
+    assert texts.answered == 25
 
 
-def test_where_all_are_lost_one_request_a_second_is_let_in_and_mends_the_count(admission, answered, clock):
-    answers = Answers(answered, 1000)
+@pytest.mark.parametrize("forged", [(26, 0, 0), (2**63 - 1, 2**63 - 1, 0), (5, 6, 0), (-1, -2, 0), (3, -1, 0)])
+def test_rows_that_no_first_step_made_count_nothing(texts, forged):
+    answers, texts.admitted = Answers(texts, 20), 25
+    answers.add(np.array([forged], np.int64))
+    assert texts.answered == 0
+
+
+def test_at_a_standstill_one_request_is_let_in_and_its_answer_mends_the_count(admission, texts, clock):
+    answers = Answers(texts, 1000)
     admitted(admission, 50)
-    for _ in range(3):
+    for patience in (STANDSTILL_SECONDS, LATER_SECONDS):  # the second, because the first may just be slow
+        clock.seconds += patience - 0.1
         with pytest.raises(ServerError):
             admission.check()
-        clock.seconds += STANDSTILL_SECONDS
+        clock.seconds += 0.1
         admission.check()
         let_in = admission.admit(1)
     answers.add(let_in)
-    assert answered.count == 53
-    assert admitted(admission, 1) == 54
+    assert texts.answered == 52
+    assert admitted(admission, 1) == 53
 
 
-def test_each_step_may_start_anew(admission, answered, tmp_path):
+def test_at_a_standstill_every_probe_meets_what_the_matter_is(admission, clock):
+    admitted(admission, 50)
+    with pytest.raises(ServerError):
+        admission.check(probe=True)
+    clock.seconds += STANDSTILL_SECONDS
+    assert admitted(admission, 1) == 51
+    clock.seconds += STANDSTILL_SECONDS
+    with pytest.raises(ServerError):
+        admission.check()
+    admission.check(probe=True)
+
+
+def test_each_step_may_start_anew(admission, texts, tmp_path):
     admitted(admission, 8)
-    again = Admission(AnsweredTexts("1", tmp_path), 10)
-    assert admitted(again, 3) == 3
-    Answers(answered, 20).add(rows(8, 8))  # admitted by the first step's earlier process
+    again = Admission(Texts("1", tmp_path), 10)
     assert admitted(again, 3) == 11
-    Answers(AnsweredTexts("1", tmp_path), 20).add(rows(11, 3))
-    assert answered.count == 11
+    Answers(texts, 20).add(rows(8, 8))
+    Answers(Texts("1", tmp_path), 20).add(rows(11, 3))
+    assert texts.answered == 11
 
 
-def test_who_waits_no_longer_is_told(admission):
-    check_in_time(admission.admit(1))
-    check_in_time(admission.admit(1, timeout_microseconds=60_000_000))
+def test_who_waits_no_longer_is_known(admission):
+    assert not is_late(admission.admit(1))
+    assert not is_late(admission.admit(1, timeout_microseconds=60_000_000))
+    assert not is_late(admission.admit(1, timeout_microseconds=2**63 - 1))
     late = admission.admit(2, timeout_microseconds=1)
     time.sleep(0.001)
-    with pytest.raises(ServerError, match="timeout expired"):
-        check_in_time(late)
+    assert is_late(late)
     assert late.shape == (2, 3)
     assert late.dtype == np.int64
 
@@ -140,23 +160,27 @@ def test_files_of_ended_servers_go_and_others_stay(tmp_path):
     others = [tmp_path / f"{PREFIX}{namespace + 1}-{2**22 + 1}-1-1", tmp_path / "another", tmp_path / f"{PREFIX}odd"]
     for path in ended + others:
         path.touch()
-    own = AnsweredTexts("7", tmp_path)
-    own.count = 3
-    assert AnsweredTexts("7", tmp_path).count == 3
+    own = Texts("7", tmp_path)
+    own.answered = 3
+    assert Texts("7", tmp_path).answered == 3
     assert not any(path.exists() for path in ended)
     assert all(path.exists() for path in others)
 
 
-def test_a_link_and_another_users_file_are_not_used(tmp_path, monkeypatch, answered):
+def test_a_link_and_another_users_file_are_not_used(tmp_path, monkeypatch, texts):
     (path,) = tmp_path.glob(f"{PREFIX}*")
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
-    with pytest.raises(EnvironmentFault, match="belongs to another user; remove it"):
-        AnsweredTexts("1", tmp_path)
+    with pytest.raises(EnvironmentFault, match="not this user's own file; remove it"):
+        Texts("1", tmp_path)
     monkeypatch.undo()
     path.rename(tmp_path / "elsewhere")
+    path.hardlink_to(tmp_path / "elsewhere")
+    with pytest.raises(EnvironmentFault, match="not this user's own file; remove it"):
+        Texts("1", tmp_path)
+    path.unlink()
     path.symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(OSError, match="symbolic links"):
-        AnsweredTexts("1", tmp_path)
+    with pytest.raises(EnvironmentFault, match="symbolic links"):
+        Texts("1", tmp_path)
 
 
 def test_a_request_that_comes_while_the_model_computes_is_not_left_waiting(triton):

@@ -64,7 +64,7 @@ def test_a_server_that_answers_wrongly_is_not(server):
 
 def test_a_server_with_too_much_to_do_is_alive_but_not_ready(server, monkeypatch):
     def refuse(*arguments, **options):
-        raise Refused("Exceeds maximum queue size")
+        raise Refused("the server is overloaded")
 
     monkeypatch.setattr(ServerControl, "check", refuse)
     assert probe(server).returncode == 0
@@ -73,7 +73,7 @@ def test_a_server_with_too_much_to_do_is_alive_but_not_ready(server, monkeypatch
 
 
 def test_a_real_refusal_is_told_from_a_failure(server):
-    """While more than its queue holds is sent, the probe sees answers and refusals, and nothing else."""
+    """While more than it takes on is sent, the probe sees answers and refusals, and nothing else."""
     texts, faults, done = ["某公司宣布裁员两千人" * 12] * 32, [], threading.Event()
 
     def load():

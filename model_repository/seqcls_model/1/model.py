@@ -4,7 +4,7 @@ Requests of any lengths arrive together; their rows are packed, or sorted by len
 budget. Measured beside this (6 x 768, bfloat16, two cores, 32 callers): padding to a few lengths, several instances
 with fewer threads, and one thread each are slower.
 A request is answered as soon as its last row is computed: its caller's next request is then there before this model
-would stand idle.
+would stand idle. One whose caller waits no longer is not computed: the last step, which counts it, says so.
 """
 
 import json
@@ -21,7 +21,7 @@ from pipeline.bundle import Bundle
 from pipeline.engine import Engine
 from pipeline.errors import ClassifierError
 from pipeline.tensors import ADMISSION, INPUT_IDS, LOGITS
-from serving.backend.admission import check_in_time
+from serving.backend.admission import is_late
 from serving.backend.joined import Joined
 
 
@@ -42,6 +42,9 @@ class TritonPythonModel:
         joined = Joined(requests, self._read)
         logits = np.empty((len(joined.rows), len(self._manifest.labels)), np.float32)
         waiting = np.bincount(joined.owners, minlength=len(requests))
+        for number in joined.unanswered():
+            if waiting[number] == 0:  # its caller waits no longer
+                joined.respond(number, lambda _, request=requests[number]: self._nothing(request))
         try:
             for batch, computed in self._engine.batches(joined.rows):
                 logits[batch] = computed
@@ -55,9 +58,13 @@ class TritonPythonModel:
             joined.fail(ClassifierError(f"the runtime failed: {error}"))
         return joined.responses
 
+    def _nothing(self, request):
+        rows = len(pb_utils.get_input_tensor_by_name(request, INPUT_IDS).as_numpy())
+        return [pb_utils.Tensor(LOGITS, np.full((rows, len(self._manifest.labels)), np.nan, np.float32))]
+
     def _read(self, request):
         admission = pb_utils.get_input_tensor_by_name(request, ADMISSION)
-        if admission is not None:
-            check_in_time(admission.as_numpy())
+        if admission is not None and is_late(admission.as_numpy()):
+            return []
         input_ids = pb_utils.get_input_tensor_by_name(request, INPUT_IDS).as_numpy()
         return checked_rows(input_ids, self._manifest.vocabulary_size, self._manifest.max_seq_length)

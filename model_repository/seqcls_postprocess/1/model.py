@@ -14,11 +14,11 @@ import triton_python_backend_utils as pb_utils
 sys.path.insert(0, str(Path(__file__).parent))
 
 from pipeline.bundle import Bundle
-from pipeline.errors import ClassifierError
+from pipeline.errors import ClassifierError, ServerError
 from pipeline.request_options import DecoderChoice
 from pipeline.tensors import ADMISSION, CONFIDENCE, LABEL, LOGITS, SCORES
 from pipeline.traffic import SCORE_BOUNDS, empty_rows, inconsistent_rows, level_counts, top_score_histogram
-from serving.backend.admission import AnsweredTexts, Answers
+from serving.backend.admission import Answers, Texts, is_late
 from serving.backend.counters import Counters
 from serving.backend.joined import failure, is_probe
 
@@ -26,6 +26,7 @@ COUNTERS = {
     "labels_total": "Labels that were answered, by level of the hierarchy",
     "empty_predictions_total": "Texts that got no label",
     "inconsistent_predictions_total": "Texts whose labels lacked a parent before the policy mended them",
+    "late_requests_total": "Requests whose callers had stopped waiting",
     "top_score_bucket": "Texts by their highest score, cumulative",
     "top_score_sum": "Sum of the texts' highest scores",
     "top_score_count": "Texts that were answered",
@@ -39,18 +40,17 @@ class TritonPythonModel:
         folder = Path(__file__).parent
         self._choose = DecoderChoice(Bundle(folder).decoder())
         queue_size = json.loads((folder / "version.json").read_bytes())["options"]["queue_size"]
-        self._answers = Answers(AnsweredTexts(args["model_version"]), 2 * queue_size)
+        self._answers = Answers(Texts(args["model_version"]), 2 * queue_size)
         self._counters = Counters(args["model_version"], COUNTERS)
+        self._counters.add("late_requests_total", 0)
         decoder = self._choose.default
         self._count(decoder, decoder.decode(np.empty((0, len(decoder.hierarchy)), np.float32)))
 
     def execute(self, requests):
         responses, alike = [None] * len(requests), defaultdict(list)
         for number, request in enumerate(requests):
-            admission = pb_utils.get_input_tensor_by_name(request, ADMISSION)
-            if admission is not None and not is_probe(request):  # probes may end before they come here
-                self._answers.add(admission.as_numpy())
             try:
+                self._count_answer(request)
                 decoder = self._choose(json.loads(request.parameters() or "{}"))
                 alike[decoder, is_probe(request)].append(number)
             except ClassifierError as error:
@@ -63,6 +63,15 @@ class TritonPythonModel:
 
     def finalize(self):
         self._counters.close()
+
+    def _count_answer(self, request):
+        """Raise ServerError where its caller waits no longer: nothing may have been computed then."""
+        admission = pb_utils.get_input_tensor_by_name(request, ADMISSION)
+        if admission is not None:
+            self._answers.add(admission.as_numpy())
+            if is_late(admission.as_numpy()):
+                self._counters.add("late_requests_total", 1)
+                raise ServerError("timeout expired: it was asked for an answer within less time than this took")
 
     def _respond(self, decoder, logits, counted):
         try:

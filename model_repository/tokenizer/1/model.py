@@ -19,7 +19,7 @@ from pipeline.normalisation import decode_text
 from pipeline.padded_lengths import pad_to_length
 from pipeline.tensors import ADMISSION, INPUT_IDS, TEXT, TOKEN_TYPE_IDS
 from pipeline.traffic import token_counts
-from serving.backend.admission import Admission, AnsweredTexts
+from serving.backend.admission import Admission, Texts
 from serving.backend.counters import Counters
 from serving.backend.joined import Joined, is_probe
 
@@ -41,7 +41,7 @@ class TritonPythonModel:
         self._encoder = Bundle(folder).encoder()
         options = json.loads((folder / "version.json").read_bytes())["options"]
         self._lengths = options["padded_lengths"]
-        self._admission = Admission(AnsweredTexts(args["model_version"]), options["queue_size"])
+        self._admission = Admission(Texts(args["model_version"]), options["queue_size"])
         self._counters = Counters(args["model_version"], COUNTERS)
         for name in COUNTERS:
             self._counters.add(name, 0)
@@ -60,7 +60,7 @@ class TritonPythonModel:
 
     def _read(self, request, admissions):
         try:
-            self._admission.check()
+            self._admission.check(is_probe(request))
         except ClassifierError:
             self._counters.add("surplus_requests_total", 1)
             raise
@@ -68,7 +68,7 @@ class TritonPythonModel:
         try:
             texts = [decode_text(text, row) for row, text in enumerate(raw)]
             self._encoder.check(texts)
-            admissions.append(self._admission.admit(len(texts), request.timeout(), counted=not is_probe(request)))
+            admissions.append(self._admission.admit(len(texts), request.timeout()))
         except ClassifierError:
             self._counters.add("refused_texts_total", len(raw))
             raise
