@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any, Callable, NamedTuple, TypeVar
 
@@ -14,6 +14,9 @@ from pipeline.errors import ClassifierError, InputError
 
 BATCH_SIZE = 32
 REQUESTS_IN_FLIGHT = 4
+INTERRUPT_SECONDS = 0.5
+"""Python's main thread, when it waits without a limit, does not notice a signal that another thread receives, or that
+comes as the wait begins; so it looks up this often."""
 
 Answer = TypeVar("Answer")
 
@@ -91,6 +94,8 @@ class Streams:
 
         try:
             for batch, answer in in_order(texts, ask, batch_size, in_flight):
+                while not answer.done():
+                    wait([answer], INTERRUPT_SECONDS)
                 with batch.placed():
                     predictions = answer.result()
                 yield from zip(batch.texts, predictions)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -80,30 +81,32 @@ def main(argv: Sequence[str] | None = None) -> int:
         admin_key=read_or_create(args.state_dir),
     )
     interrupt_on_signals()
-    try:
-        with server:
-            seconds = server.wait_ready(args.ready_timeout_seconds)
-            print(
-                f"Triton is ready after {seconds:.1f} s: gRPC {server.grpc_address}, HTTP {server.http_address}, "
-                f"metrics {server.metrics_address}; log {server.log_path}",
-                flush=True,
-            )
-            report = partial(print, "Triton:", file=sys.stderr, flush=True)
-            if not server.key_is_hidden:
-                report(
-                    "this system forbids to blot the admin key out of tritonserver's command line: local users see it"
-                )
-            Supervisor(
-                server,
-                report,
-                show_if_noteworthy,
-                check_seconds=args.check_seconds,
-                ready_seconds=args.ready_timeout_seconds,
-            ).run()
-    except KeyboardInterrupt:
-        pass  # the usual way to end a server in the foreground
+    # An interrupt is the usual way to end a server in the foreground. It is caught inside first, because its traceback
+    # may refer to an open connection, and Triton waits for its connections, half a minute by default, before it stops.
+    with suppress(KeyboardInterrupt), server, suppress(KeyboardInterrupt):
+        serve(server, args)
     print("Triton stopped")
     return 0
+
+
+def serve(server: TritonServer, args: argparse.Namespace) -> None:
+    """Wait until the server is ready, say so, and keep it answering until it is told to stop."""
+    seconds = server.wait_ready(args.ready_timeout_seconds)
+    print(
+        f"Triton is ready after {seconds:.1f} s: gRPC {server.grpc_address}, HTTP {server.http_address}, "
+        f"metrics {server.metrics_address}; log {server.log_path}",
+        flush=True,
+    )
+    report = partial(print, "Triton:", file=sys.stderr, flush=True)
+    if not server.key_is_hidden:
+        report("this system forbids to blot the admin key out of tritonserver's command line: local users see it")
+    Supervisor(
+        server,
+        report,
+        show_if_noteworthy,
+        check_seconds=args.check_seconds,
+        ready_seconds=args.ready_timeout_seconds,
+    ).run()
 
 
 def show_if_noteworthy(line: str) -> None:

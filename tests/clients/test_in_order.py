@@ -1,10 +1,13 @@
 import itertools
+import signal
+import threading
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clients.in_order import in_order
+from clients.in_order import Streams, in_order
 from pipeline.chunks import CHARACTERS_PER_CHUNK
 from pipeline.errors import InputError
 
@@ -55,3 +58,30 @@ def test_what_came_before_a_fault_is_answered_first():
 def test_sizes_below_one_are_refused(name, sizes):
     with pytest.raises(InputError, match=f"{name} is 0; give at least 1"):
         list(in_order(["text"], list, *sizes))
+
+
+def test_an_interrupt_that_another_thread_receives_ends_a_stream_too():
+    """The system may hand a signal to any thread, and Python's main thread sleeps on."""
+    answer = threading.Event()
+
+    class Silent(Streams):
+        def classify(self, texts, **options):
+            answer.wait(30)
+            return [[] for _ in texts]
+
+    def interrupt():
+        time.sleep(0.2)
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    interrupter = threading.Thread(target=interrupt)
+    interrupter.start()
+    try:
+        started = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            next(Silent().classify_stream(["text"]))
+        assert time.monotonic() - started < 20
+    finally:
+        answer.set()
+        interrupter.join()
+        signal.signal(signal.SIGINT, handler)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from serving import stop
+from serving import stop, triton
 from serving.ports import Ports
 from serving.process_record import ProcessRecord
 from tests.conftest import PROJECT
@@ -94,3 +95,33 @@ def test_stop_spares_a_process_with_a_recycled_id(tmp_path, capsys):
     finally:
         bystander.kill()
         bystander.wait()
+
+
+def test_while_the_server_stops_no_interrupted_call_keeps_a_connection_open(monkeypatch, tmp_path):
+    """Triton waits for open connections before it stops."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        class Server:
+            def __init__(self, *arguments, **options):
+                pass
+
+            def __enter__(self):
+                return self
+
+            def __exit__(self, *exception):
+                with listening.accept()[0] as connection:
+                    connection.settimeout(10)
+                    assert connection.recv(1) == b""
+
+        def interrupted(server, args):
+            connection = socket.create_connection(listening.getsockname())  # as in http.client, before it is kept
+            raise KeyboardInterrupt(connection.fileno())
+
+        monkeypatch.setattr(triton, "TritonServer", Server)
+        monkeypatch.setattr(triton, "serve", interrupted)
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+        try:
+            assert triton.main(["--state_dir", str(tmp_path)]) == 0
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
