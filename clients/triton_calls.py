@@ -130,7 +130,8 @@ class Call:
                 return answer
 
     It is over `timeout_seconds` after this object was made, pauses included; `retries` counts the times that all
-    endpoints are asked once more.
+    endpoints are asked once more. While one of them is there and overloaded it is not counted down, unless it is 0:
+    whoever comes too often has to wait for the turn.
     """
 
     def __init__(self, endpoints: Endpoints, timeout_seconds: float, retries: int) -> None:
@@ -138,6 +139,7 @@ class Call:
         self._deadline = time.monotonic() + timeout_seconds
         self._longest_pause = FIRST_PAUSE_SECONDS
         self._faults: dict[Endpoint, ServerError] = {}
+        self._overloaded = False
         self._current: Endpoint
 
     def attempt(self) -> tuple[Any, float]:
@@ -169,12 +171,14 @@ class Call:
             raise ServerError(f"{url}: {message}") from error
         self._endpoints.rest(self._current)
         self._faults[self._current] = ServerError(_unavailable(url, message))
+        self._overloaded |= _says(message, OVERLOAD_SIGNS)
         if len(self._faults) < len(self._endpoints):
             return 0.0
         pause = random.uniform(0, self._longest_pause)
         if self._retries_left == 0 or time.monotonic() + pause >= self._deadline:
             raise ServerError("; ".join(map(str, self._faults.values()))) from error
-        self._retries_left -= 1
+        self._retries_left -= not self._overloaded
+        self._overloaded = False
         self._longest_pause = min(LONGEST_PAUSE_SECONDS, 2 * self._longest_pause)
         self._faults.clear()
         return pause
@@ -228,19 +232,19 @@ def _channel_options() -> list[tuple[str, int]]:
     ]
 
 
+def _says(message: str, signs: Sequence[str]) -> bool:
+    return any(sign in message.lower() for sign in signs)
+
+
 def _unavailable(url: str, message: str) -> str:
     """What UNAVAILABLE means; gRPC tells only by its message whether it comes from a server."""
-
-    def says(signs: Sequence[str]) -> bool:
-        return any(sign in message.lower() for sign in signs)
-
-    if says(OVERLOAD_SIGNS):
+    if _says(message, OVERLOAD_SIGNS):
         return f"{url} is overloaded ({message}); send less at once, allow more retries and time, or add a server"
-    if says(NOT_READY_SIGNS):
+    if _says(message, NOT_READY_SIGNS):
         return f"{url} is not ready ({message}); ask again in a moment"
-    if says(TLS_SIGNS):
+    if _says(message, TLS_SIGNS):
         return f"no TLS connection to {url} ({message}); check the TLS options, and that the server uses TLS at all"
-    if says(CLOSED_SIGNS) and says(["failed to connect"]):
+    if _says(message, CLOSED_SIGNS) and _says(message, ["failed to connect"]):
         return (
             f"no gRPC connection to {url} ({message}); check that this is the server's gRPC port, and whether it "
             "wants TLS or a client certificate"

@@ -65,7 +65,9 @@ class Deployment:
             expected = expected_answers(predictor)
             if options.queue_size == 0:
                 waiting = int(texts_per_second(predictor, expected) * options.queue_milliseconds / 1000)
-                options = replace(options, queue_size=options.max_batch_size + max(waiting, options.max_batch_size))
+                options = replace(
+                    options, queue_size=options.max_batch_size + max(waiting, options.max_batch_size // 2)
+                )
             self.repository.remove_unfinished()
             before = self.repository.live()
             number = max((version.number for version in self.repository.versions()), default=0) + 1

@@ -36,7 +36,7 @@ class ServingOptions:
         queue_milliseconds: how long texts may have to wait for the model, by the speed that is measured when it is
             published.
         queue_size: texts that may be under way; a request that finds so many is refused at once. 0: the batch that is
-            computed, and what is computed in that time or another batch, whichever is more.
+            computed, and what is computed in that time or half a batch, whichever is more.
         backend: python, where a Python process of the server runs the runtime, or native, where Triton's own backend
             for it does, which NVIDIA's container has.
         device: one of `pipeline.runtimes.DEVICES`; gpu needs the native backend.

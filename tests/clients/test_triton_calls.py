@@ -236,6 +236,22 @@ def test_pauses_grow_up_to_a_limit_and_vary(clock):
         assert 0.1 * limit < max(seen) <= limit + 1e-9
 
 
+def test_an_overloaded_server_is_asked_until_the_deadline_unless_nothing_is_to_be_retried(clock):
+    overloaded = InferenceServerException("the server is overloaded: ...", status="StatusCode.UNAVAILABLE")
+    absent = InferenceServerException("failed to connect", status="StatusCode.UNAVAILABLE")
+    call = Call(Endpoints("a:1", connect=str), timeout_seconds=1e6, retries=1)
+    for error in [*[overloaded] * 100, absent]:
+        call.attempt()
+        call.failed(error)
+    call.attempt()
+    with pytest.raises(ServerError, match="no Triton server answers"):
+        call.failed(absent)
+    impatient = Call(Endpoints("a:1", connect=str), timeout_seconds=1e6, retries=0)
+    impatient.attempt()
+    with pytest.raises(ServerError, match="a:1 is overloaded"):
+        impatient.failed(overloaded)
+
+
 def test_no_attempt_is_made_after_the_deadline(clock):
     call = Call(Endpoints("a:1", connect=str), timeout_seconds=1.0, retries=10)
     assert call.attempt() == ("a:1", 1.0)

@@ -123,7 +123,7 @@ def test_the_command_publishes_it(bundle, tmp_path):
     assert "as version 1 (native onnxruntime, float32); no server is running" in done.stdout
     (version,) = ModelRepository(tmp_path / "repository").versions()
     assert version.options.padded_lengths == (20, 60, 128)
-    assert version.options.queue_size >= 256
+    assert version.options.queue_size >= 192
 
 
 @pytest.mark.parametrize(
