@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from pipeline.command import run
 from serving.admin_key import read_or_create
 from serving.folders import MODEL_REPOSITORY, default_state_dir
-from serving.foreground import interrupt_on_signals
+from serving.foreground import hold
 from serving.ports import Ports
 from serving.supervision import Supervisor
 from serving.triton_log import is_noteworthy
@@ -80,11 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         extra_arguments=args.extra_arguments,
         admin_key=read_or_create(args.state_dir),
     )
-    interrupt_on_signals()
-    # An interrupt is the usual way to end a server in the foreground. It is caught inside first, because its traceback
-    # may refer to an open connection, and Triton waits for its connections, half a minute by default, before it stops.
-    with suppress(KeyboardInterrupt), server, suppress(KeyboardInterrupt):
-        serve(server, args)
+    hold(server, lambda: serve(server, args))
     print("Triton stopped")
     return 0
 

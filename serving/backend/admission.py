@@ -58,7 +58,10 @@ class Texts:
             found = os.fstat(descriptor)
             if found.st_uid != os.geteuid() or not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
                 raise EnvironmentFault(f"{path} is not this user's own file; remove it")
-            os.posix_fallocate(descriptor, 0, 8 * COUNTS)  # a full disk is told here, and not by a signal later
+            try:
+                os.posix_fallocate(descriptor, 0, 8 * COUNTS)  # or a full disk would be told by a signal later
+            except OSError as error:
+                raise EnvironmentFault(f"{path} cannot be written ({error.strerror}); make room there") from None
             self._cells = memoryview(mmap.mmap(descriptor, 8 * COUNTS)).cast("q")
         finally:
             os.close(descriptor)

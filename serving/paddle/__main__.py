@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipeline.command import run
 from serving.folders import default_state_dir
-from serving.foreground import interrupt_on_signals
+from serving.foreground import hold
 from serving.paddle.publish import default_folder
 from serving.paddle.server import LOOPBACK, PaddlePorts, PaddleServer, PaddleSupervisor
 
@@ -34,21 +34,21 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     server = PaddleServer(args.folder, PaddlePorts(args.rpc_port, args.http_port), args.host, args.state_dir)
-    interrupt_on_signals()
-    try:
-        with server:
-            seconds = server.wait_ready(args.ready_timeout_seconds)
-            print(
-                f"Paddle Serving is ready after {seconds:.1f} s: RPC {server.rpc_address}, HTTP {server.http_address}; "
-                f"log {server.log_path}",
-                flush=True,
-            )
-            report = partial(print, "Paddle Serving:", file=sys.stderr, flush=True)
-            PaddleSupervisor(server, report, args.check_seconds, args.ready_timeout_seconds).run()
-    except KeyboardInterrupt:
-        pass  # the usual way to end a server in the foreground
+    hold(server, lambda: serve(server, args))
     print("Paddle Serving stopped")
     return 0
+
+
+def serve(server: PaddleServer, args: argparse.Namespace) -> None:
+    """Wait until the service is ready, say so, and keep it answering until it is told to stop."""
+    seconds = server.wait_ready(args.ready_timeout_seconds)
+    print(
+        f"Paddle Serving is ready after {seconds:.1f} s: RPC {server.rpc_address}, HTTP {server.http_address}; "
+        f"log {server.log_path}",
+        flush=True,
+    )
+    report = partial(print, "Paddle Serving:", file=sys.stderr, flush=True)
+    PaddleSupervisor(server, report, args.check_seconds, args.ready_timeout_seconds).run()
 
 
 if __name__ == "__main__":

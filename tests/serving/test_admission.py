@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -180,6 +181,15 @@ def test_a_link_and_another_users_file_are_not_used(tmp_path, monkeypatch, texts
     path.unlink()
     path.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(EnvironmentFault, match="symbolic links"):
+        Texts("1", tmp_path)
+
+
+def test_a_full_disk_is_said_when_the_model_is_loaded(tmp_path, monkeypatch):
+    def full(descriptor, start, length):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(EnvironmentFault, match=r"cannot be written \(No space left on device\); make room there"):
         Texts("1", tmp_path)
 
 
