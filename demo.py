@@ -18,22 +18,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.linear_baseline import evaluate_baseline
+from benchmarks.quality.linear_baseline import evaluate_baseline
 from clients.http_client import HttpClient
 from clients.triton import TritonClient
 from pipeline.command import run
-from pipeline.dataset import LABEL_FILE, Example, evaluation_file, read_examples, read_labels
-from pipeline.decoding import Prediction
 from pipeline.errors import ClassifierError, EnvironmentFault
-from pipeline.hierarchy import LabelHierarchy
-from pipeline.metrics import Metrics
+from pipeline.files.dataset import LABEL_FILE, Example, evaluation_file, read_examples, read_labels
+from pipeline.labels.decoding import Prediction
+from pipeline.labels.hierarchy import LabelHierarchy
+from pipeline.metrics.sets import Metrics
 from pipeline.output import as_tree
 from serving.folders import MODEL_REPOSITORY, PROJECT
 from serving.paddle.environment import serving_python
-from serving.paddle.publish import default_folder
+from serving.paddle.publication import default_folder
 from serving.paddle.server import PaddlePorts, PaddleServer
-from serving.triton import Ports, TritonServer
-from serving.triton_installation import find_triton
+from serving.process.ports import Ports
+from serving.triton.server.installation import find_triton
+from serving.triton.server.launcher import TritonServer
 
 SHOWN_TEXTS = 3
 
@@ -143,7 +144,7 @@ def compare_paddle_serving(
     except EnvironmentFault as fault:
         print(f"skipped: {fault}")
         return None
-    command("-m", "serving.paddle.publish", "--bundle", export, "--folder", folder)
+    command("-m", "serving.paddle.publication", "--bundle", export, "--folder", folder)
     with PaddleServer(folder, PaddlePorts.free(), state_dir=state_dir) as server:
         seconds = server.wait_ready()
         print(f"Paddle Serving on {server.rpc_address} and {server.http_address}, ready after {seconds:.1f} s")

@@ -23,8 +23,8 @@ from benchmarks import report
 from benchmarks.records import PROJECT, RESULTS, read_record
 from benchmarks.tables import TABLES
 from pipeline.command import run
-from pipeline.dataset import TEST_FILE
 from pipeline.errors import ClassifierError, EnvironmentFault, InputError
+from pipeline.files.dataset import TEST_FILE
 
 SERVING, LOAD = "serving", "load"
 OWN_RESULTS = PROJECT / "build" / "bench"
@@ -34,17 +34,17 @@ WHOLE_SERVING = ("--rounds", "5", "--seconds", "5")
 
 PARTS: dict[str, Callable[[argparse.Namespace], list[str]]] = {
     SERVING: lambda args: [
-        "benchmarks.triton_throughput",
+        "benchmarks.serving.throughput",
         *(QUICK_SERVING if args.quick else WHOLE_SERVING),
         *_texts(args),
     ],
-    "limit": lambda args: ["benchmarks.limit", *_texts(args)],
-    LOAD: lambda args: ["benchmarks.load", *(("--url", args.url) if args.url else ()), *_texts(args)],
-    "growth": lambda args: ["benchmarks.growth"],
-    "frontier": lambda args: ["benchmarks.frontier", *_texts(args), *_linear(args)],
-    "paddle_serving": lambda args: ["benchmarks.paddle_serving", *_texts(args, "--file")],
-    "peers": lambda args: ["benchmarks.peers", *_texts(args)],
-    "precision_speed": lambda args: ["benchmarks.precision_speed"],
+    "limit": lambda args: ["benchmarks.compute.limit", *_texts(args)],
+    LOAD: lambda args: ["benchmarks.serving.load", *(("--url", args.url) if args.url else ()), *_texts(args)],
+    "growth": lambda args: ["benchmarks.serving.growth"],
+    "frontier": lambda args: ["benchmarks.quality.frontier", *_texts(args), *_linear(args)],
+    "paddle_serving": lambda args: ["benchmarks.paddle.serving", *_texts(args, "--file")],
+    "peers": lambda args: ["benchmarks.peers.peers", *_texts(args)],
+    "precision_speed": lambda args: ["benchmarks.compute.precision_speed"],
 }
 """Each part's module and options, beside `--output_file`, which names the part."""
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.atomic import atomic_writer
 from pipeline.errors import InputError
+from pipeline.files.atomic import atomic_writer
 from training.gate.run import processor
 
 PROJECT = Path(__file__).resolve().parent.parent

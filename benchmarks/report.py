@@ -16,9 +16,9 @@ from pathlib import Path
 from benchmarks.plots import PLOTS, save
 from benchmarks.records import PROJECT, RESULTS, read_record
 from benchmarks.tables import COMPARED, README_TABLES, TABLES, Say, chinese, compared, english, origin
-from pipeline.atomic import atomic_writer
 from pipeline.command import run
 from pipeline.errors import InputError
+from pipeline.files.atomic import atomic_writer
 
 BEGIN, END = "<!-- benchmarks.report: begin -->\n", "<!-- benchmarks.report: end -->\n"
 READMES: Mapping[str, Say] = {"README.md": english, "README.zh-CN.md": chinese}

@@ -17,8 +17,8 @@ from typing import Any
 
 from clients.paddle_command import PaddleClient, classify_and_print, parse_client_args
 from pipeline.command import run
-from pipeline.decoding import Prediction
 from pipeline.errors import ServerError
+from pipeline.labels.decoding import Prediction
 from pipeline.service_messages import HTTP_PATH, HTTP_PORT
 
 DEFAULT_URL = f"127.0.0.1:{HTTP_PORT}"

@@ -8,9 +8,9 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any, Callable, NamedTuple, TypeVar
 
-from pipeline.chunks import CHARACTERS_PER_CHUNK, chunks
-from pipeline.decoding import Prediction
 from pipeline.errors import ClassifierError, InputError
+from pipeline.files.chunks import CHARACTERS_PER_CHUNK, chunks
+from pipeline.labels.decoding import Prediction
 
 BATCH_SIZE = 32
 REQUESTS_IN_FLIGHT = 4

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from clients.in_order import BATCH_SIZE, Streams
-from pipeline.dataset import read_texts
-from pipeline.decoding import POLICIES, Prediction
 from pipeline.errors import InputError, ServerError
+from pipeline.files.dataset import read_texts
+from pipeline.labels.decoding import POLICIES, Prediction
 from pipeline.output import FORMATS
 from pipeline.service_messages import OVERLOADED, SENTENCE, TIMED_OUT, read_predictions, write_texts
 from pipeline.tensors import POLICY, THRESHOLD, TOP_K
@@ -79,7 +79,7 @@ class PaddleClient(Streams):
 
         Args:
             threshold: for all labels, between 0 and 1.
-            policy: one of `pipeline.decoding.POLICIES`.
+            policy: one of `pipeline.labels.decoding.POLICIES`.
             top_k: at most so many labels of each text, 1 or more.
 
         Raises:

@@ -19,8 +19,8 @@ with tempfile.TemporaryDirectory() as folder:
 
 from clients.paddle_command import PaddleClient, classify_and_print, parse_client_args
 from pipeline.command import run
-from pipeline.decoding import Prediction
 from pipeline.errors import InputError, ServerError
+from pipeline.labels.decoding import Prediction
 from pipeline.service_messages import RPC_PORT, SERVICE
 
 DEFAULT_URL = f"127.0.0.1:{RPC_PORT}"

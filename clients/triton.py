@@ -22,8 +22,8 @@ from clients.tls import TlsOptions
 from clients.triton_calls import DEFAULT_URL, PARTING_SECONDS, RETRIES, TIMEOUT_SECONDS, Calls
 from clients.triton_request import PREDICTIONS, inference, out_of_time, patience, read_predictions, read_scores
 from pipeline.command import run
-from pipeline.dataset import read_texts
-from pipeline.decoding import POLICIES, Prediction
+from pipeline.files.dataset import read_texts
+from pipeline.labels.decoding import POLICIES, Prediction
 from pipeline.output import FORMATS
 from pipeline.tensors import SCORES
 
@@ -92,7 +92,7 @@ class TritonClient(Streams):
 
         Args:
             threshold: for all labels, between 0 and 1.
-            policy: one of `pipeline.decoding.POLICIES`.
+            policy: one of `pipeline.labels.decoding.POLICIES`.
             top_k: at most so many labels of each text, 1 or more.
 
         Raises:

@@ -18,7 +18,7 @@ from clients.in_order import BATCH_SIZE, REQUESTS_IN_FLIGHT, in_order
 from clients.tls import TlsOptions
 from clients.triton_calls import DEFAULT_URL, PARTING_SECONDS, RETRIES, TIMEOUT_SECONDS, Calls
 from clients.triton_request import PREDICTIONS, inference, out_of_time, patience, read_predictions, read_scores
-from pipeline.decoding import Prediction
+from pipeline.labels.decoding import Prediction
 from pipeline.tensors import SCORES
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from tritonclient import grpc
 from tritonclient.utils import InferenceServerException
 
-from pipeline.decoding import Prediction
 from pipeline.errors import InputError, ServerError
+from pipeline.labels.decoding import Prediction
 from pipeline.tensors import CONFIDENCE, ENSEMBLE, LABEL, SCORES, TEXT
 
 GRACE_SECONDS = 5.0

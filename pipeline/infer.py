@@ -21,16 +21,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.bundle import MANIFEST_FILE, Bundle
-from pipeline.chunks import CHARACTERS_PER_CHUNK, chunks, rows_per_chunk
 from pipeline.command import run
-from pipeline.dataset import DATA_FILE, LABEL_DELIMITER, Example, bounded_lines, read_examples, read_texts
+from pipeline.compute.runtimes import AUTO, DEVICES, PADDLE, PRECISIONS, RUNTIMES, resolve
 from pipeline.errors import InputError
-from pipeline.hierarchy import LabelHierarchy
-from pipeline.metrics import Metrics
+from pipeline.files.bundle import MANIFEST_FILE, Bundle
+from pipeline.files.chunks import CHARACTERS_PER_CHUNK, chunks, rows_per_chunk
+from pipeline.files.dataset import DATA_FILE, LABEL_DELIMITER, Example, bounded_lines, read_examples, read_texts
+from pipeline.labels.hierarchy import LabelHierarchy
+from pipeline.metrics.sets import Metrics
 from pipeline.output import as_levels
 from pipeline.predictor import Predictor
-from pipeline.runtimes import AUTO, DEVICES, PADDLE, PRECISIONS, RUNTIMES, resolve
 
 __all__ = ["Predictor", "find_bundle", "main"]
 

@@ -6,9 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import Callable
 
-from pipeline.dataset import LABEL_DELIMITER
-from pipeline.decoding import Prediction
-from pipeline.hierarchy import SEPARATOR, parent_path
+from pipeline.files.dataset import LABEL_DELIMITER
+from pipeline.labels.decoding import Prediction
+from pipeline.labels.hierarchy import SEPARATOR, parent_path
 
 NO_LABEL = "(no label reaches its threshold)"
 

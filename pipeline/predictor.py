@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.batching import TOKEN_BUDGET
-from pipeline.bundle import Bundle
-from pipeline.decoding import Decoded, Prediction
-from pipeline.engine import Engine
-from pipeline.runtimes import resolve
+from pipeline.compute.batching import TOKEN_BUDGET
+from pipeline.compute.engine import Engine
+from pipeline.compute.runtimes import resolve
+from pipeline.files.bundle import Bundle
+from pipeline.labels.decoding import Decoded, Prediction
 
 
 class Predictor:
@@ -19,8 +19,9 @@ class Predictor:
 
     Args:
         bundle: a bundle or its folder.
-        runtime, precision: as for `pipeline.runtimes.create_runtime`, or `auto` for what the release gate chose.
-        threads, device, device_id: as for `pipeline.runtimes.create_runtime`.
+        runtime, precision: as for `pipeline.compute.runtimes.create_runtime`, or `auto` for what the release gate
+            chose.
+        threads, device, device_id: as for `pipeline.compute.runtimes.create_runtime`.
         token_budget: tokens, padding included, that one run of the model takes at most.
         max_seq_length: tokens to read of a text, if fewer than the model reads.
 

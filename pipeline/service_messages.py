@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.decoding import Prediction
 from pipeline.errors import InputError, ServerError
+from pipeline.labels.decoding import Prediction
 from pipeline.tensors import CONFIDENCE, LABEL, POLICY, THRESHOLD, TOP_K
 
 SERVICE, METHOD = "seq_cls", "prediction"
@@ -38,7 +38,7 @@ class Request:
 
     Attributes:
         texts: one or more.
-        parameters: as `pipeline.request_options.DecoderChoice` takes them.
+        parameters: as `pipeline.labels.request_options.DecoderChoice` takes them.
     """
 
     texts: list[str]

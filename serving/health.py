@@ -12,9 +12,9 @@ from collections.abc import Sequence
 
 from pipeline.command import run
 from pipeline.errors import InputError, ServerError
-from serving.control import Refused, ServerControl
 from serving.folders import MODEL_REPOSITORY
-from serving.repository import ModelRepository
+from serving.triton.control import Refused, ServerControl
+from serving.triton.repository import ModelRepository
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

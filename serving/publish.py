@@ -15,14 +15,14 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.batching import TOKEN_BUDGET
-from pipeline.bundle import Bundle
 from pipeline.command import run
-from pipeline.runtimes import AUTO, DEVICES, PRECISIONS, RUNTIMES, resolve
-from serving.deployment import KEPT_VERSIONS, Deployment
-from serving.native_configs import native_choice
-from serving.options import BACKENDS, GPU, NATIVE, ServingOptions
-from serving.running_servers import add_server_options, find_servers, repository_of
+from pipeline.compute.batching import TOKEN_BUDGET
+from pipeline.compute.runtimes import AUTO, DEVICES, PRECISIONS, RUNTIMES, resolve
+from pipeline.files.bundle import Bundle
+from serving.triton.configs.native import native_choice
+from serving.triton.deployment import KEPT_VERSIONS, Deployment
+from serving.triton.options import BACKENDS, GPU, NATIVE, ServingOptions
+from serving.triton.running_servers import add_server_options, find_servers, repository_of
 
 GPU_TOKEN_BUDGET = 16 * TOKEN_BUDGET
 GPU_QUEUE_SIZE = 1024
@@ -97,7 +97,7 @@ def live_where(servers: Sequence[object]) -> str:
 
 def publish(bundle: Bundle, model_repository: Path, options: ServingOptions) -> None:
     """Publish to a folder that no server serves yet; raises as `Deployment.publish` does."""
-    from serving.repository import ModelRepository
+    from serving.triton.repository import ModelRepository
 
     Deployment(ModelRepository(model_repository)).publish(bundle, options)
 

@@ -6,9 +6,9 @@ import argparse
 from collections.abc import Sequence
 
 from pipeline.command import run
-from serving.deployment import Deployment
 from serving.publish import live_where
-from serving.running_servers import add_server_options, find_servers, repository_of
+from serving.triton.deployment import Deployment
+from serving.triton.running_servers import add_server_options, find_servers, repository_of
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

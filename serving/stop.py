@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline.command import run
 from serving.folders import default_state_dir
-from serving.process_record import SUFFIX, read
+from serving.process.record import SUFFIX, read
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

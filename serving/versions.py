@@ -6,8 +6,8 @@ import argparse
 from collections.abc import Sequence
 
 from pipeline.command import run
-from serving.model_configs import TOKENISER
-from serving.running_servers import add_server_options, find_servers, repository_of
+from serving.triton.configs.ensemble import TOKENISER
+from serving.triton.running_servers import add_server_options, find_servers, repository_of
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -15,7 +15,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from pipeline.command import run
-from serving.triton import Ports, TritonServer
+from serving.process.ports import Ports
+from serving.triton.server.launcher import TritonServer
 
 # Time on a shared machine is no property of the code; CI tries the same examples each time.
 settings.register_profile(

@@ -4,16 +4,16 @@ import zlib
 
 import numpy as np
 
-from pipeline.decoding import Decoder
-from pipeline.hierarchy import LabelHierarchy
+from pipeline.labels.decoding import Decoder
+from pipeline.labels.hierarchy import LabelHierarchy
 from training import predict
-from training.classifier import Classifier
-from training.predictions_file import progress_path
+from training.checkpoint.classifier import Classifier
+from training.data.predictions_file import progress_path
 
 LABELS = LabelHierarchy(["人生", "人生##死亡", "灾害"])
 TEXTS = [f"第{number}条" for number in range(10)]
 SMALL_CHUNKS = """
-from pipeline import chunks
+from pipeline.files import chunks
 from pipeline.command import run
 from training import predict
 chunks.ROWS_PER_CHUNK = 16
@@ -29,7 +29,7 @@ def arbitrary_logits(texts):
 def use_stand_in(patch, identity="model"):
     classifier = Classifier(Decoder(LABELS), arbitrary_logits, "scratch-tiny", identity)
     patch.setattr(predict, "chosen_classifier", lambda *arguments: classifier)
-    patch.setattr("pipeline.chunks.ROWS_PER_CHUNK", 3)
+    patch.setattr("pipeline.files.chunks.ROWS_PER_CHUNK", 3)
 
 
 def write_texts_to(folder, texts=TEXTS):

@@ -11,124 +11,18 @@ A line of doccano's JSONL is an object with the text (`text`, or `data` as docca
 from __future__ import annotations
 
 import argparse
-import functools
-import json
 import sys
-import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
-from pipeline.atomic import atomic_writer
 from pipeline.command import run
-from pipeline.dataset import DATA_FILE, LABEL_FILE, read_examples, read_labels, read_lines, read_texts
 from pipeline.errors import DatasetError, InputError
-from pipeline.hierarchy import SEPARATOR, LabelHierarchy, path_fault
-from training.data.dataset_folder import LABELLED_FILES, Splitting, check_dataset_target, write_dataset
-from training.data.row_collector import RowCollector, surrogate_fault
-
-TASK_TYPES = ("multi_class", "multi_label", "hierarchical")
-TEXT_KEYS, LABEL_KEYS, META_KEYS = ("text", "data"), ("label", "labels"), ("meta", "metadata")
-SPLIT_KEY = "split"
-SPLIT_FILES = {name.partition(".")[0]: name for name in (*LABELLED_FILES, DATA_FILE)}
-
-
-class Record(NamedTuple):
-    """A line of a doccano file: its number, the text, the labels as paths, and the split that it names."""
-
-    line: int
-    text: str
-    labels: list[str]
-    split: str | None
-
-
-def read_records(path: Path, task_type: str = "hierarchical", separator: str = SEPARATOR) -> Iterator[Record]:
-    """Yield the rows of doccano's JSONL.
-
-    Args:
-        path: the file.
-        task_type: one of TASK_TYPES.
-        separator: what stands between the segments of a hierarchical label.
-
-    Raises:
-        InputError: the file is missing, or an archive.
-        DatasetError: a line is no JSON object with a text and a list of labels, or a label cannot be used.
-    """
-    if path.is_file() and zipfile.is_zipfile(path):
-        raise InputError(f"{path} is an archive, as doccano offers it for download; unpack it and give the file in it")
-    to_path = functools.lru_cache(maxsize=None)(functools.partial(label_path, task_type=task_type, separator=separator))
-    for line, content in read_lines(path):
-        if not content.strip():
-            continue
-        try:
-            record = _parse(content)
-            labels = [to_path(label) for label in _labels(record)]
-            if task_type == "multi_class" and len(set(labels)) > 1:
-                raise InputError(
-                    f"{len(labels)} labels ({', '.join(labels)}); --task_type multi_class takes one per text, "
-                    "multi_label and hierarchical take several"
-                )
-            text = _text(record)
-        except InputError as error:
-            raise DatasetError(path, line, str(error)) from error
-        yield Record(line, text, labels, _split(record))
-
-
-def _parse(content: str) -> dict[str, Any]:
-    try:
-        record = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        hint = "; export from doccano as JSONL, one object per line" if content.lstrip().startswith(("[", "{")) else ""
-        raise InputError(f"the line is no JSON ({error}){hint}") from error
-    if not isinstance(record, dict):
-        raise InputError(f"a JSON object is needed, not {content.strip():.40}; export from doccano as JSONL")
-    return record
-
-
-def _text(record: dict[str, Any]) -> str:
-    for key in TEXT_KEYS:
-        if key in record:
-            if not isinstance(record[key], str):
-                raise InputError(f"{key!r} is {record[key]!r:.40}; a text is needed")
-            return record[key]
-    raise InputError(f"there is no {' or '.join(map(repr, TEXT_KEYS))}; export a text classification project as JSONL")
-
-
-def _labels(record: dict[str, Any]) -> list[str]:
-    value: Any = next((record[key] for key in LABEL_KEYS if record.get(key) is not None), [])
-    labels = [value] if isinstance(value, str) else value
-    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-        raise InputError(
-            f"the labels are {json.dumps(value, ensure_ascii=False):.60}; a list of label names is needed, as doccano "
-            "exports it from a text classification project"
-        )
-    return labels
-
-
-def _split(record: dict[str, Any]) -> str | None:
-    """The split that a row names, by itself or in its metadata."""
-    for holder in (record, *(record.get(key) for key in META_KEYS)):
-        split = holder.get(SPLIT_KEY) if isinstance(holder, dict) else None
-        if isinstance(split, str) and split in SPLIT_FILES:
-            return split
-    return None
-
-
-def label_path(label: str, task_type: str = "hierarchical", separator: str = SEPARATOR) -> str:
-    """The label path that a label of doccano stands for.
-
-    Raises:
-        InputError: it cannot be one; the message says what to change.
-    """
-    if SEPARATOR in label and (task_type != "hierarchical" or separator != SEPARATOR):
-        way = f"give --separator {SEPARATOR!r}" if task_type == "hierarchical" else "give --task_type hierarchical"
-        raise InputError(f"label {label!r} contains {SEPARATOR!r}, which separates levels; {way} or rename the label")
-    segments = label.split(separator) if task_type == "hierarchical" else [label]
-    path = SEPARATOR.join(segment.strip().lstrip("\ufeff").strip() for segment in segments)
-    fault = path_fault(path) or surrogate_fault(path)
-    if fault:
-        raise InputError(f"{fault}; rename the label in doccano")
-    return path
+from pipeline.files.atomic import atomic_writer
+from pipeline.files.dataset import DATA_FILE, LABEL_FILE, read_examples, read_labels, read_texts
+from pipeline.labels.hierarchy import SEPARATOR, LabelHierarchy
+from training.data.dataset_folder import Splitting, check_dataset_target, write_dataset
+from training.data.doccano_lines import SPLIT_FILES, TASK_TYPES, read_records, record_line
+from training.data.row_collector import RowCollector
 
 
 def convert(args: argparse.Namespace) -> None:
@@ -183,12 +77,6 @@ def export(dataset_dir: Path, target: Path, parts: Sequence[str] | None = None) 
                 stream.write(record_line(text, labels, part))
                 count += 1
     return count
-
-
-def record_line(text: str, labels: Sequence[str], part: str, **more: Any) -> bytes:
-    """A line that doccano imports; it shows what `more` holds as the row's metadata, and keeps it."""
-    record = {TEXT_KEYS[0]: text, LABEL_KEYS[0]: list(labels), SPLIT_KEY: part, **more}
-    return json.dumps(record, ensure_ascii=False).encode() + b"\n"
 
 
 def _rows(path: Path, hierarchy: LabelHierarchy) -> Iterator[tuple[str, list[str]]]:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from pipeline.command import run
 from pipeline.errors import InputError
-from training.arguments import add_decoding_options, chosen_decoder
-from training.checkpoint import read_checkpoint
+from training.checkpoint.files import read_checkpoint
+from training.options import add_decoding_options, chosen_decoder
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
     decoder = chosen_decoder(checkpoint.decoder(), args)
     # Importing paddle takes seconds: what was asked for is judged first.
-    from training.export import export
+    from training.checkpoint.export import export
 
     bundle = export(checkpoint, Path(args.output_path), decoder)
     print(f"exported bundle {bundle.identity} to {args.output_path}: {', '.join(bundle.files)}")

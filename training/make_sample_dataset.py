@@ -16,9 +16,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.atomic import atomic_folder
 from pipeline.command import run
-from pipeline.dataset import (
+from pipeline.errors import InputError
+from pipeline.files.atomic import atomic_folder
+from pipeline.files.dataset import (
     DATA_FILE,
     DEV_FILE,
     LABEL_FILE,
@@ -29,8 +30,7 @@ from pipeline.dataset import (
     write_labels,
     write_texts,
 )
-from pipeline.errors import InputError
-from pipeline.hierarchy import LabelHierarchy, ancestor_paths
+from pipeline.labels.hierarchy import LabelHierarchy, ancestor_paths
 from training.data.apportionment import largest_remainders
 from training.data.sample_wordings import joint, people, world
 from training.data.sample_wordings.author import Author, Kind, read_kinds

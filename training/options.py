@@ -1,75 +1,85 @@
-"""The options of the training loop, validated when made, without importing paddle."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+import argparse
 
 from pipeline.errors import InputError
+from pipeline.files.dataset import DEV_FILE, LABEL_FILE, TRAIN_FILE
+from pipeline.labels.decoding import POLICIES, Decoder, DecodingPolicy, check_thresholds
+from training.checkpoint.classifier import Classifier, load_classifier
+from training.loop.options import DEVICES
 
-DEVICES = ("cpu", "gpu", "xpu", "npu")
-LOSSES = ("bce", "zlpr")
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Which trained model, and how it computes; see `chosen_classifier`."""
+    add = parser.add_argument
+    add("--device", choices=DEVICES, default="gpu", help="what to compute on; a bundle needs cpu (%(default)s)")
+    add("--params_path", default="./checkpoint/", help="a checkpoint, its parameter file, or a bundle (%(default)s)")
+    add("--max_seq_length", type=int, default=128, help="tokens per text, as in training (%(default)s)")
+    add("--batch_size", type=int, default=32, help="texts of full length that are computed at once (%(default)s)")
 
 
-@dataclass(frozen=True)
-class TrainingOptions:
-    """How to train.
+def chosen_classifier(args: argparse.Namespace) -> Classifier:
+    """The model that `add_model_options` tell of; raises as `load_classifier` does."""
+    return load_classifier(args.params_path, args.device, args.max_seq_length, args.batch_size)
 
-    Attributes:
-        learning_rate: its peak.
-        batch_size: texts per step.
-        epochs: passes over the training rows, at most.
-        warmup_steps: steps over which the learning rate grows from 0 to its peak; 0 for none.
-        weight_decay: decoupled decay of all parameters but biases and normalisation layers.
-        patience_epochs: stop after so many epochs without a better result; None never stops early.
-        logging_steps: steps between lines of the log.
-        save_steps: steps between writings of the training state, which is also written after each epoch; None writes
-            it then only.
-        loss: one of LOSSES.
-        hierarchy_weight: of the penalty for a child scored above its parent; 0 for none.
-        thresholds: how they are chosen, one of `pipeline.threshold_tuning.MODES`.
-        freeze_layers: how many of the lowest encoder layers stay as they are, and the embeddings with them; None
-            trains everything.
-        average_weights: what is evaluated and kept is the exponential average of the parameters with this decay; 0
-            for the parameters themselves.
-        start_competes: whether the parameters that training starts from count as a first result.
-        token_dropout: share of a step's tokens that are replaced by [MASK]; in [0, 1).
-        seed: of the batches' order.
 
-    Raises:
-        InputError: a value that cannot be meant.
-    """
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """What a run learns from, and how it goes on; see `check_run_options` and `fetch_dataset`."""
+    add = parser.add_argument
+    add("--dataset_dir", help="folder with train.txt, dev.txt and label.txt; required unless --dataset is given")
+    add("--dataset", choices=("wos",), help="a public dataset that is fetched instead")
+    add("--train_file", default=TRAIN_FILE, help="training rows in --dataset_dir")
+    add("--dev_file", default=DEV_FILE, help="development rows in --dataset_dir")
+    add("--label_file", default=LABEL_FILE, help="label paths in --dataset_dir")
+    add("--max_seq_length", type=int, default=128, help="tokens per text, the rest is cut off; at most 2048")
+    add("--seed", type=int, default=3, help="random seed")
+    add("--resume", action="store_true", help="go on with the run that was interrupted")
+    add("--overwrite", action="store_true", help="give up a run that was interrupted, and begin anew")
 
-    learning_rate: float
-    batch_size: int
-    epochs: int
-    warmup_steps: int = 0
-    weight_decay: float = 0.0
-    patience_epochs: int | None = None
-    logging_steps: int = 5
-    save_steps: int | None = None
-    loss: str = "bce"
-    hierarchy_weight: float = 0.0
-    thresholds: str = "fixed"
-    freeze_layers: int | None = None
-    average_weights: float = 0.0
-    start_competes: bool = False
-    token_dropout: float = 0.0
-    seed: int = 3
 
-    def __post_init__(self) -> None:
-        for name in ("learning_rate", "batch_size", "epochs", "logging_steps", "save_steps"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
-                raise InputError(f"--{name} is {value}; it must be above 0")
-        for name in ("warmup_steps", "weight_decay", "hierarchy_weight", "freeze_layers"):
-            value = getattr(self, name)
-            if value is not None and not 0 <= value < math.inf:
-                raise InputError(f"--{name} is {value}; it must not be negative")
-        if self.patience_epochs is not None and self.patience_epochs < 1:
-            raise InputError(f"--early_stop_nums is {self.patience_epochs}; it must be at least 1")
-        if not 0 <= self.seed < 1 << 32:
-            raise InputError(f"--seed is {self.seed}; give 0 to {(1 << 32) - 1}")
-        for name in ("token_dropout", "average_weights"):
-            if not 0 <= getattr(self, name) < 1:
-                raise InputError(f"--{name} is {getattr(self, name)}; it must be at least 0 and below 1")
+def check_run_options(args: argparse.Namespace) -> None:
+    """Raise InputError for options of `add_run_options` that cannot be meant."""
+    if args.resume and args.overwrite:
+        raise InputError("--resume goes on with an interrupted run and --overwrite gives it up; choose one")
+    if bool(args.dataset_dir) == bool(args.dataset):
+        raise InputError("give either --dataset_dir, a folder with train.txt, dev.txt and label.txt, or --dataset")
+    if not 3 <= args.max_seq_length <= 2048:
+        raise InputError(f"--max_seq_length is {args.max_seq_length}; give 3 to 2048")
+
+
+def fetch_dataset(args: argparse.Namespace) -> None:
+    """Point `dataset_dir` to the dataset that --dataset names; raises as `dataset_folder` does."""
+    if args.dataset:
+        from training.data.named_datasets import dataset_folder
+
+        args.dataset_dir = str(dataset_folder(args.dataset))
+
+
+DECODING_OPTIONS = ("threshold", "policy", "at_least_one", "top_k")
+
+
+def add_decoding_options(parser: argparse.ArgumentParser) -> None:
+    """How scores become label sets, where not as the model itself says; see `chosen_decoder`."""
+    add = parser.add_argument
+    add("--threshold", type=float, help="score from which a label counts, for all labels (the model's own)")
+    add("--policy", choices=POLICIES, help="how label sets are made consistent (the model's own)")
+    add(
+        "--at_least_one",
+        action=argparse.BooleanOptionalAction,
+        help="answer every text with at least one label (the model's own)",
+    )
+    add("--top_k", type=int, help="at most this many labels per text (the model's own)")
+
+
+def check_decoding_options(args: argparse.Namespace) -> None:
+    """Raise InputError for options that no model can be decoded with, before one is loaded."""
+    DecodingPolicy(top_k=args.top_k)
+    if args.threshold is not None:
+        check_thresholds(args.threshold, 1)
+
+
+def chosen_decoder(own: Decoder, args: argparse.Namespace) -> Decoder:
+    """The model's own decoder, but for what the options of `add_decoding_options` say."""
+    return own.changed(**{name: getattr(args, name) for name in DECODING_OPTIONS})

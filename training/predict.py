@@ -21,12 +21,15 @@ from typing import IO, Any, Callable
 
 from tqdm import tqdm
 
-from pipeline.chunks import CHARACTERS_PER_CHUNK, chunks, rows_per_chunk
 from pipeline.command import run
-from pipeline.dataset import DATA_FILE, LABEL_FILE
 from pipeline.errors import ClassifierError, InputError
+from pipeline.files.chunks import CHARACTERS_PER_CHUNK, chunks, rows_per_chunk
+from pipeline.files.dataset import DATA_FILE, LABEL_FILE
 from pipeline.output import FORMATS
-from training.arguments import (
+from training.checkpoint.classifier import Classifier, check_labels
+from training.data.predictions_file import InputLines, PredictionsFile, check_output
+from training.model.model_names import contradict
+from training.options import (
     DECODING_OPTIONS,
     add_decoding_options,
     add_model_options,
@@ -34,9 +37,6 @@ from training.arguments import (
     chosen_classifier,
     chosen_decoder,
 )
-from training.classifier import Classifier, check_labels
-from training.model.model_names import contradict
-from training.predictions_file import InputLines, PredictionsFile, check_output
 
 STANDARD_INPUT = "-"
 

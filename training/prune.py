@@ -13,12 +13,12 @@ from collections.abc import Sequence
 
 from pipeline.command import run
 from pipeline.errors import InputError
-from pipeline.threshold_tuning import MODES
-from training.arguments import add_run_options, check_run_options, fetch_dataset
-from training.checkpoint import read_checkpoint
-from training.options import DEVICES, TrainingOptions
-from training.pruning.arguments import CONFIG_FILE, parse_with_config
-from training.pruning.width import kept, parse_widths
+from pipeline.metrics.threshold_tuning import MODES
+from training.checkpoint.files import read_checkpoint
+from training.loop.options import DEVICES, TrainingOptions
+from training.model.width import kept, parse_widths
+from training.options import add_run_options, check_run_options, fetch_dataset
+from training.pruning.options import CONFIG_FILE, parse_with_config
 
 
 def parser() -> argparse.ArgumentParser:

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.command import run
-from pipeline.dataset import DEV_FILE
+from pipeline.compute.runtimes import PADDLE, PRECISIONS, RUNTIMES
 from pipeline.errors import InputError
-from pipeline.runtimes import PADDLE, PRECISIONS, RUNTIMES
+from pipeline.files.dataset import DEV_FILE
 from training.gate.run import GateOptions, release
 from training.gate.verdict import Allowances
-from training.options import DEVICES
+from training.loop.options import DEVICES
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

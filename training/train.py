@@ -9,12 +9,12 @@ import argparse
 from collections.abc import Sequence
 
 from pipeline.command import run
-from pipeline.dataset import DATA_FILE
-from pipeline.normalisation import NORMALISATIONS
-from pipeline.threshold_tuning import MODES
-from training.arguments import add_run_options, check_run_options, fetch_dataset
+from pipeline.files.dataset import DATA_FILE
+from pipeline.metrics.threshold_tuning import MODES
+from pipeline.text.normalisation import NORMALISATIONS
+from training.loop.options import DEVICES, LOSSES, TrainingOptions
 from training.model.model_names import PRETRAINED, SCRATCH
-from training.options import DEVICES, LOSSES, TrainingOptions
+from training.options import add_run_options, check_run_options, fetch_dataset
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = training_options(args)
     fetch_dataset(args)
     # Importing paddle takes seconds: the command line is judged first.
-    from training.run import train
+    from training.loop.run import train
 
     train(args, options)
 

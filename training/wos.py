@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.command import run
-from pipeline.dataset import read_lines
 from pipeline.errors import DatasetError, InputError
-from pipeline.hierarchy import SEPARATOR, path_fault
+from pipeline.files.dataset import read_lines
+from pipeline.labels.hierarchy import SEPARATOR, path_fault
 from training.data.dataset_folder import Splitting, check_dataset_target, write_dataset
 from training.data.row_collector import RowCollector
 from training.data.spreadsheet import read_table

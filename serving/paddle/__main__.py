@@ -10,9 +10,9 @@ from pathlib import Path
 
 from pipeline.command import run
 from serving.folders import default_state_dir
-from serving.foreground import hold
-from serving.paddle.publish import default_folder
+from serving.paddle.publication import default_folder
 from serving.paddle.server import LOOPBACK, PaddlePorts, PaddleServer, PaddleSupervisor
+from serving.process.foreground import hold
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -21,7 +21,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         prog="python -m serving.paddle", description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     add = parser.add_argument
-    add("--folder", type=Path, default=default_folder(), help="what serving.paddle.publish wrote")
+    add("--folder", type=Path, default=default_folder(), help="what serving.paddle.publication wrote")
     add("--host", default=LOOPBACK, help="address to listen on; 0.0.0.0 for all of this machine")
     add("--rpc_port", type=int, default=ports.rpc, help="port for RPC clients")
     add("--http_port", type=int, default=ports.http, help="port for HTTP clients")

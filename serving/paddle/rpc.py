@@ -12,7 +12,7 @@ from paddle_serving_server.pipeline.proto import pipeline_service_pb2
 
 from pipeline.errors import EnvironmentFault
 from serving.paddle.arrivals import Arrivals
-from serving.paddle.http_gateway import CONNECTIONS_PER_REQUEST
+from serving.paddle.gateway import CONNECTIONS_PER_REQUEST
 
 METHODS = pipeline_service_pb2.DESCRIPTOR.services_by_name["PipelineService"].full_name
 

@@ -16,18 +16,18 @@ from pathlib import Path
 
 from clients.http_client import HttpClient
 from clients.paddle_command import TooLate, Unavailable
-from pipeline.bundle import Bundle
 from pipeline.errors import ClassifierError, InputError, ServerError
+from pipeline.files.bundle import Bundle
 from pipeline.service_messages import HTTP_PORT, RPC_PORT
 from serving.folders import default_state_dir
 from serving.golden import Expected
-from serving.guarded_server import GuardedServer
-from serving.paddle.config import MODEL_FOLDER
+from serving.paddle.configuration import MODEL_FOLDER
 from serving.paddle.environment import serving_python
 from serving.paddle.heartbeat import VARIABLE, last_beat
-from serving.paddle.publish import Publication, default_folder
-from serving.ports import free_ports, require_free, resolve_host
-from serving.restarts import Restarts
+from serving.paddle.publication import Publication, default_folder
+from serving.process.guarded_server import GuardedServer
+from serving.process.ports import free_ports, require_free, resolve_host
+from serving.process.restarts import Restarts
 
 LOOPBACK = "127.0.0.1"
 PATIENCE_SECONDS = 10.0
@@ -62,7 +62,7 @@ class PaddleServer(GuardedServer):
     """The service in .venv-serving, for as long as the `with` block lasts.
 
     Args:
-        folder: what `serving.paddle.publish` wrote.
+        folder: what `serving.paddle.publication` wrote.
         ports, host: where to listen; loopback by default.
         state_dir: for its log, the record of its process, and upstream's own files.
     """

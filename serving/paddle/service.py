@@ -1,4 +1,4 @@
-"""The Paddle Serving service `seq_cls`, run in .venv-serving from a folder that serving.paddle.publish wrote:
+"""The Paddle Serving service `seq_cls`, run in .venv-serving from a folder that serving.paddle.publication wrote:
 
     python -m serving.paddle.service --folder build/paddle_serving
 
@@ -28,12 +28,12 @@ from paddle_serving_server.pipeline.pipeline_server import PipelineServicer
 from paddle_serving_server.pipeline.proto import pipeline_service_pb2
 from paddle_serving_server.web_service import WebService
 
-from pipeline.batching import measured_overhead, run_in_batches
-from pipeline.bundle import Bundle
 from pipeline.command import run
+from pipeline.compute.batching import measured_overhead, run_in_batches
+from pipeline.compute.padded_lengths import lengths_up_to, pad_to_length
 from pipeline.errors import ClassifierError, EnvironmentFault, InputError
-from pipeline.padded_lengths import lengths_up_to, pad_to_length
-from pipeline.request_options import DecoderChoice
+from pipeline.files.bundle import Bundle
+from pipeline.labels.request_options import DecoderChoice
 from pipeline.service_messages import (
     INPUT_ERROR,
     MODEL_ERROR,
@@ -44,8 +44,8 @@ from pipeline.service_messages import (
     write_predictions,
 )
 from pipeline.tensors import INPUT_IDS, LABEL, LOGITS, TOKEN_TYPE_IDS
+from serving.paddle.gateway import HttpGateway
 from serving.paddle.heartbeat import beat
-from serving.paddle.http_gateway import HttpGateway
 from serving.paddle.rpc import rpc_server
 
 CONFIG_FILE = "config.yml"
@@ -201,7 +201,7 @@ class SeqClsService(WebService):
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     add = parser.add_argument
-    add("--folder", type=Path, required=True, help="what serving.paddle.publish wrote")
+    add("--folder", type=Path, required=True, help="what serving.paddle.publication wrote")
     add("--host", help="address to listen on (as config.yml says)")
     add("--rpc_port", type=int, help="likewise")
     add("--http_port", type=int, help="likewise")

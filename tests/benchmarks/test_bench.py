@@ -6,17 +6,18 @@ import time
 import numpy as np
 import pytest
 
-from benchmarks import bench, load
-from benchmarks.checked_load import RIGHT, CheckedLoad
-from benchmarks.growth import Point, fits, text_of, tree
-from benchmarks.matrix_products import count_work, encoder_work
+from benchmarks import bench
+from benchmarks.compute.matrix_products import count_work, encoder_work
 from benchmarks.plots import PLOTS
 from benchmarks.records import PROJECT, RESULTS
 from benchmarks.report import READMES, TABLES_FILE, all_tables, readme_tables, with_tables
+from benchmarks.serving import load
+from benchmarks.serving.checked_load import RIGHT, CheckedLoad
+from benchmarks.serving.growth import Point, fits, text_of, tree
 from benchmarks.tables import TABLES
-from pipeline.bundle import Bundle
 from pipeline.errors import ClassifierError, InputError
-from pipeline.hierarchy import LabelHierarchy
+from pipeline.files.bundle import Bundle
+from pipeline.labels.hierarchy import LabelHierarchy
 from training.model.model_names import SCRATCH
 
 RECORDED = [part for part in TABLES if (RESULTS / f"{part}.json").is_file()]
@@ -60,9 +61,9 @@ def test_the_headline_names_what_was_too_noisy():
 
 def test_a_part_that_fails_is_named_and_the_others_are_measured(tmp_path, monkeypatch, capfd):
     parts = {
-        "limit": lambda args: ["benchmarks.limit", "--rounds", "0"],
-        "peers": lambda args: ["benchmarks.peers", "--peers_python", "absent/python"],
-        "frontier": lambda args: ["benchmarks.frontier", "--shapes"],
+        "limit": lambda args: ["benchmarks.compute.limit", "--rounds", "0"],
+        "peers": lambda args: ["benchmarks.peers.peers", "--peers_python", "absent/python"],
+        "frontier": lambda args: ["benchmarks.quality.frontier", "--shapes"],
     }
     monkeypatch.setattr(bench, "PARTS", parts)
     with pytest.raises(ClassifierError, match="limit failed.*--parts limit"):

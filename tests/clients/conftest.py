@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from serving.triton import TritonServer
+from serving.triton.server.launcher import TritonServer
 from tests.clients.stand_in import stand_in_server
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from clients.triton import TritonClient
 from pipeline.errors import ServerError
-from serving.triton import Ports, TritonServer
+from serving.process.ports import Ports
+from serving.triton.server.launcher import TritonServer
 from tests.serving.tiny_model import eventually
 
 MAX_QUEUE_SIZE = 4

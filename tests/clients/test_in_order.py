@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clients.in_order import Streams, in_order
-from pipeline.chunks import CHARACTERS_PER_CHUNK
 from pipeline.errors import InputError
+from pipeline.files.chunks import CHARACTERS_PER_CHUNK
 
 
 @given(st.lists(st.text(max_size=3), max_size=50), st.integers(1, 9), st.integers(1, 9))

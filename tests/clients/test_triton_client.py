@@ -11,8 +11,8 @@ import pytest
 from tritonclient import grpc
 
 from clients.triton import TritonClient
-from pipeline.bundle import Bundle
 from pipeline.errors import InputError, ServerError
+from pipeline.files.bundle import Bundle
 from tests.clients.stand_in import says
 from tests.conftest import ENVIRONMENT, PROJECT, run_command
 

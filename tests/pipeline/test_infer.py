@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.bundle import Bundle, seal
-from pipeline.dataset import read_examples
+from pipeline.compute.runtimes import resolve, unavailable
 from pipeline.errors import InputError
+from pipeline.files.bundle import Bundle, seal
+from pipeline.files.dataset import read_examples
 from pipeline.infer import Predictor, find_bundle, main
-from pipeline.metrics import Metrics
+from pipeline.metrics.sets import Metrics
 from pipeline.output import as_levels
-from pipeline.runtimes import resolve, unavailable
 from tests.conftest import run_command, run_in_process
 
 

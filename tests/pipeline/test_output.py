@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.dataset import read_examples
-from pipeline.decoding import Prediction
-from pipeline.hierarchy import LabelHierarchy
+from pipeline.files.dataset import read_examples
+from pipeline.labels.decoding import Prediction
+from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.output import FORMATS, as_json_line, as_levels, as_row, as_tree
-from tests.pipeline.test_dataset import TEXTS
+from tests.pipeline.files.test_dataset import TEXTS
 
 ANSWER = [Prediction("人生", 0.99), Prediction("人生##死亡", 0.98), Prediction("灾害##车祸", 0.7)]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.bundle import ONNX_FILE, VOCABULARY_FILE, Bundle, Golden, seal
-from pipeline.hierarchy import SEPARATOR
+from pipeline.files.bundle import ONNX_FILE, VOCABULARY_FILE, Bundle, Golden, seal
+from pipeline.labels.hierarchy import SEPARATOR
 
 
 def renamed_bundle(bundle: Bundle, folder: Path, mark: str) -> Bundle:

@@ -7,7 +7,7 @@ import json
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
-from serving.options import ServingOptions
+from serving.triton.options import ServingOptions
 
 OPTIONS = ServingOptions(backend="native", queue_size=512)
 STAND_IN = """

@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from serving import processes
+from serving.process import processes
 
 PATIENCE_SECONDS = 20.0
 

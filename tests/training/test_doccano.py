@@ -12,8 +12,9 @@ from pipeline.errors import DatasetError, InputError
 from tests.conftest import run_command
 from tests.doccano import LABELLED, convert, lines, records, write_records
 from training.data.dataset_folder import Splitting
+from training.data.doccano_lines import label_path, read_records
 from training.data.row_collector import Row, closed
-from training.doccano import label_path, parse_args, read_records
+from training.doccano import parse_args
 
 
 def test_the_options_are_those_of_the_doccano_guide():

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.dataset import read_examples, read_labels
 from pipeline.errors import DatasetError, InputError
-from pipeline.normalisation import text_fault
+from pipeline.files.dataset import read_examples, read_labels
+from pipeline.text.normalisation import text_fault
 from tests.conftest import REAL_DATA
 from tests.doccano import LABELLED, convert, lines, write_records
 from training.data.row_collector import closed, single_line

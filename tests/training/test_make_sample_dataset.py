@@ -13,7 +13,8 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics import f1_score
 from sklearn.svm import LinearSVC
 
-from pipeline.dataset import (
+from pipeline.errors import InputError
+from pipeline.files.dataset import (
     DATA_FILE,
     DEV_FILE,
     LABEL_FILE,
@@ -23,7 +24,6 @@ from pipeline.dataset import (
     read_labels,
     read_texts,
 )
-from pipeline.errors import InputError
 from tests.conftest import PROJECT, REAL_DATA
 from training import make_sample_dataset
 from training.data.apportionment import largest_remainders

@@ -6,15 +6,15 @@ import subprocess
 import numpy as np
 import pytest
 
-from pipeline.dataset import read_texts, write_labels
-from pipeline.decoding import Decoder
 from pipeline.errors import BundleError, ClassifierError, DatasetError, EnvironmentFault, InputError
-from pipeline.hierarchy import LabelHierarchy
+from pipeline.files.dataset import read_texts, write_labels
+from pipeline.labels.decoding import Decoder
+from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.predictor import Predictor
 from tests.conftest import PROJECT
 from tests.prediction import LABELS, TEXTS, answers, write_texts_to
 from training import predict
-from training.classifier import Classifier
+from training.checkpoint.classifier import Classifier
 
 
 def printed(capfdbinary, folder, *options):

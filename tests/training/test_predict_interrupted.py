@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.dataset import read_texts
 from pipeline.errors import ClassifierError, DatasetError, InputError
+from pipeline.files.dataset import read_texts
 from tests.conftest import PROJECT
 from tests.prediction import SMALL_CHUNKS, TEXTS, answers, use_stand_in, write_texts_to
 from training import predict
-from training.predictions_file import PredictionsFile, progress_path
+from training.data.predictions_file import PredictionsFile, progress_path
 
 
 class Killed(BaseException):

@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 
 import training.pruning.run
-from pipeline.bundle import Bundle
-from pipeline.checksums import write_all_checksums
-from pipeline.dataset import read_texts
+from pipeline.compute.graph_statistics import graph_statistics
 from pipeline.errors import BundleError, InputError
-from pipeline.graph_statistics import graph_statistics
+from pipeline.files.bundle import Bundle
+from pipeline.files.checksums import write_all_checksums
+from pipeline.files.dataset import read_texts
 from pipeline.predictor import Predictor
 from tests.conftest import run_command, run_in_process
 from training import export_model
-from training.checkpoint import read_checkpoint
-from training.classifier import load_classifier
+from training.checkpoint.classifier import load_classifier
+from training.checkpoint.files import read_checkpoint
+from training.loop.trainer import Trainer
 from training.prune import main, parse_args
-from training.trainer import Trainer
 
 OPTIONS = ("--device", "cpu", "--learning_rate", "1e-3", "--num_train_epochs", "1")
 DOCUMENTED_FILES = {

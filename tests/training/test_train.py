@@ -3,12 +3,12 @@ import shutil
 
 import pytest
 
-from pipeline.bundle import Bundle
-from pipeline.checksums import write_all_checksums
-from pipeline.dataset import read_labels
+from pipeline.files.bundle import Bundle
+from pipeline.files.checksums import write_all_checksums
+from pipeline.files.dataset import read_labels
 from tests.conftest import run_command, run_in_process
 from training import export_model
-from training.checkpoint import read_checkpoint
+from training.checkpoint.files import read_checkpoint
 from training.data.encoded import shuffled_batches
 from training.train import main
 

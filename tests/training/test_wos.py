@@ -6,8 +6,8 @@ from xml.sax.saxutils import escape
 
 import pytest
 
-from pipeline.dataset import read_examples, read_labels
 from pipeline.errors import DatasetError, InputError
+from pipeline.files.dataset import read_examples, read_labels
 from tests.conftest import run_command
 from training.data.spreadsheet import read_table
 from training.wos import main

@@ -14,13 +14,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.command import run
-from pipeline.dataset import DATA_FILE, LABEL_FILE, Example, read_examples, read_labels, write_examples
 from pipeline.errors import InputError
-from pipeline.hierarchy import LabelHierarchy
-from pipeline.normalisation import normalise
+from pipeline.files.dataset import DATA_FILE, LABEL_FILE, Example, read_examples, read_labels, write_examples
+from pipeline.labels.hierarchy import LabelHierarchy
+from pipeline.text.normalisation import normalise
 from training.analysis.evaluate import check_outputs
 from training.data.dataset_folder import LABELLED_FILES
-from training.options import DEVICES
+from training.loop.options import DEVICES
 
 STRATEGIES = ("mix", "substitute", "insert", "delete", "swap")
 TYPES = ("synonym", "homonym", "mlm")
@@ -47,8 +47,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     # Importing scikit-learn takes a second: the command line is judged first.
-    from training.analysis.augmentation import AugmentationOptions
-    from training.analysis.word_sources import create_augmenter
+    from training.analysis.rewriting.augmentation import AugmentationOptions
+    from training.analysis.rewriting.word_sources import create_augmenter
 
     options = AugmentationOptions(args.aug_strategy, args.create_n, args.aug_percent, args.seed)
     train_path, target = Path(args.train_path), Path(args.aug_path)

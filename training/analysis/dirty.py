@@ -17,18 +17,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.atomic import atomic_writer
 from pipeline.command import run
-from pipeline.dataset import LABEL_FILE, TRAIN_FILE, Example, read_examples, read_labels, write_examples
 from pipeline.errors import InputError
-from pipeline.hierarchy import LabelHierarchy
+from pipeline.files.atomic import atomic_writer
+from pipeline.files.dataset import LABEL_FILE, TRAIN_FILE, Example, read_examples, read_labels, write_examples
+from pipeline.labels.hierarchy import LabelHierarchy
 from training.analysis.evaluate import check_outputs
-from training.analysis.label_doubts import label_doubts
-from training.arguments import add_model_options
-from training.doccano import record_line
+from training.analysis.evidence.label_doubts import label_doubts
+from training.data.doccano_lines import record_line
+from training.options import add_model_options
 
 if TYPE_CHECKING:
-    from training.analysis.suspicion import Suspicion
+    from training.analysis.evidence.suspicion import Suspicion
 
 CONFIDENT_LEARNING, REPRESENTER = "confident", "representer"
 METHODS = (CONFIDENT_LEARNING, REPRESENTER)
@@ -102,14 +102,14 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def judge(args: argparse.Namespace, examples: list[Example], hierarchy: LabelHierarchy) -> Suspicion:
-    """How doubtful the chosen method finds each row; raises as `training.analysis.features.load_features` does."""
+    """How doubtful the chosen method finds each row; raises as `evidence.features.load_features` does."""
     # Importing cleanlab or paddle takes seconds: files are judged first.
     if args.method == CONFIDENT_LEARNING:
-        from training.analysis.suspicion import confident_learning
+        from training.analysis.evidence.suspicion import confident_learning
 
         return confident_learning(examples, hierarchy, args.seed)
-    from training.analysis.features import load_features
-    from training.analysis.representer import representer_points
+    from training.analysis.evidence.features import load_features
+    from training.analysis.evidence.representer import representer_points
 
     features = load_features(args.params_path, args.device, args.max_seq_length, args.batch_size)
     return representer_points(features([example.text for example in examples]), examples, hierarchy)

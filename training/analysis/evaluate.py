@@ -14,19 +14,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Callable
 
-from pipeline.atomic import atomic_writer
 from pipeline.command import run
-from pipeline.dataset import DEV_FILE, LABEL_FILE, TRAIN_FILE, read_labels
 from pipeline.errors import InputError
+from pipeline.files.atomic import atomic_writer
+from pipeline.files.dataset import DEV_FILE, LABEL_FILE, TRAIN_FILE, read_labels
 from training.analysis.evaluation import check_labelled_file, evaluate
-from training.arguments import (
+from training.checkpoint.classifier import check_labels
+from training.options import (
     add_decoding_options,
     add_model_options,
     check_decoding_options,
     chosen_classifier,
     chosen_decoder,
 )
-from training.classifier import check_labels
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

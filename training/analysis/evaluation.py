@@ -11,15 +11,15 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from pipeline.chunks import CHARACTERS_PER_CHUNK, chunks, rows_per_chunk
-from pipeline.confused_pairs import ConfusedPairs
-from pipeline.dataset import LABEL_DELIMITER, Example, read_examples
-from pipeline.decoding import Decoded, sigmoid
 from pipeline.errors import ClassifierError, InputError
-from pipeline.hierarchy import LabelHierarchy
-from pipeline.metrics import Metrics
-from pipeline.score_metrics import ScoreMetrics
-from training.classifier import Classifier
+from pipeline.files.chunks import CHARACTERS_PER_CHUNK, chunks, rows_per_chunk
+from pipeline.files.dataset import LABEL_DELIMITER, Example, read_examples
+from pipeline.labels.decoding import Decoded, sigmoid
+from pipeline.labels.hierarchy import LabelHierarchy
+from pipeline.metrics.confused_pairs import ConfusedPairs
+from pipeline.metrics.scores import ScoreMetrics
+from pipeline.metrics.sets import Metrics
+from training.checkpoint.classifier import Classifier
 
 CONFUSIONS = 100
 SHOWN_CASES = 500
@@ -61,12 +61,12 @@ def evaluate(classifier: Classifier, train: LabelledFile, dev: LabelledFile, bad
         Values that JSON can hold, scores in [0, 1]:
 
         - train_rows, rows: of train and of dev.
-        - decoding: how label sets were made; see `pipeline.decoding.DecodingPolicy`.
-        - summary: averages of `pipeline.metrics.Metrics.result` and `pipeline.score_metrics.ScoreMetrics.summary`.
+        - decoding: how label sets were made; see `pipeline.labels.decoding.DecodingPolicy`.
+        - summary: averages of `metrics.sets.Metrics.result` and `metrics.scores.ScoreMetrics.summary`.
         - levels: per level its number of labels, averages and accuracy.
         - labels: per label path its level and threshold, and support, precision, recall and F1 on train and on dev.
-        - threshold_curve, calibration: see `pipeline.score_metrics.ScoreMetrics`.
-        - confusions: the most frequent pairs of `pipeline.confused_pairs.ConfusedPairs`.
+        - threshold_curve, calibration: see `pipeline.metrics.scores.ScoreMetrics`.
+        - confusions: the most frequent pairs of `pipeline.metrics.confused_pairs.ConfusedPairs`.
         - bad_cases: how many rows of dev are wrong, and the first of them, long texts cut.
 
     Raises:

@@ -11,8 +11,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from pipeline.atomic import atomic_writer
-from pipeline.hierarchy import SEPARATOR
+from pipeline.files.atomic import atomic_writer
+from pipeline.labels.hierarchy import SEPARATOR
 
 _PARTS = Path(__file__).parent / "report_page"
 _STYLES = ("theme.css", "parts.css", "page.css", "tables.css", "hierarchy.css", "charts.css", "cases.css", "narrow.css")

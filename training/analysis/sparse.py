@@ -14,9 +14,10 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.chunks import CHARACTERS_PER_CHUNK, chunks
 from pipeline.command import run
-from pipeline.dataset import (
+from pipeline.errors import InputError
+from pipeline.files.chunks import CHARACTERS_PER_CHUNK, chunks
+from pipeline.files.dataset import (
     DATA_FILE,
     DEV_FILE,
     LABEL_FILE,
@@ -28,13 +29,12 @@ from pipeline.dataset import (
     write_examples,
     write_texts,
 )
-from pipeline.errors import InputError
-from pipeline.hierarchy import LabelHierarchy
-from pipeline.normalisation import normalise
+from pipeline.labels.hierarchy import LabelHierarchy
+from pipeline.text.normalisation import normalise
 from training.analysis.evaluate import check_outputs
-from training.arguments import add_model_options
-from training.checkpoint import read_checkpoint
-from training.classifier import check_labels
+from training.checkpoint.classifier import check_labels
+from training.checkpoint.files import read_checkpoint
+from training.options import add_model_options
 
 DUPLICATE = "duplicate"
 STRATEGIES = (DUPLICATE, "substitute", "insert", "delete", "swap")
@@ -89,9 +89,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     check_labels(label_path, read_checkpoint(args.params_path).hierarchy)
 
     # Importing scikit-learn and paddle takes seconds: the files are judged first.
-    from training.analysis.evidence import Described, evidence, in_turns, sparsest, supporters
-    from training.analysis.features import load_features
-    from training.analysis.linear_model import tfidf_vectoriser
+    from training.analysis.evidence.features import load_features
+    from training.analysis.evidence.linear_model import tfidf_vectoriser
+    from training.analysis.evidence.neighbours import Described, evidence, in_turns, sparsest, supporters
 
     features = load_features(args.params_path, args.device, args.max_seq_length, args.batch_size)
     normalised = [normalise(example.text) for example in train]
@@ -133,8 +133,8 @@ def augmented(
     rows: list[Example], train: list[Example], dev: list[Example], hierarchy: LabelHierarchy, args: argparse.Namespace
 ) -> list[Example]:
     """A changed copy of each row, where there can be one."""
-    from training.analysis.augmentation import AugmentationOptions
-    from training.analysis.word_sources import create_augmenter
+    from training.analysis.rewriting.augmentation import AugmentationOptions
+    from training.analysis.rewriting.word_sources import create_augmenter
 
     unlabelled = Path(args.dataset_dir) / args.unlabeled_file
     options = AugmentationOptions(args.aug_strategy, copies=1, seed=args.seed)

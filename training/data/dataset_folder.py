@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from pipeline.atomic import atomic_folder
-from pipeline.dataset import (
+from pipeline.errors import InputError
+from pipeline.files.atomic import atomic_folder
+from pipeline.files.dataset import (
     DATA_FILE,
     DEV_FILE,
     LABEL_FILE,
@@ -20,8 +21,7 @@ from pipeline.dataset import (
     write_labels,
     write_texts,
 )
-from pipeline.errors import InputError
-from pipeline.hierarchy import LabelHierarchy
+from pipeline.labels.hierarchy import LabelHierarchy
 from training.data.apportionment import largest_remainders
 from training.data.row_collector import Row
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.batching import pad
-from pipeline.dataset import ReadReport, read_examples
-from pipeline.encoding import TextEncoder
+from pipeline.compute.batching import pad
 from pipeline.errors import InputError
-from pipeline.hierarchy import LabelHierarchy
-from pipeline.tokenisation import Tokeniser
+from pipeline.files.dataset import ReadReport, read_examples
+from pipeline.labels.hierarchy import LabelHierarchy
+from pipeline.text.encoding import TextEncoder
+from pipeline.text.tokenisation import Tokeniser
 
 _BUCKET_BATCHES = 32
 

@@ -10,10 +10,10 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from pipeline.atomic import atomic_writer
-from pipeline.dataset import LABEL_FILE
 from pipeline.errors import ClassifierError, EnvironmentFault, InputError
-from pipeline.hierarchy import SEPARATOR, LabelHierarchy
+from pipeline.files.atomic import atomic_writer
+from pipeline.files.dataset import LABEL_FILE
+from pipeline.labels.hierarchy import SEPARATOR, LabelHierarchy
 from training.data.dataset_folder import LABELLED_FILES, write_dataset
 from training.data.row_collector import Row, single_line
 

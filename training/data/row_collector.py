@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.errors import DatasetError, InputError
-from pipeline.hierarchy import SEPARATOR, LabelHierarchy, ancestor_paths
-from pipeline.normalisation import MAX_TEXT_CHARACTERS, text_fault
+from pipeline.labels.hierarchy import SEPARATOR, LabelHierarchy, ancestor_paths
+from pipeline.text.normalisation import MAX_TEXT_CHARACTERS, text_fault
 
 # What ends a line somewhere: for Python's splitlines(), for a browser, for a spreadsheet. And the tab.
 _BREAKS = re.compile("[\t\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]+")

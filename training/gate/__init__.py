@@ -1,0 +1,1 @@
+"""What may be released: every runtime and precision, measured against the checkpoint."""

@@ -15,14 +15,21 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.atomic import atomic_folder
-from pipeline.bundle import PACKED_GRAPH_FILE, PADDLE_GRAPH_FILE, PADDLE_PARAMETERS_FILE, VOCABULARY_FILE, Bundle, seal
-from pipeline.checksums import check_replaceable
-from pipeline.dataset import read_examples
+from pipeline.compute.graph_precision import ONNX_FILES, write_graph
+from pipeline.compute.runtimes import graph_files, precisions_of, unavailable
 from pipeline.errors import ClassifierError, EnvironmentFault, InputError
-from pipeline.graph_precision import ONNX_FILES, write_graph
-from pipeline.runtimes import graph_files, precisions_of, unavailable
-from training.classifier import load_classifier
+from pipeline.files.atomic import atomic_folder
+from pipeline.files.bundle import (
+    PACKED_GRAPH_FILE,
+    PADDLE_GRAPH_FILE,
+    PADDLE_PARAMETERS_FILE,
+    VOCABULARY_FILE,
+    Bundle,
+    seal,
+)
+from pipeline.files.checksums import check_replaceable
+from pipeline.files.dataset import read_examples
+from training.checkpoint.classifier import load_classifier
 from training.gate.table import draw, table
 from training.gate.verdict import Allowances, Candidate, Cost, fastest_first, measure_quality, refusal
 from training.gate.worker import Worker
@@ -46,7 +53,7 @@ class GateOptions:
 
     Attributes:
         allowances: how much worse a candidate may be.
-        runtimes, precisions: what candidates are made of; see `pipeline.runtimes`.
+        runtimes, precisions: what candidates are made of; see `pipeline.compute.runtimes`.
         latency_at: the batch size, 1 or 32, whose latency decides.
         threads: of the processor; None for one per core.
         rounds: in which all candidates are timed in turn.

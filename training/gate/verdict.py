@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.decoding import Decoder
 from pipeline.errors import InputError
-from pipeline.metrics import Metrics
+from pipeline.labels.decoding import Decoder
+from pipeline.metrics.sets import Metrics
 
 HALF = ("bfloat16", "float16")
 
@@ -80,7 +80,7 @@ class Candidate:
     Attributes:
         bundle: the folder's name, for people to read.
         width: share of the encoder that pruning has left.
-        runtime, precision: of `pipeline.runtimes`.
+        runtime, precision: of `pipeline.compute.runtimes`.
         quality, cost: what was measured; None where it could not be.
         refusal: why it may not be released; empty for one that may.
     """

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.batching import TOKEN_BUDGET
-from pipeline.bundle import Bundle
-from pipeline.engine import Engine
+from pipeline.compute.batching import TOKEN_BUDGET
+from pipeline.compute.engine import Engine
 from pipeline.errors import ClassifierError, EnvironmentFault
+from pipeline.files.bundle import Bundle
 
 PAUSE_SECONDS = 0.1
 """Before a turn: the threads of a runtime go on looking for work for a while when a turn is over."""
@@ -28,7 +28,7 @@ class Worker:
 
     Args:
         bundle: folder of its bundle.
-        runtime, precision, threads: as for `pipeline.runtimes.create_runtime`.
+        runtime, precision, threads: as for `pipeline.compute.runtimes.create_runtime`.
 
     Raises:
         ClassifierError: on any use, where the candidate does not load or run; it says why.

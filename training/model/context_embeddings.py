@@ -12,7 +12,7 @@ EMBEDDING_SCALE = 0.05
 CONTEXT_DISTANCES = (1, 2)
 CONTEXT_SMOOTHING = 0.75
 FIRST_ORDINARY_ID = 5
-"""Ids below it are special tokens, as `pipeline.vocabulary` numbers them."""
+"""Ids below it are special tokens, as `pipeline.text.vocabulary` numbers them."""
 
 
 def context_embeddings(

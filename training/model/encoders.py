@@ -22,11 +22,11 @@ from paddlenlp.transformers import (
 )
 from paddlenlp.utils.log import logger as paddlenlp_logger
 
-from pipeline.bundle import VOCABULARY_FILE
 from pipeline.errors import ClassifierError, EnvironmentFault, InputError
-from pipeline.vocabulary import build_vocabulary
+from pipeline.files.bundle import VOCABULARY_FILE
+from pipeline.text.vocabulary import build_vocabulary
 from training.model.model_names import PRETRAINED, SCRATCH, SCRATCH_VOCABULARY_SIZE, ScratchShape
-from training.pruning.narrowing import narrowed
+from training.model.narrowing import narrowed
 
 PADDLE_WEIGHTS_FILE = "model_state.pdparams"
 TOKENISER_OPTIONS = ("do_lower_case", "tokenize_chinese_chars", "strip_accents")

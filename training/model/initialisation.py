@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import paddle
 
-from pipeline.batching import PAD_ID
+from pipeline.tensors import PAD_ID
 from training.model.context_embeddings import EMBEDDING_SCALE, context_embeddings
 
 HEAD_OFFSETS = (-2, -1, 1, 2, -3, 3, -4, 4)

@@ -1,4 +1,4 @@
-"""A classifier that reads several texts in one row, for the packed graph; see `pipeline.packing`."""
+"""A classifier that reads several texts in one row, for the packed graph; see `pipeline.compute.packing`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class PackedClassifier(paddle.nn.Layer):
         text_numbers: paddle.Tensor,
         first_tokens: paddle.Tensor,
     ) -> paddle.Tensor:
-        """Logits, float32 [rows * slots, labels], of the inputs of a `pipeline.packing.PackedBatch`."""
+        """Logits, float32 [rows * slots, labels], of the inputs of a `pipeline.compute.packing.PackedBatch`."""
         encoder = getattr(self.model, self.model.base_model_prefix)
         *lower, last = encoder.encoder.layers
         states = encoder.embeddings(input_ids=input_ids, position_ids=position_ids)

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pipeline.bundle import PACKED_GRAPH_FILE, PADDLE_GRAPH_FILE, PADDLE_PARAMETERS_FILE
+from pipeline.compute.runtimes.graph_check import PACKED_INPUTS, PLAIN_INPUTS
 from pipeline.errors import ClassifierError
-from pipeline.runtimes.graph_check import PACKED_INPUTS, PLAIN_INPUTS
+from pipeline.files.bundle import PACKED_GRAPH_FILE, PADDLE_GRAPH_FILE, PADDLE_PARAMETERS_FILE
 from pipeline.tensors import LOGITS
 from training.model.first_token import read_first_token_only
 from training.model.packed import PackedClassifier
@@ -23,9 +23,9 @@ def export_static(model: Any, folder: Path) -> None:
     """Write float32.pdmodel, float32.pdiparams, float32.pdiparams.info and packed.pdmodel of `model` to `folder`.
 
     The first graph takes `input_ids` and `token_type_ids`, int64 [batch, length], and gives `logits`, float32
-    [batch, labels]; batch and length are free. The packed one takes what `pipeline.packing` makes, and reads the same
-    parameters; of an encoder with layers of its own kind there is none. The last encoder layer of `model` computes
-    [CLS] only from then on.
+    [batch, labels]; batch and length are free. The packed one takes what `pipeline.compute.packing` makes, and reads
+    the same parameters; of an encoder with layers of its own kind there is none. The last encoder layer of `model`
+    computes [CLS] only from then on.
 
     Raises:
         ClassifierError: paddle stores the parameters of the two graphs differently.

@@ -1,0 +1,1 @@
+"""Narrower models: what matters in a network, and how a student learns from its teacher."""

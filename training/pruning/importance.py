@@ -15,6 +15,7 @@ import numpy as np
 import paddle
 
 from training.data.encoded import EncodedDataset, padded
+from training.model.narrowing import encoder_layers
 
 
 @dataclass(frozen=True)
@@ -23,11 +24,6 @@ class LayerImportance:
 
     heads: np.ndarray
     neurons: np.ndarray
-
-
-def encoder_layers(model: paddle.nn.Layer) -> list[paddle.nn.Layer]:
-    """The encoder layers of a sequence classification model."""
-    return list(getattr(model, model.base_model_prefix).encoder.layers)
 
 
 def measure_importance(

@@ -14,27 +14,27 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.bundle import MANIFEST_FILE
-from pipeline.checksums import CHECKSUM_FILE
-from pipeline.dataset import read_texts
-from pipeline.decoding import Decoder
-from training.checkpoint import RECORD_FILE, Checkpoint, read_checkpoint, write_checkpoint
-from training.classifier import check_labels
+from pipeline.files.bundle import MANIFEST_FILE
+from pipeline.files.checksums import CHECKSUM_FILE
+from pipeline.files.dataset import read_texts
+from pipeline.labels.decoding import Decoder
+from training.checkpoint.classifier import check_labels
+from training.checkpoint.export import export
+from training.checkpoint.files import RECORD_FILE, Checkpoint, read_checkpoint, write_checkpoint
 from training.data.encoded import EncodedDataset, read_encoded
-from training.distributed import ProcessGroup
-from training.export import export
-from training.interruptible import check_interrupted, check_places, run_identity, run_interruptibly, state_folder
-from training.losses import binary_cross_entropy
+from training.loop.distillation import Distillation
+from training.loop.distributed import ProcessGroup
+from training.loop.interruptible import check_interrupted, check_places, run_identity, run_interruptibly, state_folder
+from training.loop.losses import binary_cross_entropy
+from training.loop.options import TrainingOptions
+from training.loop.run import report, run_record, set_seed
+from training.loop.state import RunFiles
+from training.loop.trainer import Trainer
 from training.model.device import use_device
 from training.model.encoders import check_length
-from training.options import TrainingOptions
-from training.pruning.distillation import Distillation
+from training.model.width import folder_name
 from training.pruning.importance import measure_importance
-from training.pruning.narrowing import prune
-from training.pruning.width import folder_name
-from training.run import report, run_record, set_seed
-from training.trainer import Trainer
-from training.training_state import RunFiles
+from training.pruning.selection import prune
 
 
 def prune_widths(

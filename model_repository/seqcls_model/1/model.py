@@ -16,13 +16,13 @@ import triton_python_backend_utils as pb_utils
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from pipeline.batching import checked_rows
-from pipeline.bundle import Bundle
-from pipeline.engine import Engine
+from pipeline.compute.batching import checked_rows
+from pipeline.compute.engine import Engine
 from pipeline.errors import ClassifierError
+from pipeline.files.bundle import Bundle
 from pipeline.tensors import ADMISSION, INPUT_IDS, LOGITS
-from serving.backend.admission import is_late
-from serving.backend.joined import Joined
+from serving.triton.backend.admission import is_late
+from serving.triton.backend.joined import Joined
 
 
 class TritonPythonModel:

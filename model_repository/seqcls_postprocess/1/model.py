@@ -13,14 +13,14 @@ import triton_python_backend_utils as pb_utils
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from pipeline.bundle import Bundle
 from pipeline.errors import ClassifierError, ServerError
-from pipeline.request_options import DecoderChoice
+from pipeline.files.bundle import Bundle
+from pipeline.labels.request_options import DecoderChoice
+from pipeline.metrics.traffic import SCORE_BOUNDS, empty_rows, inconsistent_rows, level_counts, top_score_histogram
 from pipeline.tensors import ADMISSION, CONFIDENCE, LABEL, LOGITS, SCORES
-from pipeline.traffic import SCORE_BOUNDS, empty_rows, inconsistent_rows, level_counts, top_score_histogram
-from serving.backend.admission import Answers, Texts, is_late
-from serving.backend.counters import Counters
-from serving.backend.joined import failure, is_probe
+from serving.triton.backend.admission import Answers, Texts, is_late
+from serving.triton.backend.counters import Counters
+from serving.triton.backend.joined import failure, is_probe
 
 COUNTERS = {
     "labels_total": "Labels that were answered, by level of the hierarchy",

@@ -12,16 +12,16 @@ import triton_python_backend_utils as pb_utils
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from pipeline.batching import pad
-from pipeline.bundle import Bundle
+from pipeline.compute.batching import pad
+from pipeline.compute.padded_lengths import pad_to_length
 from pipeline.errors import ClassifierError
-from pipeline.normalisation import decode_text
-from pipeline.padded_lengths import pad_to_length
+from pipeline.files.bundle import Bundle
+from pipeline.metrics.traffic import token_counts
 from pipeline.tensors import ADMISSION, INPUT_IDS, TEXT, TOKEN_TYPE_IDS
-from pipeline.traffic import token_counts
-from serving.backend.admission import Admission, Texts
-from serving.backend.counters import Counters
-from serving.backend.joined import Joined, is_probe
+from pipeline.text.normalisation import decode_text
+from serving.triton.backend.admission import Admission, Texts
+from serving.triton.backend.counters import Counters
+from serving.triton.backend.joined import Joined, is_probe
 
 COUNTERS = {
     "texts_total": "Texts that were read",

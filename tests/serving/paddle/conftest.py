@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.bundle import Bundle
 from pipeline.errors import EnvironmentFault
-from serving.paddle.config import PaddleOptions
+from pipeline.files.bundle import Bundle
+from serving.paddle.configuration import PaddleOptions
 from serving.paddle.environment import serving_python
-from serving.paddle.publish import publish
+from serving.paddle.publication import publish
 from serving.paddle.server import PaddlePorts, PaddleServer
 from tests.conftest import ENVIRONMENT, PROJECT
 

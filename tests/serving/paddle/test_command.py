@@ -11,12 +11,13 @@ import time
 import pytest
 
 from clients.http_client import HttpClient
-from pipeline.bundle import Bundle
 from pipeline.errors import ClassifierError
-from serving import processes, stop
-from serving.paddle.config import PaddleOptions
-from serving.paddle.publish import publish
+from pipeline.files.bundle import Bundle
+from serving import stop
+from serving.paddle.configuration import PaddleOptions
+from serving.paddle.publication import publish
 from serving.paddle.server import PaddlePorts
+from serving.process import processes
 from tests.conftest import PROJECT
 from tests.serving.tiny_model import eventually
 

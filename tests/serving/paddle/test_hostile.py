@@ -21,7 +21,7 @@ from clients.http_client import HttpClient
 from clients.paddle_command import Unavailable
 from pipeline.errors import ClassifierError, InputError
 from pipeline.service_messages import PARSING, Request, read_request
-from serving.paddle.http_gateway import HttpGateway
+from serving.paddle.gateway import HttpGateway
 from tests.conftest import PROJECT
 
 GARBAGE = random.Random(0).randbytes(5000)

@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.bundle import Bundle, seal
 from pipeline.errors import EnvironmentFault, InputError
-from serving.paddle.config import PaddleOptions, config_text
+from pipeline.files.bundle import Bundle, seal
+from serving.paddle.configuration import PaddleOptions, config_text
 from serving.paddle.environment import find_python39
-from serving.paddle.publish import Publication, choose_precision, publish
+from serving.paddle.publication import Publication, choose_precision, publish
 from serving.paddle.server import PaddlePorts
 from tests.conftest import run_command
 

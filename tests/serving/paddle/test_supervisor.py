@@ -11,10 +11,10 @@ import pytest
 
 from clients.http_client import HttpClient
 from clients.paddle_command import TooLate, Unavailable
-from pipeline.bundle import Bundle
 from pipeline.errors import ServerError
-from serving.paddle.config import PaddleOptions
-from serving.paddle.publish import publish
+from pipeline.files.bundle import Bundle
+from serving.paddle.configuration import PaddleOptions
+from serving.paddle.publication import publish
 from serving.paddle.server import PaddleSupervisor
 
 TEXT = "某公司宣布裁员两千人,昨日某地一辆货车与客车相撞"

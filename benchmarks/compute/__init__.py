@@ -1,0 +1,1 @@
+"""How fast the networks compute, and what the processor permits."""

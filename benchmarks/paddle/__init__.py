@@ -1,0 +1,1 @@
+"""Paddle Serving under load, beside the service that upstream documents."""

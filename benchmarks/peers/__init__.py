@@ -1,0 +1,1 @@
+"""Other servers and engines on the same model."""

@@ -1,0 +1,1 @@
+"""How well models answer: baselines, pruning, better data."""

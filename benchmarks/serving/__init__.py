@@ -1,0 +1,1 @@
+"""Triton under load, beside the baseline and by itself."""

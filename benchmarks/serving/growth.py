@@ -1,0 +1,240 @@
+"""How time and memory grow: with text length, labels, texts per call, requests under way, and rows of a file.
+
+    python -m benchmarks.serving.growth --output_file growth.json
+    python -m benchmarks.serving.growth --axes rows --rows 1000 10000 100000 1000000
+
+Models have random weights; texts are made up and as long as they are meant to be. Every point but those of the server
+is a process of its own, whose peak memory is its own. Time and memory are fitted as a * n^k by least squares in
+logarithms; k is the exponent: 0 does not grow, 1 grows in proportion. Beside the k of all points stands that of the
+last two, because what every call costs hides the growth where n is small. Each axis is written as soon as it is
+measured, and stays in the file when others are measured again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Callable
+
+import numpy as np
+
+from benchmarks.compute.in_process import fresh_process
+from benchmarks.records import environment, read_record, write_record
+from benchmarks.serving.endurance import memory, watched_server
+from benchmarks.serving.memory_growth import COMMANDS, measure, write_dataset
+from benchmarks.serving.pair import FASTEST, WAITING, made_bundle
+from benchmarks.serving.triton_load import PerfAnalyzer
+from pipeline.command import run
+from pipeline.compute.runtimes import AUTO, resolve, unavailable
+from pipeline.errors import InputError
+from pipeline.files.bundle import Bundle
+from pipeline.labels.hierarchy import SEPARATOR
+from pipeline.predictor import Predictor
+from serving.triton.deployment import Deployment
+from serving.triton.options import ServingOptions
+from serving.triton.repository import ModelRepository
+from training.model.model_names import SCRATCH
+
+SPECIAL_TOKENS = 2
+TEXT_LENGTH = 30
+"""Tokens of a text where the length does not vary, as of news sentences."""
+TEXTS_PER_CALL = 32
+TURN_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Point:
+    """One measurement.
+
+    Attributes:
+        n: where on the axis.
+        seconds: of a call, a request or a run of a command.
+        megabytes: peak resident memory of the process, 10^6 bytes; of a server, of all its processes now.
+    """
+
+    n: int
+    seconds: float
+    megabytes: float
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    add = parser.add_argument
+    add("--axes", nargs="+", choices=tuple(AXES), default=list(AXES), help="what grows (all)")
+    add("--shape", choices=tuple(SCRATCH), default="scratch-mini", help="except for rows (%(default)s)")
+    add("--length", type=int, nargs="+", default=[16, 32, 64, 128, 256, 512], help="tokens of a text (%(default)s)")
+    add("--labels", type=int, nargs="+", default=[10, 100, 1000, 10_000], help="(%(default)s)")
+    add("--batch", type=int, nargs="+", default=[1, 4, 16, 64, 256, 1024], help="texts of a call (%(default)s)")
+    add("--concurrency", type=int, nargs="+", default=[1, 2, 4, 8, 16, 32, 64], help="requests (%(default)s)")
+    add("--rows", type=int, nargs="+", default=[1000, 10_000, 100_000, 1_000_000], help="of a file (%(default)s)")
+    add("--output_file", type=Path, help="where the results are written as JSON")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    args = parse_args(argv)
+    for axis in AXES:
+        if min(getattr(args, axis)) < 1:
+            raise InputError(f"--{axis} has {min(getattr(args, axis))}; give at least 1")
+    about = environment()
+    axes = measured_before(args)
+    print(f"{'axis':<22}{'n':>9}{'seconds':>12}{'MB':>9}", flush=True)
+    for axis in args.axes:
+        for name, points in AXES[axis](args).items():
+            axes[name] = {"points": [asdict(point) for point in points], **fits(points)}
+            for point in points:
+                print(f"{name:<22}{point.n:>9,}{point.seconds:>12.5f}{point.megabytes:>9.0f}", flush=True)
+            if args.output_file:
+                write_record(args.output_file, {"environment": about, "shape": args.shape, "axes": axes})
+            exponents = (f"{key.replace('_', ' ')} {value}" for key, value in axes[name].items() if "exponent" in key)
+            print(f"{name:<22}{'; '.join(exponents)}", flush=True)
+    print(json.dumps({name: found["time_exponent"] for name, found in axes.items()}))
+
+
+def measured_before(args: argparse.Namespace) -> dict[str, Any]:
+    """Axes that the output file holds already: they stay until they are measured again."""
+    if not args.output_file or not args.output_file.exists():
+        return {}
+    record = read_record(args.output_file)
+    return record["axes"] if record.get("shape") == args.shape else {}
+
+
+def fits(points: Sequence[Point]) -> dict[str, float | None]:
+    """The exponents k of time and memory, of all points and of the last two; None of a single point."""
+    found: dict[str, float | None] = {}
+    for key, values in (
+        ("time", [point.seconds for point in points]),
+        ("memory", [point.megabytes for point in points]),
+    ):
+        n = [point.n for point in points]
+        found[f"{key}_exponent"] = exponent(n, values)
+        found[f"{key}_exponent_of_the_last_two"] = exponent(n[-2:], values[-2:])
+    return found
+
+
+def exponent(n: Sequence[int], values: Sequence[float]) -> float | None:
+    """k of the a * n^k that lies nearest to the values, by least squares of logarithms."""
+    if len(set(n)) < 2:
+        return None
+    return round(float(np.polyfit(np.log(n), np.log(values), 1)[0]), 2) + 0.0  # no -0.0
+
+
+def by_length(args: argparse.Namespace) -> dict[str, list[Point]]:
+    """Eight texts in a call."""
+    with tempfile.TemporaryDirectory() as place:
+        bundle = made(args.shape, Path(place), max_seq_length=max(args.length))
+        return {"text length": [call(bundle, 8, length, n=length) for length in args.length]}
+
+
+def by_labels(args: argparse.Namespace) -> dict[str, list[Point]]:
+    """TEXTS_PER_CALL texts in a call."""
+    points = []
+    for count in args.labels:
+        with tempfile.TemporaryDirectory() as place:
+            bundle = made(args.shape, Path(place), labels=tree(count))
+            points.append(call(bundle, TEXTS_PER_CALL, TEXT_LENGTH, n=count))
+    return {"labels": points}
+
+
+def by_batch(args: argparse.Namespace) -> dict[str, list[Point]]:
+    """One call."""
+    with tempfile.TemporaryDirectory() as place:
+        bundle = made(args.shape, Path(place))
+        return {"texts per call": [call(bundle, size, TEXT_LENGTH, n=size) for size in args.batch]}
+
+
+def by_concurrency(args: argparse.Namespace) -> dict[str, list[Point]]:
+    """The median latency of a request to our server, and the memory that its processes have come to."""
+    points = []
+    with tempfile.TemporaryDirectory() as place:
+        bundle = made(args.shape, Path(place))
+        repository = ModelRepository(Path(place) / "repository")
+        Deployment(repository).publish(bundle, ServingOptions(*engine(bundle), **WAITING))
+        load = PerfAnalyzer([text_of(TEXT_LENGTH, number) for number in range(256)], Path(place))
+        with watched_server(repository, Path(place) / "state") as (server, _):
+            for concurrency in args.concurrency:
+                first = load.turn(server.grpc_address, concurrency, 8 * concurrency)
+                requests = max(8 * concurrency, int(TURN_SECONDS * first.throughput))
+                turn = load.turn(server.grpc_address, concurrency, requests)
+                points.append(Point(concurrency, turn.p50_ms / 1000, memory(server)["resident MB"] * 2**20 / 1e6))
+    return {"requests under way": points}
+
+
+def by_rows(args: argparse.Namespace) -> dict[str, list[Point]]:
+    """predict.py and evaluate.py on files of so many rows, imports and all."""
+    found: dict[str, list[Point]] = {command: [] for command in COMMANDS}
+    with tempfile.TemporaryDirectory() as place:
+        bundle = made("scratch-tiny", Path(place))
+        for rows in args.rows:
+            with tempfile.TemporaryDirectory() as data:
+                write_dataset(Path(data), bundle.hierarchy, rows, seed=3)
+                for command, points in found.items():
+                    options = ["--params_path", str(bundle.path), "--device", "cpu"]
+                    each = measure(command, rows, Path(data), options)
+                    points.append(Point(rows, each.seconds, each.peak_megabytes))
+    return {f"rows, {command}": points for command, points in found.items()}
+
+
+AXES: dict[str, Callable[[argparse.Namespace], dict[str, list[Point]]]] = {
+    "length": by_length,
+    "labels": by_labels,
+    "batch": by_batch,
+    "concurrency": by_concurrency,
+    "rows": by_rows,
+}
+"""Each axis by its option, and what measures it: points by the name under which they are shown."""
+
+
+def made(shape: str, place: Path, **options: Any) -> Bundle:
+    """A bundle in `place`, as `create_bundle` makes it."""
+    return made_bundle(shape, place / "bundle", [text_of(TEXT_LENGTH, number) for number in range(64)], **options)
+
+
+def tree(count: int) -> tuple[str, ...]:
+    """So many label paths: every tenth is a parent of the nine after it."""
+    return tuple(
+        f"{number // 10:04}" if number % 10 == 0 else f"{number // 10:04}{SEPARATOR}{number % 10}"
+        for number in range(count)
+    )
+
+
+def text_of(tokens: int, number: int) -> str:
+    """A text that the models here read as so many tokens: Chinese characters, each a token of its own."""
+    random = np.random.default_rng(number)
+    return "".join(map(chr, random.integers(0x4E00, 0x9FA6, tokens - SPECIAL_TOKENS)))
+
+
+def engine(bundle: Bundle) -> tuple[str, str]:
+    """Runtime and precision: the fastest here."""
+    return FASTEST if not unavailable(*FASTEST) else resolve(bundle, AUTO, AUTO)
+
+
+def call(bundle: Bundle, texts: int, length: int, n: int) -> Point:
+    """Time of a call that predicts so many texts of a length, and the peak memory of a process that does."""
+    with fresh_process() as pool:
+        return Point(n, *pool.submit(_call, bundle.path, engine(bundle), texts, length).result())
+
+
+def _call(bundle: Path, runtime_precision: tuple[str, str], texts: int, length: int) -> tuple[float, float]:
+    predictor = Predictor(bundle, *runtime_precision)
+    wanted = [text_of(length, number) for number in range(texts)]
+    predictor.predict(wanted)
+    found: list[float] = []
+    while sum(found) < TURN_SECONDS or len(found) < 3:
+        started = time.perf_counter()
+        predictor.predict(wanted)
+        found.append(time.perf_counter() - started)
+    # Not resource.getrusage(): what that knows is at least the memory of the process that started this one.
+    (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="utf-8"))
+    return statistics.median(found), int(peak) * 1024 / 1e6
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,1 @@
+"""From token ids to logits: batches, packed rows, precisions, runtimes."""

@@ -1,0 +1,204 @@
+"""The bundle: an immutable, self-describing folder with everything that serving a model needs.
+
+    bundle.json     what it is: labels, thresholds, decoding policy, tokeniser, normalisation, metrics, golden texts
+    vocab.txt       the tokeniser's vocabulary
+    model.onnx      the graph for onnxruntime
+    model.float16.onnx, model.int8.onnx   the same in other precisions, optional: they can be derived from it
+    float32.pdmodel, float32.pdiparams    the same graph for OpenVINO and Paddle
+    packed.pdmodel  a graph that takes several texts in a row (`pipeline.compute.packing`), with the same parameters;
+                    optional
+    SHA256SUMS      a checksum of each file above
+
+A part of a bundle (only the files that one server process needs) is laid out and loaded in the same way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.errors import BundleError, InputError
+from pipeline.files.checksums import CHECKSUM_FILE, read_checksums, verify_file, write_all_checksums, write_checksums
+from pipeline.labels.decoding import Decoder, DecodingPolicy, check_thresholds
+from pipeline.labels.hierarchy import LabelHierarchy
+from pipeline.text.encoding import TextEncoder
+from pipeline.text.normalisation import NORMALISATIONS
+from pipeline.text.tokenisation import VOCABULARY_FILE, Tokeniser, TokeniserSettings
+
+FORMAT_VERSION = 1
+MANIFEST_FILE = "bundle.json"
+ONNX_FILE = "model.onnx"
+ONNX_FLOAT16_FILE, ONNX_INT8_FILE = "model.float16.onnx", "model.int8.onnx"
+PADDLE_GRAPH_FILE = "float32.pdmodel"
+PADDLE_PARAMETERS_FILE = "float32.pdiparams"
+PACKED_GRAPH_FILE = "packed.pdmodel"
+
+
+@dataclass(frozen=True)
+class Golden:
+    """A text and the label set that the released model gives it, to check a server with."""
+
+    text: str
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What bundle.json holds.
+
+    Attributes:
+        labels: the label paths, in the order of the logits' columns.
+        thresholds: one per label, in (0, 1).
+        decoding: how scores become label sets.
+        vocabulary_size: token ids lie below it.
+        max_seq_length: tokens that the model reads, [CLS] and [SEP] included.
+        normalisation: a name of `pipeline.text.normalisation.NORMALISATIONS`.
+        tokeniser: the tokeniser's settings; its vocabulary is vocab.txt.
+        model_name: what was trained, for people to read.
+        metrics: scores by dataset file, e.g. {"dev": {"micro_f1": ...}}.
+        goldens: texts with the answers that a server must give.
+        width: share of the encoder's heads and neurons that pruning has left, such as 2/3.
+        gate: what the release gate measured; `choices` lists the runtimes and precisions that passed, fastest first.
+    """
+
+    labels: tuple[str, ...]
+    thresholds: tuple[float, ...]
+    decoding: DecodingPolicy
+    vocabulary_size: int
+    max_seq_length: int
+    normalisation: str
+    tokeniser: TokeniserSettings
+    model_name: str = ""
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    goldens: tuple[Golden, ...] = ()
+    width: str = "1"
+    gate: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_thresholds(np.asarray(self.thresholds), len(self.labels))
+        for choice in self.gate.get("choices", ()):
+            if not {"runtime", "precision"} <= set(choice):
+                raise InputError(f"the gate's choice {choice!r} names no runtime and precision")
+        if self.normalisation not in NORMALISATIONS:
+            known = ", ".join(NORMALISATIONS)
+            raise InputError(f"unknown normalisation {self.normalisation!r}; this version knows {known}")
+
+    def to_json(self) -> dict[str, Any]:
+        fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        fields["decoding"] = self.decoding.to_json()
+        fields["tokeniser"] = self.tokeniser.to_json()
+        fields["goldens"] = [asdict(golden) for golden in self.goldens]
+        return {"format_version": FORMAT_VERSION, **fields}
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Manifest:
+        known = {name: value for name, value in fields.items() if name != "format_version"}
+        known["labels"] = tuple(fields["labels"])
+        known["thresholds"] = tuple(fields["thresholds"])
+        known["decoding"] = DecodingPolicy.from_json(fields["decoding"])
+        known["tokeniser"] = TokeniserSettings.from_json(fields["tokeniser"])
+        known["goldens"] = tuple(Golden(golden["text"], tuple(golden["labels"])) for golden in fields["goldens"])
+        return cls(**known)
+
+
+class Bundle:
+    """A bundle, or a part of one, whose files were checked.
+
+    Args:
+        path: the folder.
+
+    Attributes:
+        path: the folder.
+        manifest: what bundle.json says.
+        hierarchy: its labels.
+        identity: 12 hexadecimal digits that change with any byte of any file.
+
+    Raises:
+        BundleError: the folder or a file of it is missing, a checksum differs, or the format is a newer one.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        if not self.path.is_dir():
+            raise BundleError(f"there is no bundle at {self.path}; make one with training/export_model.py")
+        sums = read_checksums(self.path)
+        verify_file(self.path, MANIFEST_FILE, sums)
+        try:
+            fields = json.loads((self.path / MANIFEST_FILE).read_bytes())
+            _check_version(self.path, fields)
+            for name in sums:
+                verify_file(self.path, name, sums)
+            self.manifest = Manifest.from_json(fields)
+            self.hierarchy = LabelHierarchy(self.manifest.labels)
+        except BundleError:
+            raise
+        except (KeyError, TypeError, ValueError) as error:
+            raise BundleError(f"{self.path / MANIFEST_FILE}: {error}; export the bundle again") from error
+        self.files = tuple(sums)
+        self.identity = hashlib.sha256((self.path / CHECKSUM_FILE).read_bytes()).hexdigest()[:12]
+
+    def file(self, name: str) -> Path:
+        """Path of one of the bundle's files.
+
+        Raises:
+            BundleError: this bundle, or part of one, does not hold it.
+        """
+        if name not in self.files:
+            raise BundleError(f"{self.path} holds no {name}; it holds {', '.join(self.files)}")
+        return self.path / name
+
+    def decoder(self) -> Decoder:
+        """A decoder with the bundle's thresholds and policy."""
+        return Decoder(self.hierarchy, self.manifest.thresholds, self.manifest.decoding)
+
+    def encoder(self, max_seq_length: int | None = None) -> TextEncoder:
+        """What turns texts into token ids as the model was trained to read them.
+
+        Args:
+            max_seq_length: tokens to read of a text, if fewer than the model reads.
+
+        Raises:
+            InputError: `max_seq_length` leaves no room for text.
+        """
+        manifest = self.manifest
+        length = manifest.max_seq_length if max_seq_length is None else min(max_seq_length, manifest.max_seq_length)
+        tokeniser = Tokeniser(self.file(VOCABULARY_FILE), manifest.tokeniser, length)
+        return TextEncoder(manifest.normalisation, tokeniser)
+
+
+def seal(folder: Path, manifest: Manifest) -> Bundle:
+    """Make a folder that holds the vocabulary and the graphs a bundle: add the manifest and the checksums."""
+    text = json.dumps(manifest.to_json(), ensure_ascii=False, indent=1)
+    (folder / MANIFEST_FILE).write_text(text + "\n", encoding="utf-8")
+    write_all_checksums(folder)
+    return Bundle(folder)
+
+
+def stage(bundle: Bundle, names: Iterable[str], destination: Path) -> None:
+    """Copy the manifest and the named files into the existing folder `destination`, as a part of a bundle.
+
+    A file that stands there already is left as it is.
+    """
+    staged = [MANIFEST_FILE, *names]
+    for name in staged:
+        if not (destination / name).exists():
+            shutil.copyfile(bundle.file(name), destination / name)
+    write_checksums(destination, staged)
+
+
+def _check_version(folder: Path, fields: Any) -> None:
+    version = fields.get("format_version") if isinstance(fields, dict) else None
+    if not isinstance(version, int):
+        raise BundleError(f"{folder / MANIFEST_FILE} states no format_version; export the bundle again")
+    if version > FORMAT_VERSION:
+        raise BundleError(
+            f"{folder} has bundle format {version}, and this version reads formats up to {FORMAT_VERSION}; "
+            "update this software, or export the bundle with this version"
+        )

@@ -1,0 +1,220 @@
+"""The dataset folder: train.txt, dev.txt, optional test.txt, label.txt and data.txt.
+
+Labelled files hold a text, a tab and the text's label paths joined by commas on each line; label.txt a label path
+per line; data.txt a text per line. All are UTF-8. Reading streams, so that a file may be larger than memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, NamedTuple
+
+from pipeline.errors import DatasetError, InputError
+from pipeline.files.atomic import atomic_writer
+from pipeline.labels.hierarchy import LabelHierarchy
+from pipeline.text.normalisation import text_fault
+
+TRAIN_FILE, DEV_FILE, TEST_FILE = "train.txt", "dev.txt", "test.txt"
+LABEL_FILE, DATA_FILE = "label.txt", "data.txt"
+MAX_LINE_BYTES = 1 << 24
+"""Of a line: a text and its labels."""
+LABEL_DELIMITER = ","
+
+
+def evaluation_file(folder: Path) -> Path:
+    """The file that a dataset folder is measured on: test.txt, or dev.txt where there is none."""
+    return folder / (TEST_FILE if (folder / TEST_FILE).exists() else DEV_FILE)
+
+
+class Example(NamedTuple):
+    """A text and the positions of its labels in the hierarchy, ancestors included, ascending."""
+
+    text: str
+    labels: tuple[int, ...]
+
+
+@dataclass
+class ReadReport:
+    """What a reader saw; filled while the file is read."""
+
+    rows: int = 0
+    rows_completed: int = 0
+    ancestors_added: int = 0
+    added_to: dict[str, int] = field(default_factory=dict)
+
+    def summary(self) -> str:
+        """One sentence for the log."""
+        if not self.rows_completed:
+            return f"{self.rows} rows"
+        often = sorted(self.added_to.items(), key=lambda item: -item[1])[:3]
+        examples = ", ".join(f"{label} ({count})" for label, count in often)
+        return (
+            f"{self.rows} rows; {self.rows_completed} of them left out ancestors, "
+            f"{self.ancestors_added} were added, most often {examples}"
+        )
+
+
+def read_lines(source: Path | str | Iterable[bytes]) -> Iterator[tuple[int, str]]:
+    """Yield (line number from 1, line without its ending) of a UTF-8 file; a byte order mark is dropped.
+
+    A binary stream, or anything else that gives lines, is read as well; its `name` stands in messages.
+
+    Raises:
+        InputError: the file is missing or unreadable.
+        DatasetError: a line is not UTF-8, or longer than MAX_LINE_BYTES.
+    """
+    if isinstance(source, (str, Path)):
+        try:
+            with open(source, "rb") as stream:
+                yield from _decoded_lines(bounded_lines(stream), str(source))
+        except OSError as error:
+            raise InputError(f"cannot read {source}: {error.strerror}") from error
+    else:
+        yield from _decoded_lines(source, _name(source))
+
+
+def bounded_lines(stream: IO[bytes]) -> Iterator[bytes]:
+    """The lines of a stream with their endings; of one that is longer than MAX_LINE_BYTES, pieces that are."""
+    return iter(lambda: stream.readline(MAX_LINE_BYTES + 1), b"")
+
+
+def _name(source: object) -> str:
+    return str(source) if isinstance(source, (str, Path)) else getattr(source, "name", "input")
+
+
+def _decoded_lines(stream: Iterable[bytes], name: str) -> Iterator[tuple[int, str]]:
+    for number, raw in enumerate(stream, start=1):
+        if len(raw) > MAX_LINE_BYTES:
+            raise DatasetError(name, number, f"the line is longer than {MAX_LINE_BYTES:,} bytes; shorten it")
+        try:
+            line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            reason = f"byte {error.start + 1} (0x{raw[error.start]:02x}) is not UTF-8; convert the file to UTF-8"
+            raise DatasetError(name, number, reason) from error
+        yield number, line.rstrip("\r\n")
+
+
+def read_labels(path: Path | str) -> LabelHierarchy:
+    """The hierarchy that label.txt lists.
+
+    Raises:
+        InputError: the file is missing.
+        DatasetError: it is empty, not UTF-8, or a line is blank, malformed, a repetition, or lacks its parent.
+    """
+    first_line: dict[str, int] = {}
+    for number, line in read_lines(path):
+        label = line.strip()
+        if label in first_line:
+            raise DatasetError(path, number, f"label {label!r} is listed already in line {first_line[label]}")
+        if not label:
+            raise DatasetError(path, number, "the line is empty; give one label path per line")
+        first_line[label] = number
+    try:
+        return LabelHierarchy(first_line)
+    except InputError as error:
+        quoted = (number for label, number in first_line.items() if f"label {label!r} " in str(error))
+        raise DatasetError(path, next(quoted, None), str(error)) from error
+
+
+def read_examples(
+    source: Path | str | Iterable[bytes], hierarchy: LabelHierarchy, report: ReadReport | None = None
+) -> Iterator[Example]:
+    """Yield the examples of a labelled file; ancestors that a row leaves out are added and counted in `report`.
+
+    Raises:
+        InputError: the file is missing.
+        DatasetError: a line is not UTF-8, has no tab or several, an empty text, no label, an unknown or a
+            repeated label.
+    """
+    report = report if report is not None else ReadReport()
+    for number, line in read_lines(source):
+        text, paths = _split_row(_name(source), number, line, hierarchy)
+        positions = hierarchy.with_ancestors(paths)
+        report.rows += 1
+        added = positions.difference(hierarchy.index[label] for label in paths)
+        if added:
+            report.rows_completed += 1
+            report.ancestors_added += len(added)
+            for position in added:
+                label = hierarchy.labels[position]
+                report.added_to[label] = report.added_to.get(label, 0) + 1
+        yield Example(text, tuple(sorted(positions)))
+
+
+def _split_row(path: str, number: int, line: str, hierarchy: LabelHierarchy) -> tuple[str, list[str]]:
+    text, *rest = line.split("\t")
+    if not rest:
+        raise DatasetError(path, number, "there is no tab; write the text, a tab, and its labels joined by commas")
+    if len(rest) > 1:
+        raise DatasetError(path, number, f"there are {len(rest)} tabs; a text must not contain a tab")
+    fault = text_fault(text)
+    if fault:
+        raise DatasetError(path, number, fault)
+    paths = [label.strip() for label in rest[0].split(LABEL_DELIMITER)]
+    if paths == [""]:
+        raise DatasetError(path, number, f"no label follows the tab; texts without labels belong in {DATA_FILE}")
+    for place, label in enumerate(paths):
+        if label not in hierarchy.index:
+            raise DatasetError(path, number, f"unknown label {label!r}; add it to {LABEL_FILE} or correct it")
+        if label in paths[:place]:
+            raise DatasetError(path, number, f"label {label!r} is given twice")
+    return text, paths
+
+
+def read_texts(source: Path | str | Iterable[bytes]) -> Iterator[str]:
+    """Yield the texts of an unlabelled file, one per line.
+
+    Raises:
+        InputError: the file is missing.
+        DatasetError: a line is not UTF-8, or no text that can be classified.
+    """
+    for number, line in read_lines(source):
+        fault = text_fault(line)
+        if fault:
+            raise DatasetError(_name(source), number, fault)
+        yield line
+
+
+def write_labels(path: Path | str, hierarchy: LabelHierarchy) -> None:
+    """Write label.txt whole or not at all."""
+    _write_lines(path, hierarchy.labels)
+
+
+def write_examples(path: Path | str, examples: Iterable[Example], hierarchy: LabelHierarchy) -> None:
+    """Write a labelled file whole or not at all.
+
+    Raises:
+        InputError: a text that the format cannot hold: empty, or with a tab or a line break.
+    """
+    _write_lines(path, (_row(example, hierarchy.labels) for example in examples))
+
+
+def write_texts(path: Path | str, texts: Iterable[str]) -> None:
+    """Write an unlabelled file whole or not at all.
+
+    Raises:
+        InputError: a text that the format cannot hold.
+    """
+    _write_lines(path, (_checked(text) for text in texts))
+
+
+def _row(example: Example, labels: Sequence[str]) -> str:
+    return _checked(example.text) + "\t" + LABEL_DELIMITER.join(labels[position] for position in example.labels)
+
+
+def _checked(text: str) -> str:
+    fault = text_fault(text)
+    if fault:
+        raise InputError(f"a dataset file cannot hold this text: {fault}")
+    for character in "\t\n\r":
+        if character in text:
+            raise InputError(f"a dataset file cannot hold {character!r}, found in the text {text[:40]!r}")
+    return text
+
+
+def _write_lines(path: Path | str, lines: Iterable[str]) -> None:
+    with atomic_writer(path) as stream:
+        for line in lines:
+            stream.write(f"{line}\n".encode())

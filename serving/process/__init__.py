@@ -1,0 +1,1 @@
+"""What the launchers of both servers share: processes, ports, records, restarts."""

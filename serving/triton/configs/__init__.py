@@ -1,0 +1,1 @@
+"""The config.pbtxt of each model, written from the bundle and the options."""

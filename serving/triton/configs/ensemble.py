@@ -1,0 +1,127 @@
+"""Triton's config.pbtxt files, made from a bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from google.protobuf import text_format
+from tritonclient.grpc import model_config_pb2 as triton
+
+from pipeline.errors import InputError
+from pipeline.tensors import ADMISSION, CONFIDENCE, ENSEMBLE, INPUT_IDS, LABEL, LOGITS, SCORES, TEXT, TOKEN_TYPE_IDS
+from serving.triton.configs.native import native_model
+from serving.triton.configs.parts import admission_tensor, input_tensor, output_tensor
+from serving.triton.options import NATIVE, PYTHON, ServingOptions
+
+TOKENISER, MODEL, POSTPROCESS = "tokenizer", "seqcls_model", "seqcls_postprocess"
+COMPONENTS = (TOKENISER, MODEL, POSTPROCESS)
+ENSEMBLE_VERSION = 1
+"""Of the ensemble, always: callers name it. The versions of the components are the bundles that were published."""
+
+
+def component_configs(options: ServingOptions, versions: Sequence[int], labels: int = 0) -> dict[str, str]:
+    """The text of each component's config.pbtxt, by model name, with the versions that are to be loaded.
+
+    The number of labels is stated for a native backend alone, which wants it: otherwise bundles that follow each other
+    may have different ones.
+    """
+    model = native_model(MODEL, options, labels) if options.backend == NATIVE else _model(options)
+    configs = [_tokeniser(options), model, _postprocess(options)]
+    for config in configs:
+        config.version_policy.specific.versions.extend(sorted(versions))
+    return {config.name: _text(config) for config in configs}
+
+
+def ensemble_config(options: ServingOptions, version: int) -> str:
+    """The text of the ensemble's config.pbtxt, every step pinned to one version of its component."""
+
+    def step(model: str, takes: tuple[str, ...], gives: tuple[str, ...]) -> triton.ModelEnsembling.Step:
+        inputs, outputs = ({name: name for name in side} for side in (takes, gives))
+        return triton.ModelEnsembling.Step(
+            model_name=model, model_version=version, input_map=inputs, output_map=outputs
+        )
+
+    steps = [
+        step(TOKENISER, (TEXT,), (INPUT_IDS, TOKEN_TYPE_IDS, ADMISSION)),
+        step(MODEL, (INPUT_IDS, TOKEN_TYPE_IDS) + (ADMISSION,) * (options.backend == PYTHON), (LOGITS,)),
+        step(POSTPROCESS, (LOGITS, ADMISSION), (LABEL, CONFIDENCE, SCORES)),
+    ]
+    config = triton.ModelConfig(
+        name=ENSEMBLE,
+        platform="ensemble",
+        max_batch_size=options.max_batch_size,
+        input=[input_tensor(TEXT, triton.TYPE_STRING, 1)],
+        output=_answers(),
+        ensemble_scheduling=triton.ModelEnsembling(step=steps),
+    )
+    return _text(config)
+
+
+def pinned_version(config: str) -> int | None:
+    """The version of the components that an ensemble's config.pbtxt is pinned to; None if it is not.
+
+    Raises:
+        InputError: it is no model configuration.
+    """
+    try:
+        parsed = text_format.Parse(config, triton.ModelConfig())
+    except text_format.ParseError as error:
+        raise InputError(
+            f"the ensemble's config.pbtxt is damaged ({error}); remove it and publish a bundle again"
+        ) from None
+    return common_version(step.model_version for step in parsed.ensemble_scheduling.step)
+
+
+def common_version(steps: Iterable[int]) -> int | None:
+    """The version that all steps of an ensemble ask for; None where they differ, or ask for the latest (-1)."""
+    versions = set(steps)
+    return versions.pop() if len(versions) == 1 and min(versions) > 0 else None
+
+
+def _tokeniser(options: ServingOptions) -> triton.ModelConfig:
+    outputs = {INPUT_IDS: -1, TOKEN_TYPE_IDS: -1, ADMISSION: 3}
+    return _python_model(
+        TOKENISER,
+        options,
+        [input_tensor(TEXT, triton.TYPE_STRING, 1)],
+        [output_tensor(name, triton.TYPE_INT64, dimension) for name, dimension in outputs.items()],
+    )
+
+
+def _model(options: ServingOptions) -> triton.ModelConfig:
+    inputs = [input_tensor(name, triton.TYPE_INT64, -1) for name in (INPUT_IDS, TOKEN_TYPE_IDS)]
+    for tensor in inputs:
+        # Without it only requests of equal length would be joined to a batch.
+        tensor.allow_ragged_batch = True
+    inputs.append(admission_tensor())
+    config = _python_model(MODEL, options, inputs, [output_tensor(LOGITS, triton.TYPE_FP32, -1)])
+    config.instance_group[0].count = options.instances
+    return config
+
+
+def _postprocess(options: ServingOptions) -> triton.ModelConfig:
+    inputs = [input_tensor(LOGITS, triton.TYPE_FP32, -1), admission_tensor()]
+    return _python_model(POSTPROCESS, options, inputs, _answers())
+
+
+def _answers() -> list[triton.ModelOutput]:
+    types = {LABEL: triton.TYPE_STRING, CONFIDENCE: triton.TYPE_FP32, SCORES: triton.TYPE_FP32}
+    return [output_tensor(name, data_type, -1) for name, data_type in types.items()]
+
+
+def _python_model(
+    name: str, options: ServingOptions, inputs: list[triton.ModelInput], outputs: list[triton.ModelOutput]
+) -> triton.ModelConfig:
+    return triton.ModelConfig(
+        name=name,
+        backend="python",
+        max_batch_size=options.max_batch_size,
+        input=inputs,
+        output=outputs,
+        instance_group=[triton.ModelInstanceGroup(count=1, kind=triton.ModelInstanceGroup.KIND_CPU)],
+        dynamic_batching=triton.ModelDynamicBatching(),
+    )
+
+
+def _text(config: triton.ModelConfig) -> str:
+    return text_format.MessageToString(config, as_utf8=True)

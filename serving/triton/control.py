@@ -1,0 +1,152 @@
+"""Talk to a running Triton server over HTTP as its operator: load models, ask for golden answers."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.errors import ServerError
+from pipeline.tensors import ADMISSION, ENSEMBLE, INPUT_IDS, LABEL, LOGITS, PROBE, TEXT, TOKEN_TYPE_IDS
+from serving.golden import Expected
+from serving.triton.admin_key import HTTP_HEADER
+from serving.triton.configs.ensemble import MODEL, POSTPROCESS, TOKENISER, common_version
+
+GOLDEN_SECONDS = 10.0
+LOAD_SECONDS = 300.0
+
+
+class Unreachable(ServerError):
+    """Nobody answers, or not in time."""
+
+
+class Refused(ServerError):
+    """The server is alive and has too much to do."""
+
+
+class WrongAnswer(ServerError):
+    """The server answers, but not what it should."""
+
+
+@dataclass(frozen=True)
+class ServerControl:
+    """One server.
+
+    Attributes:
+        address: `host:port` of its HTTP service.
+        key: the key for its administrative services.
+    """
+
+    address: str
+    key: str = ""
+
+    def is_ready(self) -> bool:
+        """Whether the server says so itself; it does even where every request fails."""
+        try:
+            self._call("GET", "/v2/health/ready", None, 1.0)
+        except ServerError:
+            return False
+        return True
+
+    def load(self, model: str) -> None:
+        """Load a model as its folder says now; what is loaded already and unchanged stays.
+
+        Raises:
+            ServerError: it does not load; the message has Triton's reason.
+        """
+        self._call("POST", f"/v2/repository/models/{model}/load", {}, LOAD_SECONDS)
+
+    def unload(self, model: str) -> None:
+        """Unload a model; requests that were accepted are answered."""
+        self._call("POST", f"/v2/repository/models/{model}/unload", {}, LOAD_SECONDS)
+
+    def ready_versions(self, model: str) -> list[int]:
+        """The versions of a model that can be asked."""
+        index = self._call("POST", "/v2/repository/index", {"ready": True}, GOLDEN_SECONDS)
+        return sorted(int(entry["version"]) for entry in index if entry["name"] == model)
+
+    def pinned_version(self) -> int | None:
+        """The version of the components that the ensemble answers by; None where it is pinned to none."""
+        config = self._call("GET", f"/v2/models/{ENSEMBLE}/config", None, GOLDEN_SECONDS)
+        return common_version(int(step["model_version"]) for step in config["ensemble_scheduling"]["step"])
+
+    def labels(
+        self, texts: Sequence[str], version: int | None = None, seconds: float = GOLDEN_SECONDS
+    ) -> list[set[str]]:
+        """Per text its labels, from the ensemble, or from the components of one version."""
+        tensors = {TEXT: _tensor(TEXT, "BYTES", [len(texts), 1], list(texts))}
+        if version is None:
+            tensors |= self._infer(ENSEMBLE, None, [tensors[TEXT]], LABEL, seconds)
+        else:
+            for model, takes, gives in (
+                (TOKENISER, {TEXT}, ""),  # all, as versions of earlier releases give no ADMISSION
+                (MODEL, {INPUT_IDS, TOKEN_TYPE_IDS}, LOGITS),
+                (POSTPROCESS, {LOGITS, ADMISSION}, LABEL),
+            ):
+                inputs = [tensors[name] for name in takes & tensors.keys()]
+                tensors |= self._infer(model, version, inputs, gives, seconds)
+        rows, columns = tensors[LABEL]["shape"]
+        flat = tensors[LABEL]["data"]
+        return [set(filter(None, flat[row * columns : (row + 1) * columns])) for row in range(rows)]
+
+    def check(self, expected: Iterable[Expected], version: int | None = None, seconds: float = GOLDEN_SECONDS) -> None:
+        """Ask golden texts, of the ensemble or of one version.
+
+        Raises:
+            WrongAnswer: a text gets other labels than expected.
+            Refused, Unreachable, ServerError: it gets none.
+        """
+        expected = list(expected)
+        answers = self.labels([answer.text for answer in expected], version, seconds)
+        for answer, labels in zip(expected, answers):
+            if not answer.is_met(labels):
+                got, wanted = (", ".join(sorted(side)) or "none" for side in (labels, answer.labels or ()))
+                raise WrongAnswer(f"the server at {self.address} gives a golden text the labels {got}, not {wanted}")
+
+    def _infer(
+        self,
+        model: str,
+        version: int | None,
+        inputs: Sequence[Mapping[str, Any]],
+        output: str,
+        seconds: float,
+    ) -> dict[str, Any]:
+        """The outputs by name: the one that is named, or all."""
+        path = f"/v2/models/{model}" + (f"/versions/{version}" if version else "") + "/infer"
+        body: dict[str, Any] = {"inputs": inputs, "parameters": {PROBE: True}}
+        if output:
+            body["outputs"] = [{"name": output}]
+        answer = self._call("POST", path, body, seconds)
+        return {output["name"]: output for output in answer["outputs"]}
+
+    def _call(self, method: str, path: str, body: Any, seconds: float) -> Any:
+        connection = http.client.HTTPConnection(self.address, timeout=seconds)
+        try:
+            content = None if body is None else json.dumps(body).encode()
+            connection.request(method, path, content, {HTTP_HEADER: self.key})
+            response = connection.getresponse()
+            status, text = response.status, response.read().decode("utf-8", "replace")
+        except (OSError, http.client.HTTPException) as error:
+            raise Unreachable(f"no Triton server answers at {self.address}: {error or type(error).__name__}") from None
+        finally:
+            connection.close()
+        if status != http.client.OK:
+            kind = Refused if status == http.client.SERVICE_UNAVAILABLE else ServerError
+            raise kind(f"the server at {self.address} answers {status} to {path}: {_reason(text)}")
+        try:
+            return json.loads(text) if text else None
+        except ValueError:
+            raise ServerError(f"what answers at {self.address} is no Triton server: {text[:80]!r}") from None
+
+
+def _tensor(name: str, data_type: str, shape: list[int], data: list[Any]) -> dict[str, Any]:
+    return {"name": name, "datatype": data_type, "shape": shape, "data": data}
+
+
+def _reason(text: str) -> str:
+    try:
+        return str(json.loads(text)["error"])
+    except (ValueError, KeyError, TypeError):
+        return text.strip()[:500]

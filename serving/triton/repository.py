@@ -1,0 +1,248 @@
+"""Triton's model repository on disk: the bundles that were published, and the one that is live.
+
+    tokenizer/3/, seqcls_model/3/, seqcls_postprocess/3/    bundle number 3: what each component needs of it, its
+                                                            code, and version.json
+    tokenizer/config.pbtxt, ...                             which versions the server loads
+    seqcls/config.pbtxt                                     which version answers: every step is pinned to it
+
+A version folder appears whole or not at all, and is referred to by nothing yet. Which version is live changes by
+replacing the one file seqcls/config.pbtxt. So whenever a process that writes here is killed, a server that starts
+from the folder answers by one complete version.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.compute.graph_precision import write_graph
+from pipeline.compute.runtimes import graph_files
+from pipeline.errors import BundleError, EnvironmentFault, InputError
+from pipeline.files.atomic import atomic_folder, atomic_writer, remove_folder
+from pipeline.files.bundle import MANIFEST_FILE, ONNX_FILE, VOCABULARY_FILE, Bundle, stage
+from pipeline.tensors import ENSEMBLE
+from serving.folders import MODEL_REPOSITORY
+from serving.golden import Expected
+from serving.staging import copy_modules
+from serving.triton.configs.ensemble import (
+    COMPONENTS,
+    ENSEMBLE_VERSION,
+    MODEL,
+    POSTPROCESS,
+    TOKENISER,
+    component_configs,
+    ensemble_config,
+    pinned_version,
+)
+from serving.triton.configs.native import write_native_graph
+from serving.triton.options import NATIVE, ServingOptions
+
+CONFIG_FILE, VERSION_FILE, ADAPTER_FILE = "config.pbtxt", "version.json", "model.py"
+
+
+@dataclass(frozen=True)
+class PublishedVersion:
+    """What version.json says of a published bundle.
+
+    Attributes:
+        number: the version, from 1.
+        bundle: the bundle's identity.
+        published: when, in UTC, such as 2026-01-31T12:00:00Z.
+        options: how it is served.
+        expected: texts and the labels that this version must give them.
+    """
+
+    number: int
+    bundle: str
+    published: str
+    options: ServingOptions
+    expected: tuple[Expected, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        expected = [answer.to_json() for answer in self.expected]
+        return {**vars(self), "options": self.options.to_json(), "expected": expected}
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> PublishedVersion:
+        expected = tuple(Expected.from_json(answer) for answer in fields["expected"])
+        return cls(**{**fields, "options": ServingOptions.from_json(fields["options"]), "expected": expected})
+
+
+class ModelRepository:
+    """The folder that Triton serves; other models in it are left alone.
+
+    Raises:
+        InputError: the path is a file.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path).resolve()
+        if self.path.exists() and not self.path.is_dir():
+            raise InputError(f"{self.path} is a file; give --model_repository a folder")
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other processes from writing here meanwhile; raises EnvironmentFault where one is at it already."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        except BlockingIOError:
+            raise EnvironmentFault(f"another process is publishing to {self.path}; try again when it is done") from None
+        finally:
+            os.close(descriptor)
+
+    def versions(self) -> list[PublishedVersion]:
+        """The published versions, oldest first; those that were never finished are left out."""
+        found = []
+        for record in self.path.glob(f"{MODEL}/*/{VERSION_FILE}"):
+            if all((self._folder(model, record.parent.name) / VERSION_FILE).is_file() for model in COMPONENTS):
+                found.append(_read_version(record))
+        return sorted(found, key=lambda version: version.number)
+
+    def version(self, number: int) -> PublishedVersion:
+        """One version; raises InputError where there is none of that number."""
+        versions = {version.number: version for version in self.versions()}
+        if number not in versions:
+            there = ", ".join(map(str, versions)) or "none"
+            raise InputError(f"{self.path} holds no version {number}; it holds {there}")
+        return versions[number]
+
+    def live(self) -> PublishedVersion | None:
+        """The version that answers; None before the first."""
+        config = self.path / ENSEMBLE / CONFIG_FILE
+        number = pinned_version(config.read_text(encoding="utf-8")) if config.is_file() else None
+        return None if number is None else self.version(number)
+
+    def add(
+        self, bundle: Bundle, number: int, published: str, options: ServingOptions, expected: Sequence[Expected]
+    ) -> PublishedVersion:
+        """Write a version; nothing refers to it yet.
+
+        Raises:
+            InputError: it cannot be loaded beside the live version.
+            EnvironmentFault, BundleError: the bundle lacks a graph that the options need, or has a wrong one.
+        """
+        options = options.fitted(bundle.manifest.max_seq_length)
+        if live := self.live():
+            kind = _kind(options, len(bundle.manifest.labels))
+            self._require_alike({live.number: self._kind_of(live.number), number: kind})
+        version = PublishedVersion(number, bundle.identity, published, options, tuple(expected))
+        record = json.dumps(version.to_json(), ensure_ascii=False, indent=1) + "\n"
+        needed = {TOKENISER: (VOCABULARY_FILE,), POSTPROCESS: ()}
+        native = options.backend == NATIVE
+        needed[MODEL] = (ONNX_FILE,) if native else graph_files(bundle, options.runtime, options.precision)
+        for model in COMPONENTS:
+            with atomic_folder(self._folder(model, number)) as folder:
+                if model == MODEL and native:
+                    write_native_graph(bundle, options, folder)
+                elif model == MODEL:
+                    write_graph(bundle, options.precision, folder)  # a server has nothing to derive it with
+                stage(bundle, needed[model], folder)
+                copy_modules(_source(model), folder, ADAPTER_FILE)
+                (folder / VERSION_FILE).write_text(record, encoding="utf-8")
+        return version
+
+    def load_only(self, options: ServingOptions, *numbers: int) -> None:
+        """Let servers load these versions of the components, and no others.
+
+        Raises:
+            InputError: they cannot be loaded beside each other.
+        """
+        self._require_alike({number: self._kind_of(number) for number in numbers})
+        for model, config in component_configs(options, numbers, self._labels(numbers[0])).items():
+            self._write(model, config)
+
+    def make_live(self, version: PublishedVersion | None) -> None:
+        """Let a version answer, or none; takes effect as a whole."""
+        if version is None:
+            (self.path / ENSEMBLE / CONFIG_FILE).unlink(missing_ok=True)
+            return
+        self._folder(ENSEMBLE, ENSEMBLE_VERSION).mkdir(parents=True, exist_ok=True)
+        self._write(ENSEMBLE, ensemble_config(version.options, version.number))
+
+    def touch(self, model: str, number: int) -> None:
+        """Make a version of a component look changed, where this folder can be written."""
+        with contextlib.suppress(OSError):
+            os.utime(self._folder(model, number) / VERSION_FILE)
+
+    def remove(self, number: int) -> None:
+        """Remove a version, finished or not."""
+        for model in COMPONENTS:
+            folder = self._folder(model, number)
+            if folder / ADAPTER_FILE == _source(model):
+                _remove_all_but(folder, ADAPTER_FILE)
+            elif folder.exists():
+                remove_folder(folder)
+
+    def remove_unfinished(self) -> None:
+        """Clear away what a process that was killed has left; only to be called under `lock`."""
+        finished = {version.number for version in self.versions()}
+        for model in COMPONENTS:
+            for record in self.path.glob(f"{model}/*/{VERSION_FILE}"):
+                if record.parent.name.isdigit() and int(record.parent.name) not in finished:
+                    self.remove(int(record.parent.name))
+            for leftover in self.path.glob(f"{model}/.*"):
+                shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+
+    def _folder(self, model: str, version: object) -> Path:
+        return self.path / model / str(version)
+
+    def _labels(self, number: int) -> int:
+        """How many labels the configuration of a version states: 0 for none."""
+        if self.version(number).options.backend != NATIVE:
+            return 0
+        return len(json.loads((self._folder(MODEL, number) / MANIFEST_FILE).read_bytes())["labels"])
+
+    def _kind_of(self, number: int) -> str:
+        return _kind(self.version(number).options, self._labels(number))
+
+    def _require_alike(self, kinds: Mapping[int, str]) -> None:
+        if len(set(kinds.values())) > 1:
+            which = " and ".join(f"version {number} ({kind})" for number, kind in kinds.items())
+            raise InputError(
+                f"{which} cannot be loaded side by side, because Triton has one configuration for all versions of a "
+                "model; publish to another --model_repository, start a server on that, and let callers move there"
+            )
+
+    def _write(self, model: str, config: str) -> None:
+        path = self.path / model / CONFIG_FILE
+        if path.is_file() and path.read_bytes() == config.encode():
+            return  # a file that looks changed makes servers load its model again
+        with atomic_writer(path) as stream:
+            stream.write(config.encode())
+
+
+def _kind(options: ServingOptions, labels: int) -> str:
+    """What versions that are loaded side by side have in common, in words."""
+    if options.backend != NATIVE:
+        return "Python backend"
+    return f"native {options.runtime}, {labels} labels, {options.padded_lengths[-1]} tokens"
+
+
+def _read_version(record: Path) -> PublishedVersion:
+    try:
+        return PublishedVersion.from_json(json.loads(record.read_bytes()))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise BundleError(f"{record} is damaged ({error!r}); remove the version that it describes") from None
+
+
+def _source(model: str) -> Path:
+    return MODEL_REPOSITORY / model / "1" / ADAPTER_FILE
+
+
+def _remove_all_but(folder: Path, kept: str) -> None:
+    (folder / VERSION_FILE).unlink(missing_ok=True)  # first, so that what is left is not taken for a version
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != kept:
+            path.unlink()

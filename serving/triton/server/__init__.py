@@ -1,0 +1,1 @@
+"""A tritonserver process: how it is found, started, watched and started again."""

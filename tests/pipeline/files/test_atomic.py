@@ -1,0 +1,76 @@
+import ctypes
+import errno
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from pipeline.files.atomic import atomic_folder, atomic_writer
+
+
+def test_a_folder_is_replaced_whole(tmp_path):
+    target = tmp_path / "target"
+    for content in ("old", "new"):
+        with atomic_folder(target) as folder:
+            (folder / "file").write_text(content)
+            (folder / content).touch()
+    assert sorted(os.listdir(target)) == ["file", "new"]
+    assert os.listdir(tmp_path) == ["target"]
+
+
+def test_a_link_leads_to_what_is_replaced(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    with atomic_folder(tmp_path / "link") as folder:
+        (folder / "new").touch()
+    assert os.listdir(tmp_path / "real") == ["new"]
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_where_folders_cannot_be_swapped_they_are_renamed(tmp_path, monkeypatch):
+    class Refusing:
+        """The C library of a network file system's client."""
+
+        def renameat2(self, *arguments):
+            ctypes.set_errno(errno.EINVAL)
+            return -1
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda *arguments, **options: Refusing())
+    test_a_folder_is_replaced_whole(tmp_path)
+
+
+def test_a_failure_leaves_the_old_folder(tmp_path):
+    target = tmp_path / "target"
+    target.mkdir()
+    (target / "old").touch()
+    with pytest.raises(OSError, match="disk full"), atomic_folder(target) as folder:
+        (folder / "new").touch()
+        raise OSError("disk full")
+    assert os.listdir(target) == ["old"]
+    assert os.listdir(tmp_path) == ["target"]
+
+
+def test_a_failure_leaves_the_old_file(tmp_path):
+    target = tmp_path / "file"
+    target.write_text("old")
+    with pytest.raises(ValueError, match="stop"), atomic_writer(target) as stream:
+        stream.write(b"new")
+        raise ValueError("stop")
+    assert target.read_text() == "old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_process_killed_while_writing_leaves_the_old_folder(tmp_path):
+    target = tmp_path / "target"
+    target.mkdir()
+    (target / "old").touch()
+    script = (
+        "import os, signal, sys; from pipeline.files.atomic import atomic_folder\n"
+        "with atomic_folder(sys.argv[1]) as folder:\n"
+        "    (folder / 'new').touch(); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    killed = subprocess.run([sys.executable, "-c", script, str(target)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert os.listdir(target) == ["old"]

@@ -1,0 +1,143 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.errors import DatasetError, InputError
+from pipeline.files.dataset import (
+    Example,
+    ReadReport,
+    read_examples,
+    read_labels,
+    read_texts,
+    write_examples,
+    write_labels,
+    write_texts,
+)
+from pipeline.labels.hierarchy import LabelHierarchy
+from pipeline.text.normalisation import text_fault
+from tests.conftest import REAL_DATA
+
+LABELS = LabelHierarchy(["人生", "人生##死亡", "灾害/意外", "灾害/意外##车祸"])
+
+
+def write(path, content):
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def test_rows_are_read_as_the_format_says(tmp_path):
+    path = write(
+        tmp_path / "train.txt", "老翁过马路遭碾压身亡\t灾害/意外,灾害/意外##车祸,人生,人生##死亡\r\n平安\t人生\n"
+    )
+    assert list(read_examples(path, LABELS)) == [Example("老翁过马路遭碾压身亡", (0, 1, 2, 3)), Example("平安", (0,))]
+
+
+def test_ancestors_left_out_are_added_and_counted(tmp_path):
+    path = write(tmp_path / "train.txt", "身亡\t人生##死亡\n车祸\t灾害/意外##车祸,灾害/意外\n")
+    report = ReadReport()
+    assert [example.labels for example in read_examples(path, LABELS, report)] == [(0, 1), (2, 3)]
+    assert (report.rows, report.rows_completed, report.ancestors_added) == (2, 1, 1)
+    assert "人生 (1)" in report.summary()
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "reason"),
+    [
+        ("a\t人生\n没有标签\n", 2, "no tab"),
+        ("a\tb\t人生\n", 1, "2 tabs"),
+        (" \t人生\n", 1, "text ' ' has only white space"),
+        ("\n", 1, "no tab"),
+        ("a\t人生\n\u200b\t人生\n", 2, "only white space and control characters"),
+        ("长" * 200_001 + "\t人生\n", 1, "200,001 characters is longer than the limit"),
+        ("a\t人生##结婚\n", 1, "unknown label '人生##结婚'"),
+        ("a\t人生,人生\n", 1, "label '人生' is given twice"),
+        ("a\t\n", 1, "no label follows the tab"),
+        ("a\t人生,\n", 1, "unknown label ''"),
+        ("a\t人生\nb".encode() + b"\xff\xfe\t" + "人生\n".encode(), 2, "byte 2 .0xff. is not UTF-8"),
+    ],
+)
+def test_a_wrong_row_is_named_by_file_line_and_reason(tmp_path, content, line, reason):
+    path = write(tmp_path / "train.txt", content)
+    with pytest.raises(DatasetError, match=reason) as caught:
+        list(read_examples(path, LABELS))
+    assert str(caught.value).startswith(f"{path}:{line}: ")
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "reason"),
+    [
+        ("a\nb\na\n", 3, "label 'a' is listed already in line 1"),
+        ("a\nb##c\n", 2, "label 'b##c' has no parent: add 'b'"),
+        ("a\n\nb\n", 2, "line is empty"),
+        ("a,b\n", 1, "contains a comma"),
+        ("", None, "no labels"),
+    ],
+)
+def test_a_wrong_label_file_is_named_by_line_and_reason(tmp_path, content, line, reason):
+    path = write(tmp_path / "label.txt", content)
+    with pytest.raises(DatasetError, match=reason) as caught:
+        read_labels(path)
+    assert caught.value.line == line
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_label(tmp_path):
+    assert read_labels(write(tmp_path / "label.txt", b"\xef\xbb\xbfa\n")).labels == ("a",)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"cannot read .*data\.txt: No such file"):
+        list(read_texts(tmp_path / "data.txt"))
+
+
+def test_rows_before_a_wrong_one_have_been_read(tmp_path):
+    rows = read_texts(write(tmp_path / "data.txt", "一\n二\n\n"))
+    assert [next(rows), next(rows)] == ["一", "二"]
+    with pytest.raises(DatasetError, match=":3: text is empty"):
+        next(rows)
+
+
+TEXTS = st.text(st.characters(exclude_characters="\t\n\r", exclude_categories=["Cs"]), min_size=1).filter(
+    lambda text: not text_fault(text) and not text.startswith("\ufeff")
+)
+
+
+@given(st.lists(st.tuples(TEXTS, st.sets(st.sampled_from(LABELS.labels), min_size=1)), min_size=1))
+def test_what_is_written_is_read_back(tmp_path_factory, rows):
+    folder = tmp_path_factory.mktemp("dataset")
+    examples = [Example(text, tuple(sorted(LABELS.with_ancestors(paths)))) for text, paths in rows]
+    write_labels(folder / "label.txt", LABELS)
+    write_examples(folder / "train.txt", examples, LABELS)
+    write_texts(folder / "data.txt", [example.text for example in examples])
+    assert read_labels(folder / "label.txt").labels == LABELS.labels
+    assert list(read_examples(folder / "train.txt", LABELS)) == examples
+    assert list(read_texts(folder / "data.txt")) == [example.text for example in examples]
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "rows"),
+    [
+        ("duee1", 74, {"train.txt": 10712, "dev.txt": 1190, "test.txt": 1498}),
+        ("clinc150", 160, {"train.txt": 14983, "dev.txt": 2998, "test.txt": 4497}),
+        ("reuters21578", 123, {"train.txt": 6913, "dev.txt": 760, "test.txt": 3003}),
+    ],
+)
+def test_real_datasets_are_read_whole(name, labels, rows):
+    folder = REAL_DATA / name
+    if not folder.is_dir():
+        pytest.skip(f"the dataset {name} is not on this machine")
+    hierarchy = read_labels(folder / "label.txt")
+    assert len(hierarchy) == labels
+    for file, count in rows.items():
+        report = ReadReport()
+        examples = list(read_examples(folder / file, hierarchy, report))
+        assert (report.rows, report.rows_completed) == (count, 0)
+        assert hierarchy.consistent_rows(hierarchy.matrix([example.labels for example in examples])).all()
+    assert sum(1 for _ in read_texts(folder / "data.txt")) > 1000
+
+
+def test_a_text_that_the_format_cannot_hold_leaves_the_old_file(tmp_path):
+    path = write(tmp_path / "data.txt", "旧\n")
+    with pytest.raises(InputError, match="cannot hold '\\\\t'"):
+        write_texts(path, ["新", "a\tb"])
+    assert path.read_text() == "旧\n"
+    assert [file.name for file in tmp_path.iterdir()] == ["data.txt"]

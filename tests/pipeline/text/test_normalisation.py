@@ -1,0 +1,76 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.errors import InputError
+from pipeline.text.normalisation import MAX_TEXT_CHARACTERS, NORMALISATIONS, check_text, decode_text, normalise
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("ＡＢＣ，２０２５！（～）", "ABC,2025!(~)"),
+        ("雀巢　裁员", "雀巢 裁员"),
+        ("  first\r\nsecond\tthird\u00a0 \u2028fourth \n", "first second third fourth"),
+        ("。、「」 and ｶﾅ stay", "。、「」 and ｶﾅ stay"),
+        ("a\x00b 😀", "a\x00b 😀"),
+        (" \n\u3000 ", ""),
+    ],
+)
+def test_half_width(text, expected):
+    assert normalise(text) == normalise(text, "half_width") == expected
+
+
+def test_none_leaves_a_text_as_it_is():
+    assert normalise(" Ａ\t\n", "none") == " Ａ\t\n"
+
+
+@given(st.text(), st.sampled_from(sorted(NORMALISATIONS)))
+def test_normalising_twice_changes_nothing_more(text, name):
+    once = normalise(text, name)
+    assert normalise(once, name) == once
+
+
+def test_an_unknown_normalisation_is_refused_with_the_known_ones():
+    with pytest.raises(InputError, match="unknown normalisation 'nfkc'; this version knows none, half_width"):
+        normalise("text", "nfkc")
+
+
+@pytest.mark.parametrize("text", ["裁员", "a", "a\x00", "\u200b.", "x" * MAX_TEXT_CHARACTERS, "\ud800a", "  ！"])
+def test_a_text_with_something_to_see_is_accepted(text):
+    check_text(text, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", r"row 3: text is empty; .*send a text with visible characters"),
+        (" \t\u3000", r"row 3: text ' \\t\\u3000' has only white space and control characters"),
+        ("\x00\u200b\ufeff\ufffd\ud800", "row 3: .* only white space and control characters"),
+        ("x" * (MAX_TEXT_CHARACTERS + 1), "row 3: text of 200,001 characters is longer than the limit of 200,000"),
+        (None, "row 3: a text is needed, not NoneType None"),
+        (b"text", "row 3: a text is needed, not bytes b'text'"),
+    ],
+)
+def test_a_text_that_cannot_be_classified_is_refused(text, message):
+    with pytest.raises(InputError, match=message):
+        check_text(text, 3)
+
+
+@given(st.text(alphabet=st.characters(codec="utf-8")))
+def test_utf8_is_decoded(text):
+    assert decode_text(text.encode(), 0) == text
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        ("裁员".encode("gb18030"), "row 7: text is not UTF-8: byte 0xb2 at offset 0"),
+        (b"ab\xff", "row 7: .* byte 0xff at offset 2"),
+        ("é".encode()[:1], "row 7: .* byte 0xc3 at offset 0 .unexpected end of data"),
+        (b"a\xed\xa0\x80", "row 7: .* byte 0xed at offset 1"),  # a lone surrogate
+    ],
+)
+def test_other_bytes_are_refused_with_row_and_offset(raw, message):
+    with pytest.raises(InputError, match=message):
+        decode_text(raw, 7)

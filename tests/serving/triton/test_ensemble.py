@@ -1,0 +1,161 @@
+"""The ensemble `seqcls` on a real Triton server."""
+
+import os
+import queue
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tritonclient import grpc
+from tritonclient.utils import InferenceServerException
+
+from clients.triton import TritonClient
+from pipeline.files.bundle import Bundle
+from pipeline.files.dataset import read_examples
+from pipeline.predictor import Predictor
+
+MAX_RESIDENT_BYTES = 80 * 2**20
+
+
+@pytest.fixture
+def client(triton):
+    with TritonClient(triton.grpc_address) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def texts(sample_dataset, bundle_path):
+    hierarchy = Bundle(bundle_path).hierarchy
+    return [example.text for example in read_examples(sample_dataset / "test.txt", hierarchy)]
+
+
+@pytest.fixture(scope="module")
+def expected(bundle_path, texts):
+    return Predictor(bundle_path).predict(texts)
+
+
+def assert_same(answers, expected):
+    for answer, wanted in zip(answers, expected, strict=True):
+        assert {p.label for p in answer} == {p.label for p in wanted}
+        confidences = dict(wanted)
+        for prediction in answer:
+            assert prediction.confidence == pytest.approx(confidences[prediction.label], abs=1e-3)
+
+
+@pytest.mark.parametrize("batch_size", [1, 32, 128])
+def test_every_text_of_every_batch_is_answered_as_in_process(client, texts, expected, batch_size):
+    answers = [answer for _, answer in client.classify_stream(texts, batch_size)]
+    assert len(answers) == len(texts)
+    assert any(len({p.label for p in answer}) > 2 for answer in answers)
+    assert_same(answers, expected)
+
+
+def test_the_golden_texts_get_their_golden_labels(client, bundle_path):
+    goldens = Bundle(bundle_path).manifest.goldens
+    answers = client.classify([golden.text for golden in goldens])
+    assert [tuple(p.label for p in answer) for answer in answers] == [golden.labels for golden in goldens]
+
+
+def test_the_interface_is_the_documented_one(triton):
+    with grpc.InferenceServerClient(triton.grpc_address) as raw:
+        metadata = raw.get_model_metadata("seqcls", as_json=True)
+    assert metadata["versions"] == ["1"]
+    assert metadata["inputs"] == [{"name": "INPUT", "datatype": "BYTES", "shape": ["-1", "1"]}]
+    assert metadata["outputs"] == [
+        {"name": "label", "datatype": "BYTES", "shape": ["-1", "-1"]},
+        {"name": "confidence", "datatype": "FP32", "shape": ["-1", "-1"]},
+        {"name": "scores", "datatype": "FP32", "shape": ["-1", "-1"]},
+    ]
+
+
+def test_labels_are_padded_to_the_widest_row_of_the_request(triton, texts, expected):
+    widths = [len(answer) for answer in expected]
+    narrow, wide = int(np.argmin(widths)), int(np.argmax(widths))
+    result = infer(triton, np.array([[texts[narrow].encode()], [texts[wide].encode()]], object))
+    labels, confidences = result.as_numpy("label"), result.as_numpy("confidence")
+    assert labels.shape == confidences.shape == (2, widths[wide])
+    assert (labels[0, widths[narrow] :] == b"").all()
+    assert (confidences[0, widths[narrow] :] == 0).all()
+    assert (np.diff(confidences, axis=1) <= 0).all()
+
+
+def infer(triton, values, datatype="BYTES", name="INPUT"):
+    tensor = grpc.InferInput(name, list(values.shape), datatype)
+    tensor.set_data_from_numpy(values)
+    with grpc.InferenceServerClient(triton.grpc_address) as raw:
+        return raw.infer("seqcls", [tensor], client_timeout=30)
+
+
+def texts_tensor(*rows):
+    return np.array([[row] for row in rows], object)
+
+
+@pytest.mark.parametrize(
+    ("values", "datatype", "message"),
+    [
+        (texts_tensor(b"ok", b""), "BYTES", "row 1: .*empty"),
+        (texts_tensor(b"ok", b"ok", "\u3000 \t\n".encode()), "BYTES", "row 2: .*only white space"),
+        (texts_tensor(b"x" * 1_000_000), "BYTES", "row 0: .*1,?000,?000 characters.*200,?000"),
+        (texts_tensor(b"ok", "裁员".encode() + b"\xff"), "BYTES", "row 1: text is not UTF-8: byte 0xff at offset 6"),
+        (np.array([[1.5]], np.float32), "FP32", "data-type is 'FP32', but model 'seqcls' expects 'BYTES'"),
+        (np.array([b"flat"], object), "BYTES", "shape"),
+        (np.array([[b"two", b"columns"]], object), "BYTES", "shape"),
+        (texts_tensor(*[b"many"] * 129), "BYTES", "batch-size must be <= 128"),
+    ],
+    ids=["empty", "blank", "1 MB", "not UTF-8", "wrong type", "one dimension", "two columns", "batch too large"],
+)
+def test_bad_input_gets_a_clear_error(triton, client, texts, expected, values, datatype, message):
+    with pytest.raises(InferenceServerException, match=message) as caught:
+        infer(triton, values, datatype)
+    assert "INVALID_ARGUMENT" in caught.value.status()
+    # The server goes on.
+    assert_same(client.classify(texts[:3]), expected[:3])
+
+
+def test_a_wrong_input_name_is_named(triton):
+    with pytest.raises(InferenceServerException, match="'TEXT'"):
+        infer(triton, texts_tensor(b"ok"), name="TEXT")
+
+
+def test_long_texts_are_cut_not_refused(client, texts):
+    (short, long) = client.classify([texts[0], texts[0] + "。" + "无关" * 50_000])
+    assert short
+    assert long
+
+
+def test_tokeniser_and_postprocess_stay_small_and_never_load_paddle(triton):
+    stubs = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_text().split("\0")
+            if "stub" in words[0] and words[1].startswith(str(triton.model_repository)):
+                model = Path(words[1]).parts[-3]
+                stubs[model] = (process / "maps").read_text(), (process / "statm").read_text()
+        except OSError:  # it ended meanwhile
+            continue
+    assert set(stubs) == {"tokenizer", "seqcls_model", "seqcls_postprocess"}
+    for model, (maps, statm) in stubs.items():
+        assert "paddle" not in maps
+        if model != "seqcls_model":
+            assert int(statm.split()[1]) * os.sysconf("SC_PAGE_SIZE") < MAX_RESIDENT_BYTES
+
+
+def test_concurrent_requests_of_mixed_lengths_get_their_own_answers(triton, texts, expected):
+    with TritonClient(triton.grpc_address) as client:
+        answers = [answer for _, answer in client.classify_stream(texts, batch_size=3, in_flight=24)]
+    assert_same(answers, expected)
+
+
+def test_a_bad_request_to_a_component_fails_no_other_request(triton, texts, expected):
+    """Requests that arrive together are run together."""
+    bad = grpc.InferInput("input_ids", [1, 3], "INT64"), grpc.InferInput("token_type_ids", [1, 3], "INT64")
+    bad[0].set_data_from_numpy(np.array([[2, 10**9, 3]]))
+    bad[1].set_data_from_numpy(np.zeros((1, 3), np.int64))
+    faults: queue.Queue[Exception | None] = queue.Queue()
+    with grpc.InferenceServerClient(triton.grpc_address) as raw, TritonClient(triton.grpc_address) as client:
+        for _ in range(200):
+            raw.async_infer("seqcls_model", list(bad), lambda result, error: faults.put(error))
+        answers = [answer for _, answer in client.classify_stream(texts, batch_size=1, in_flight=16)]
+        refused = [str(faults.get(timeout=30)) for _ in range(200)]
+    assert_same(answers, expected)
+    assert all("row 0: token id 1000000000 is outside the vocabulary" in fault for fault in refused)

@@ -1,0 +1,148 @@
+"""Encoders by name and by folder; a Hugging Face BERT folder is made here, small and random."""
+
+import hashlib
+import json
+import shutil
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from pipeline.errors import InputError
+from pipeline.text.tokenisation import Tokeniser
+from training.model.encoders import create_model, freeze_layers, model_logits
+
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "train", "was", "late", "##r", "Train"]
+WIDTH, LAYERS, FEED_FORWARD = 8, 2, 16
+
+
+@pytest.fixture(scope="module")
+def hugging_face_folder(tmp_path_factory):
+    """As `transformers` saves a BertModel, the tokeniser's settings other than the usual ones."""
+    folder = tmp_path_factory.mktemp("hub") / "tiny"
+    folder.mkdir()
+    config = {
+        "architectures": ["BertModel"],
+        "model_type": "bert",
+        "hidden_size": WIDTH,
+        "num_hidden_layers": LAYERS,
+        "num_attention_heads": 2,
+        "intermediate_size": FEED_FORWARD,
+        "vocab_size": len(WORDS),
+        "max_position_embeddings": 16,
+        "type_vocab_size": 2,
+        "hidden_act": "gelu",
+        "use_cache": True,
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "vocab.txt").write_text("\n".join(WORDS) + "\n")
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps({"do_lower_case": False, "tokenizer_class": "BertTokenizer", "model_max_length": 16})
+    )
+    save_file(bert_weights(), folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+def bert_weights():
+    """By the names that PyTorch gives them; a linear layer's weight is [out, in] there."""
+    random = np.random.default_rng(3)
+    shapes = {
+        f"embeddings.{name}_embeddings.weight": (rows, WIDTH)
+        for name, rows in (("word", len(WORDS)), ("position", 16), ("token_type", 2))
+    }
+    shapes |= linear("pooler.dense", WIDTH, WIDTH) | norm("embeddings.LayerNorm")
+    for layer in range(LAYERS):
+        place = f"encoder.layer.{layer}"
+        for name in ("query", "key", "value"):
+            shapes |= linear(f"{place}.attention.self.{name}", WIDTH, WIDTH)
+        shapes |= linear(f"{place}.attention.output.dense", WIDTH, WIDTH) | norm(f"{place}.attention.output.LayerNorm")
+        shapes |= linear(f"{place}.intermediate.dense", FEED_FORWARD, WIDTH)
+        shapes |= linear(f"{place}.output.dense", WIDTH, FEED_FORWARD) | norm(f"{place}.output.LayerNorm")
+    return {name: random.normal(0, 0.5, shape).astype(np.float32) for name, shape in shapes.items()}
+
+
+def linear(name, output, input_width):
+    return {f"{name}.weight": (output, input_width), f"{name}.bias": (output,)}
+
+
+def norm(name):
+    return {f"{name}.weight": (WIDTH,), f"{name}.bias": (WIDTH,)}
+
+
+def bert_features(weights, ids):
+    """The pooled output of BERT (Devlin et al. 2019) for one text, written out in numpy."""
+
+    def dense(x, name):
+        return x @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
+
+    def normalised(x, name):
+        scaled = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-12)
+        return scaled * weights[f"{name}.weight"] + weights[f"{name}.bias"]
+
+    def gelu(x):
+        from scipy.special import erf
+
+        return x * (1 + erf(x / np.sqrt(2))) / 2
+
+    x = weights["embeddings.word_embeddings.weight"][ids] + weights["embeddings.token_type_embeddings.weight"][0]
+    x = normalised(x + weights["embeddings.position_embeddings.weight"][: len(ids)], "embeddings.LayerNorm")
+    for layer in range(LAYERS):
+        place = f"encoder.layer.{layer}"
+        queries, keys, values = (
+            dense(x, f"{place}.attention.self.{name}").reshape(len(ids), 2, -1) for name in ("query", "key", "value")
+        )
+        scores = np.exp(np.einsum("thd,shd->hts", queries, keys) / np.sqrt(WIDTH // 2))
+        mixed = np.einsum("hts,shd->thd", scores / scores.sum(-1, keepdims=True), values).reshape(len(ids), WIDTH)
+        x = normalised(x + dense(mixed, f"{place}.attention.output.dense"), f"{place}.attention.output.LayerNorm")
+        y = dense(gelu(dense(x, f"{place}.intermediate.dense")), f"{place}.output.dense")
+        x = normalised(x + y, f"{place}.output.LayerNorm")
+    return np.tanh(dense(x[0], "pooler.dense"))
+
+
+def test_a_hugging_face_folder_computes_what_its_weights_say(hugging_face_folder, tmp_path):
+    model = create_model(str(hugging_face_folder), 3, 12, [], tmp_path)
+    model.eval()
+    ids = Tokeniser.from_checkpoint(tmp_path, 12).encode(["a Train was later"])[0]
+    features = bert_features(bert_weights(), ids)
+    expected = features @ model.classifier.weight.numpy() + model.classifier.bias.numpy()
+    assert model_logits(model, ids[None], np.zeros_like(ids)[None])[0] == pytest.approx(expected, abs=1e-5)
+
+
+def test_its_tokeniser_comes_along(hugging_face_folder, tmp_path):
+    create_model(str(hugging_face_folder), 3, 12, [], tmp_path)
+    ids = Tokeniser.from_checkpoint(tmp_path, 12).encode(["a Train was later"])[0]
+    assert [WORDS[i] for i in ids] == ["[CLS]", "a", "Train", "was", "late", "##r", "[SEP]"]
+
+
+def test_the_folder_stays_as_it_is(hugging_face_folder, tmp_path):
+    def checksums():
+        return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in hugging_face_folder.iterdir()}
+
+    before = checksums()
+    create_model(str(hugging_face_folder), 3, 12, [], tmp_path)
+    assert checksums() == before
+
+
+def test_a_folder_that_is_no_model_is_named(hugging_face_folder, tmp_path):
+    with pytest.raises(InputError, match=r"holds neither model_state\.pdparams nor config\.json; a local model is"):
+        create_model(str(tmp_path), 3, 12, [], tmp_path)
+    pickled = tmp_path / "pickled"
+    shutil.copytree(hugging_face_folder, pickled)
+    (pickled / "model.safetensors").rename(pickled / "pytorch_model.bin")
+    with pytest.raises(InputError, match=r"neither model_state\.pdparams nor model\.safetensors"):
+        create_model(str(pickled), 3, 12, [], tmp_path)
+    (pickled / "model.safetensors").write_bytes(b"no such format")
+    with pytest.raises(InputError, match="does not load as a paddlenlp or Hugging Face model"):
+        create_model(str(pickled), 3, 12, [], tmp_path)
+    with pytest.raises(InputError, match="--max_seq_length is 17, and .* reads at most 16"):
+        create_model(str(hugging_face_folder), 3, 17, [], tmp_path)
+
+
+def test_frozen_layers_do_not_learn(hugging_face_folder, tmp_path):
+    model = create_model(str(hugging_face_folder), 3, 12, [], tmp_path)
+    freeze_layers(model, 1)
+    learning = {name for name, parameter in model.named_parameters() if not parameter.stop_gradient}
+    assert not [name for name in learning if "embeddings" in name or "layers.0." in name]
+    assert [name for name in learning if "layers.1." in name] and "classifier.weight" in learning
+    with pytest.raises(InputError, match="--freeze_layers is 3, and the encoder has 2 layers"):
+        freeze_layers(model, 3)

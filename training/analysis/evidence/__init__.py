@@ -1,0 +1,1 @@
+"""What the training rows say of a row: features, neighbours, doubts about labels."""

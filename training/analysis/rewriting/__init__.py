@@ -1,0 +1,1 @@
+"""New wordings of given texts: which words may change, and into what."""

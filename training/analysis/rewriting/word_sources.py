@@ -1,0 +1,70 @@
+"""The augmenter that the options of a command ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.errors import InputError
+from pipeline.files.dataset import Example, read_texts
+from pipeline.labels.hierarchy import LabelHierarchy
+from training.analysis.evidence.linear_model import is_chinese
+from training.analysis.rewriting.augmentation import INSERT, MIX, SUBSTITUTE, AugmentationOptions, Augmenter
+from training.analysis.rewriting.substitutes import Substitutes, WordList, like_contexts, like_sounds, read_word_list
+from training.analysis.rewriting.words import Segmenter, segmenter
+
+SYNONYM, HOMONYM, MLM = "synonym", "homonym", "mlm"
+TYPES = (SYNONYM, HOMONYM, MLM)
+
+
+def create_augmenter(
+    train: Sequence[Example],
+    hierarchy: LabelHierarchy,
+    options: AugmentationOptions,
+    unlabelled: Path | None = None,
+    aug_type: str = SYNONYM,
+    word_file: str | None = None,
+    mlm_path: str | None = None,
+    device: str = "cpu",
+) -> Augmenter:
+    """An augmenter for texts in the language of the training rows.
+
+    Args:
+        train: all training rows.
+        hierarchy: their labels.
+        options: how texts are changed.
+        unlabelled: more texts to learn words from, one per line.
+        aug_type: what takes the place of a word, one of TYPES.
+        word_file: a JSON file with the substitutes, instead of such as are found in the texts.
+        mlm_path: folder of a masked language model, needed by MLM.
+        device: what that model computes on.
+
+    Raises:
+        InputError: a file or a folder does not load, or homonyms are wanted of texts that are not Chinese.
+        EnvironmentFault: the machine lacks the device.
+    """
+    texts = [example.text for example in train]
+    chinese = is_chinese(texts)
+    segment = segmenter(chinese)
+    substitutes: Substitutes = WordList({})
+    if options.strategy in (SUBSTITUTE, INSERT, MIX):
+        if word_file:
+            substitutes = read_word_list(word_file)
+        elif aug_type == MLM:
+            from training.analysis.rewriting.masked_words import MaskedWords
+
+            if not mlm_path:
+                raise InputError("--aug_type mlm needs a masked language model; give its folder as --mlm_path")
+            substitutes = MaskedWords(mlm_path, device)
+        else:
+            more = list(read_texts(unlabelled)) if unlabelled else []
+            substitutes = _found_in([*texts, *more], segment, aug_type, chinese, options.seed)
+    return Augmenter(train, hierarchy, segment, substitutes, options)
+
+
+def _found_in(texts: list[str], segment: Segmenter, aug_type: str, chinese: bool, seed: int) -> WordList:
+    if aug_type == SYNONYM:
+        return like_contexts(texts, segment, seed)
+    if not chinese:
+        raise InputError("words of like sound are known for Chinese alone; give --word_file, or another --aug_type")
+    return like_sounds(texts, segment)

@@ -1,0 +1,139 @@
+"""A trained model that scores texts, whether it lies in a checkpoint or in a bundle."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable
+
+import numpy as np
+
+from pipeline.compute.batching import run_in_batches
+from pipeline.errors import InputError
+from pipeline.files.bundle import MANIFEST_FILE
+from pipeline.files.checksums import CHECKSUM_FILE
+from pipeline.files.dataset import read_labels
+from pipeline.labels.decoding import Decoder
+from pipeline.labels.hierarchy import LabelHierarchy
+from pipeline.predictor import Predictor
+from pipeline.text.encoding import TextEncoder
+from training.checkpoint.files import Checkpoint, read_checkpoint
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """What evaluation and prediction need of a trained model.
+
+    Attributes:
+        decoder: turns logits into label sets, with the thresholds and the policy that the model was released with.
+        logits: float32 [texts, labels] of any number of texts; raises InputError for a text that is empty or too
+            long, naming its row.
+        model_name: the encoder's name, as `train.py --model_name` was given it.
+        identity: 12 hexadecimal digits that change with any byte of the model's files.
+    """
+
+    decoder: Decoder
+    logits: Callable[[Sequence[str]], np.ndarray]
+    model_name: str = ""
+    identity: str = ""
+
+    @property
+    def hierarchy(self) -> LabelHierarchy:
+        """The labels, in the order of the logits' columns."""
+        return self.decoder.hierarchy
+
+
+def load_classifier(params_path: Path | str, device: str, max_seq_length: int, batch_size: int) -> Classifier:
+    """The model at `params_path`.
+
+    Args:
+        params_path: a checkpoint's folder, the parameter file in it, or a bundle.
+        device: what to compute on; a bundle computes on the CPU.
+        max_seq_length: tokens per text; more than the model reads are cut to what it reads.
+        batch_size: texts of that length that are computed at once; of shorter ones as many more.
+
+    Raises:
+        InputError: nothing that loads is there.
+        EnvironmentFault: the machine lacks the device.
+    """
+    folder = Path(params_path)
+    folder = folder.parent if folder.is_file() else folder
+    check_sizes(max_seq_length, batch_size)
+    budget = max_seq_length * batch_size
+    if (folder / MANIFEST_FILE).exists():
+        if device != "cpu":
+            raise InputError(f"{folder} is a bundle, which computes on the CPU here; give --device cpu")
+        predictor = Predictor(folder, token_budget=budget)
+        bundle = predictor.bundle
+        return Classifier(bundle.decoder(), predictor.logits, bundle.manifest.model_name, bundle.identity)
+    return _from_checkpoint(folder, device, max_seq_length, budget)
+
+
+def check_sizes(max_seq_length: int, batch_size: int) -> None:
+    """Raise InputError for sizes that no model can compute with."""
+    if max_seq_length < 3 or batch_size < 1:
+        raise InputError(
+            f"--max_seq_length is {max_seq_length} and --batch_size {batch_size}; give at least 3 and at least 1"
+        )
+
+
+def checkpoint_model(folder: Path, device: str, max_seq_length: int) -> tuple[Checkpoint, Any, TextEncoder]:
+    """A checkpoint, its paddle model in evaluation mode on `device`, and what encodes texts for it.
+
+    Raises:
+        BundleError: there is no sound checkpoint in `folder`.
+        EnvironmentFault: the machine lacks the device.
+    """
+    checkpoint = read_checkpoint(folder)
+    _note_length(max_seq_length, checkpoint.record.max_seq_length)
+    # Importing paddle takes seconds: the folder is judged first.
+    from training.model.device import use_device
+    from training.model.first_token import read_first_token_only
+
+    use_device(device)
+    model = checkpoint.model()
+    read_first_token_only(model)
+    return checkpoint, model, checkpoint.encoder(min(max_seq_length, model.config.max_position_embeddings))
+
+
+def _from_checkpoint(folder: Path, device: str, max_seq_length: int, budget: int) -> Classifier:
+    checkpoint, model, encoder = checkpoint_model(folder, device, max_seq_length)
+    from training.model.encoders import model_logits
+
+    def logits(texts: Sequence[str]) -> np.ndarray:
+        if not texts:
+            return np.empty((0, len(checkpoint.hierarchy)), np.float32)
+        return run_in_batches(encoder.encode(texts), lambda *inputs: model_logits(model, *inputs), budget)
+
+    identity = hashlib.sha256((folder / CHECKSUM_FILE).read_bytes()).hexdigest()[:12]
+    return Classifier(checkpoint.decoder(), logits, checkpoint.record.model_name, identity)
+
+
+def _note_length(asked: int, trained: int) -> None:
+    if asked != trained:
+        print(
+            f"note: the model was trained with --max_seq_length {trained}, and {asked} is asked for; "
+            "the same value gives the best answers",
+            file=sys.stderr,
+        )
+
+
+def check_labels(path: Path, hierarchy: LabelHierarchy) -> None:
+    """Compare a dataset's label.txt with the labels of a model.
+
+    Raises:
+        InputError: they are other labels; their order may differ.
+    """
+    listed = read_labels(path).labels
+    lacking = [label for label in listed if label not in hierarchy.index]
+    surplus = set(hierarchy.labels) - set(listed)
+    if lacking:
+        what = f"{lacking[0]!r} and {len(lacking) - 1} more are unknown to the model"
+    elif surplus:
+        what = f"{min(surplus)!r} and {len(surplus) - 1} more labels of the model are not in it"
+    else:
+        return
+    raise InputError(f"{path} does not fit the model: {what}; give the label file that the model was trained with")

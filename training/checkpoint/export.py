@@ -1,0 +1,83 @@
+"""From a checkpoint to a bundle whose graphs give the checkpoint's logits."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.compute.batching import run_in_batches
+from pipeline.compute.engine import Engine
+from pipeline.compute.runtimes import RUNTIMES, create_runtime
+from pipeline.errors import ClassifierError
+from pipeline.files.atomic import atomic_folder
+from pipeline.files.bundle import ONNX_FILE, VOCABULARY_FILE, Bundle, Golden, Manifest, seal
+from pipeline.files.checksums import check_replaceable, read_checksums
+from pipeline.labels.decoding import Decoder
+from training.checkpoint.files import Checkpoint
+from training.model.encoders import model_logits
+from training.model.static_graph import export_onnx, export_static
+
+LOGIT_TOLERANCE = 1e-4
+
+
+def export(checkpoint: Checkpoint, output_path: Path, decoder: Decoder, *, keep_checkpoint: bool = False) -> Bundle:
+    """Write the checkpoint's graphs and all that serving needs to `output_path`, as a bundle, whole or not at all.
+
+    Args:
+        decoder: what the bundle decodes logits with.
+        keep_checkpoint: put the checkpoint's files into the same folder.
+
+    Raises:
+        InputError: the checkpoint cannot be used, or `output_path` holds what is not part of a bundle.
+        ClassifierError: an exported graph's logits differ from the checkpoint's by more than LOGIT_TOLERANCE.
+    """
+    check_replaceable(output_path, "--output_path")
+    model = checkpoint.model()
+    rows = checkpoint.encoder().encode(checkpoint.record.sample_texts)
+    expected = run_in_batches(rows, lambda *inputs: model_logits(model, *inputs))
+    with atomic_folder(output_path) as folder:
+        export_static(model, folder)
+        export_onnx(folder, folder / ONNX_FILE)
+        kept = read_checksums(checkpoint.path) if keep_checkpoint else (VOCABULARY_FILE,)
+        for name in kept:
+            shutil.copyfile(checkpoint.path / name, folder / name)
+        bundle = seal(folder, _manifest(checkpoint, decoder, expected))
+        _compare(bundle, rows, expected)
+    return Bundle(output_path)
+
+
+def _manifest(checkpoint: Checkpoint, decoder: Decoder, logits: np.ndarray) -> Manifest:
+    record, tokeniser = checkpoint.record, checkpoint.encoder().tokeniser
+    answers = decoder.decode(logits).predictions()
+    return Manifest(
+        labels=checkpoint.hierarchy.labels,
+        thresholds=tuple(float(threshold) for threshold in decoder.thresholds),
+        decoding=decoder.policy,
+        vocabulary_size=tokeniser.vocabulary_size,
+        max_seq_length=record.max_seq_length,
+        normalisation=record.normalisation,
+        tokeniser=tokeniser.settings,
+        model_name=record.model_name,
+        metrics=record.metrics,
+        width=record.width,
+        goldens=tuple(
+            Golden(text, tuple(prediction.label for prediction in answer))
+            for text, answer in zip(record.sample_texts, answers)
+        ),
+    )
+
+
+def _compare(bundle: Bundle, rows: Sequence[np.ndarray], expected: np.ndarray) -> None:
+    for name in RUNTIMES:
+        runtime, engine = create_runtime(bundle, name), Engine(bundle, name)
+        computed = (run_in_batches(rows, runtime.run), engine.logits(rows))
+        difference = max(float(np.abs(logits - expected).max()) for logits in computed)
+        print(f"{name}: logits differ from the checkpoint's by at most {difference:.1e} on {len(rows)} texts")
+        if not difference <= LOGIT_TOLERANCE:
+            raise ClassifierError(
+                f"the exported graph's logits in {name} differ from the checkpoint's by {difference:.1e}, more than "
+                f"{LOGIT_TOLERANCE:.0e}; nothing was exported"
+            )

@@ -1,0 +1,148 @@
+"""The checkpoint: what training writes and `export_model.py` reads.
+
+model_state.pdparams, config.json     parameters and encoder configuration, as paddlenlp writes them
+model_config.json                     the configuration once more, under the name that older paddlenlp gave it
+vocab.txt, tokenizer_config.json      the tokeniser
+label.txt                             the label paths, in the order of the logits' columns
+training.json                         how it was trained, what it reached, texts to check an export with
+SHA256SUMS                            a checksum of each file above
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict, dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import BundleError
+from pipeline.files.atomic import atomic_folder
+from pipeline.files.checksums import read_checksums, verify_file, write_all_checksums
+from pipeline.files.dataset import LABEL_FILE, read_labels, write_labels
+from pipeline.labels.decoding import DEFAULT_THRESHOLD, Decoder, DecodingPolicy
+from pipeline.labels.hierarchy import LabelHierarchy
+from pipeline.text.encoding import TextEncoder
+from pipeline.text.tokenisation import ADDED_TOKENS_FILE, CONFIG_FILE, VOCABULARY_FILE, Tokeniser
+
+RECORD_FILE = "training.json"
+MODEL_CONFIG_FILE = "config.json"
+TOKENISER_FILES = (VOCABULARY_FILE, CONFIG_FILE, "special_tokens_map.json", ADDED_TOKENS_FILE)
+
+
+@dataclass(frozen=True)
+class TrainingRecord:
+    """What training.json holds.
+
+    Attributes:
+        model_name: the encoder's name, as `--model_name` takes it.
+        max_seq_length: tokens per text that the model was trained on.
+        normalisation: the text normalisation, a name of `pipeline.text.normalisation.NORMALISATIONS`.
+        options: every option of the run.
+        metrics: scores by dataset file.
+        sample_texts: texts of the development set; an export is checked on them, and they become golden texts.
+        thresholds: one for all labels, or one per label.
+        decoding: how label sets are made consistent.
+        width: the share of the encoder's heads and neurons that pruning has left, such as 2/3.
+    """
+
+    model_name: str
+    max_seq_length: int
+    normalisation: str
+    options: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    sample_texts: tuple[str, ...] = ()
+    thresholds: tuple[float, ...] = (DEFAULT_THRESHOLD,)
+    decoding: DecodingPolicy = DecodingPolicy()
+    width: str = "1"
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> TrainingRecord:
+        """Read what `dataclasses.asdict` wrote; raises ValueError, KeyError or TypeError for anything else."""
+        if not 0 < Fraction(fields.get("width", "1")) <= 1:
+            raise ValueError(f"width {fields['width']!r}")
+        lists = {name: tuple(fields[name]) for name in ("sample_texts", "thresholds") if name in fields}
+        policy = {"decoding": DecodingPolicy.from_json(fields["decoding"])} if "decoding" in fields else {}
+        return cls(**{**fields, **lists, **policy})
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint read from its folder; the model is loaded when asked for."""
+
+    path: Path
+    record: TrainingRecord
+    hierarchy: LabelHierarchy
+
+    def encoder(self, max_seq_length: int | None = None) -> TextEncoder:
+        """What turns texts into token ids, as many per text as the model was trained to read unless told otherwise."""
+        tokeniser = Tokeniser.from_checkpoint(self.path, max_seq_length or self.record.max_seq_length)
+        return TextEncoder(self.record.normalisation, tokeniser)
+
+    def decoder(self) -> Decoder:
+        """What turns logits into label sets, with the thresholds and the policy that training chose."""
+        thresholds = self.record.thresholds
+        return Decoder(self.hierarchy, thresholds if len(thresholds) > 1 else thresholds[0], self.record.decoding)
+
+    def copy_tokeniser(self, folder: Path) -> None:
+        """Copy the tokeniser's files to an existing folder."""
+        for name in TOKENISER_FILES:
+            if (self.path / name).exists():
+                shutil.copyfile(self.path / name, folder / name)
+
+    @property
+    def attention_heads(self) -> int:
+        """In each layer of the encoder before pruning."""
+        return json.loads((self.path / MODEL_CONFIG_FILE).read_text(encoding="utf-8"))["num_attention_heads"]
+
+    def model(self) -> Any:
+        """The paddle model, in evaluation mode."""
+        from training.model.encoders import load_model
+
+        return load_model(self.path, len(self.hierarchy), Fraction(self.record.width))
+
+
+def read_checkpoint(path: Path | str) -> Checkpoint:
+    """Check a checkpoint's files and read its descriptions.
+
+    Args:
+        path: its folder, or the parameter file in it.
+
+    Raises:
+        BundleError: the folder is no checkpoint, or one of its files is missing or damaged.
+    """
+    path = Path(path).parent if Path(path).is_file() else Path(path)
+    if not (path / RECORD_FILE).exists():
+        raise BundleError(f"there is no checkpoint at {path}; make one with training/train.py")
+    sums = read_checksums(path)
+    for name in {*sums, RECORD_FILE}:
+        verify_file(path, name, sums)
+    try:
+        record = TrainingRecord.from_json(json.loads((path / RECORD_FILE).read_text(encoding="utf-8")))
+    except (ValueError, KeyError, TypeError, ZeroDivisionError) as error:
+        raise BundleError(f"{path / RECORD_FILE} is damaged ({error}); train again") from error
+    return Checkpoint(path, record, read_labels(path / LABEL_FILE))
+
+
+def write_checkpoint(
+    path: Path | str, model: Any, tokeniser_folder: Path, hierarchy: LabelHierarchy, record: TrainingRecord
+) -> None:
+    """Write a checkpoint whole or not at all; one that is there already is replaced in a single step.
+
+    Args:
+        path: the folder.
+        model: the paddle model.
+        tokeniser_folder: holds vocab.txt and tokenizer_config.json, which are copied.
+        hierarchy: the labels.
+        record: how it was trained.
+    """
+    with atomic_folder(path) as folder:
+        model.save_pretrained(str(folder))
+        shutil.copyfile(folder / MODEL_CONFIG_FILE, folder / "model_config.json")
+        for file in tokeniser_folder.iterdir():
+            (folder / file.name).write_bytes(file.read_bytes())
+        write_labels(folder / LABEL_FILE, hierarchy)
+        text = json.dumps(asdict(record), ensure_ascii=False, indent=1)
+        (folder / RECORD_FILE).write_text(text + "\n", encoding="utf-8")
+        write_all_checksums(folder)

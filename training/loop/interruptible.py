@@ -1,0 +1,154 @@
+"""Runs that may be interrupted at any moment: their places, who may write there, and how they go on."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Callable
+
+from pipeline.errors import ClassifierError, EnvironmentFault, InputError
+from pipeline.files.atomic import remove_folder, remove_leftovers
+from pipeline.files.checksums import check_replaceable, sha256_file
+from training.checkpoint.files import RECORD_FILE
+from training.loop.distributed import ProcessGroup
+from training.loop.state import RunFiles
+from training.loop.trainer import Trainer
+
+NOT_OF_THE_RUN = (
+    *("device", "logging_steps", "save_steps", "resume", "overwrite", "save_dir", "output_dir"),
+    *("dataset", "dataset_dir", "params_dir", "width_mult", "prune_config"),
+)
+"""Options that may differ when a run goes on; folders may, for their files' contents are compared."""
+
+
+def run_interruptibly(
+    save_dir: Path,
+    group: ProcessGroup,
+    identity: dict[str, Any],
+    create_trainer: Callable[[RunFiles], Trainer],
+    *,
+    resume: bool,
+    overwrite: bool,
+) -> dict[str, Any]:
+    """Train to the end, or go on with a run that was interrupted; returns the best dev scores.
+
+    Args:
+        save_dir: where the trainer keeps the best model; the state and the curves lie beside it.
+        group: the processes that train together.
+        identity: what makes the run this run, see `run_identity`.
+        resume: go on with the run that was interrupted.
+        overwrite: give it up.
+
+    Raises:
+        InputError: a run that was interrupted is there and not asked for, or asked for and not there; or another run
+            writes to the same places.
+        EnvironmentFault: the disk is full.
+        ClassifierError: the loss is no longer finite.
+    """
+    state, logs = state_folder(save_dir), save_dir.with_name(f"{save_dir.name}.logs")
+    with contextlib.ExitStack() as stack:
+        if group.leads:
+            stack.enter_context(alone(logs))
+            for path in (save_dir, state):
+                remove_leftovers(path)
+            if overwrite and state.exists():
+                remove_folder(state)
+        group.wait()
+        resumes = _check_state(save_dir, state, resume)
+        trainer = create_trainer(RunFiles(state, logs, identity))
+        if resumes:
+            trainer.resume()
+        if group.leads and resume:
+            print(f"resumed at step {trainer.progress.step}" if resumes else "nothing was written yet: a new run")
+        group.wait()
+        best = _finish(trainer)
+        group.wait()
+        if group.leads:
+            remove_folder(state)
+    return best
+
+
+def state_folder(save_dir: Path) -> Path:
+    """Where the state of a run lies that keeps its best model in `save_dir`."""
+    return save_dir.with_name(f"{save_dir.name}.resume")
+
+
+def check_places(save_dir: Path, option: str) -> None:
+    """Raise InputError where a run must not write, as `pipeline.files.checksums.check_replaceable` does."""
+    for path in (save_dir, state_folder(save_dir)):
+        check_replaceable(path, option)
+
+
+def check_interrupted(save_dir: Path, wanted: bool) -> None:
+    """Raise InputError where a run was interrupted, unless what to do with it has been said."""
+    if state_folder(save_dir).exists() and not wanted:
+        raise InputError(
+            f"{state_folder(save_dir)} is of a run that was interrupted: go on with --resume, or begin anew with "
+            "--overwrite"
+        )
+
+
+def run_identity(args: argparse.Namespace, group: ProcessGroup, inputs: list[Path]) -> dict[str, Any]:
+    """What makes a run this run: its options, the contents of the files that it reads, the number of processes.
+
+    Raises:
+        InputError: a file cannot be read.
+    """
+    return {
+        **{f"--{name}": value for name, value in vars(args).items() if name not in NOT_OF_THE_RUN},
+        **{f"checksum of input {number}": _checksum(path) for number, path in enumerate(inputs, start=1)},
+        "number of processes": group.size,
+    }
+
+
+def _checksum(path: Path) -> str:
+    try:
+        return sha256_file(path)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+
+
+@contextlib.contextmanager
+def alone(logs: Path) -> Iterator[None]:
+    """Keep other runs from writing to the same places; raises InputError where one is at it."""
+    logs.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(logs, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise InputError(f"another run is writing to {logs} and beside it; give another folder") from error
+    finally:
+        os.close(descriptor)
+
+
+def _check_state(save_dir: Path, state: Path, resume: bool) -> bool:
+    """Whether there is a run to go on with; raises InputError as `run_interruptibly` does."""
+    check_interrupted(save_dir, resume)
+    if resume and not state.exists() and (save_dir / RECORD_FILE).exists():
+        raise InputError(
+            f"there is nothing to resume: {save_dir} is the checkpoint of a run that has ended; run without --resume "
+            "to train anew"
+        )
+    return state.exists()
+
+
+def _finish(trainer: Trainer) -> dict[str, Any]:
+    """Run to the end. A run whose loss was not finite leaves nothing to resume."""
+    try:
+        return trainer.run()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise EnvironmentFault(
+            f"writing beside {trainer.files.state} failed ({error}); the checkpoint and the training state that were "
+            "there before are whole: mend the cause and run again with --resume"
+        ) from error
+    except ClassifierError:
+        if trainer.group.leads and trainer.files.state.exists():
+            remove_folder(trainer.files.state)
+        raise

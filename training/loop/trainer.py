@@ -1,0 +1,285 @@
+"""The training loop: AdamW, linear warm-up and decay, evaluation after each epoch, the best model kept."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import sys
+import time
+from typing import Any, Callable
+
+import numpy as np
+import paddle
+from paddlenlp.transformers import LinearDecayWithWarmup
+from tqdm import tqdm
+
+from pipeline.compute.batching import run_in_batches
+from pipeline.errors import ClassifierError
+from pipeline.labels.decoding import Decoder
+from pipeline.labels.hierarchy import LabelHierarchy
+from pipeline.metrics.sets import Metrics
+from pipeline.metrics.threshold_tuning import tune
+from pipeline.text.tokenisation import Tokeniser
+from training.data.encoded import EncodedDataset, hide_tokens, padded, shuffled_batches
+from training.loop.averaging import WeightAverage
+from training.loop.curves import Curves
+from training.loop.distillation import Distillation
+from training.loop.distributed import ProcessGroup
+from training.loop.losses import create_loss
+from training.loop.options import TrainingOptions
+from training.loop.state import Progress, RunFiles, read_state, write_state
+from training.model.cpu_gradients import use_cpu_gradients
+from training.model.encoders import freeze_layers, model_logits
+from training.model.first_token import read_first_token_only
+
+MAX_GRADIENT_NORM = 1.0
+EVALUATION_TOKENS = 4096
+
+
+class Trainer:
+    """Trains a model on one dataset and reports each better result.
+
+    Args:
+        model: gives logits, float32 [batch, labels], for input_ids and token_type_ids.
+        tokeniser: the model's tokeniser.
+        train, dev: the encoded files.
+        hierarchy: the labels.
+        options: how to train.
+        files: what to write on the way.
+        on_better: called with the dev scores and the decoder that gave them whenever micro F1 on dev is the best so
+            far, in the leading process only.
+        group: the processes that train together.
+        distillation: the loss, where the model learns from a teacher rather than from labels.
+    """
+
+    def __init__(
+        self,
+        model: paddle.nn.Layer,
+        tokeniser: Tokeniser,
+        train: EncodedDataset,
+        dev: EncodedDataset,
+        hierarchy: LabelHierarchy,
+        options: TrainingOptions,
+        files: RunFiles,
+        on_better: Callable[[dict[str, Any], Decoder], None],
+        group: ProcessGroup,
+        distillation: Distillation | None = None,
+    ) -> None:
+        self.model, self.tokeniser, self.train_set, self.dev_set = model, tokeniser, train, dev
+        self.hierarchy, self.options, self.files = hierarchy, options, files
+        self.on_better, self.group = on_better, group
+        read_first_token_only(model)
+        if options.freeze_layers is not None:
+            freeze_layers(model, options.freeze_layers)
+        if paddle.get_device() == "cpu":
+            use_cpu_gradients(model)
+        self._loss, self._distillation = (
+            create_loss(options.loss, options.hierarchy_weight, hierarchy.parents),
+            distillation,
+        )
+        self._lengths = np.array([len(row) for row in train.rows])
+        self.steps_per_epoch = math.ceil(math.ceil(len(train) / options.batch_size) / group.size)
+        self._schedule = LinearDecayWithWarmup(
+            options.learning_rate, self.steps_per_epoch * options.epochs, options.warmup_steps
+        )
+        self._optimizer = self._create_optimizer()
+        self._shared_model = group.share(model)
+        self._average = WeightAverage(model, options.average_weights) if options.average_weights else None
+        self.progress = Progress()
+        self._goes_on = False
+        self._curves: Curves | None = None
+
+    def _create_optimizer(self) -> paddle.optimizer.Optimizer:
+        trained = [parameter for parameter in self.model.parameters() if not parameter.stop_gradient]
+        decayed = {
+            parameter.name
+            for name, parameter in self.model.named_parameters()
+            if not name.endswith("bias") and "norm" not in name
+        }
+        return paddle.optimizer.AdamW(
+            learning_rate=self._schedule,
+            parameters=trained,
+            weight_decay=self.options.weight_decay,
+            apply_decay_param_fun=decayed.__contains__,
+            grad_clip=paddle.nn.ClipGradByGlobalNorm(MAX_GRADIENT_NORM),
+        )
+
+    def resume(self) -> None:
+        """Go on where the run was when it last wrote its state; raises as `training.loop.state.read_state`."""
+        self._goes_on = True
+        files = self.files
+        self.progress = read_state(files.state, files.identity, self.model, self._optimizer, self._average)
+        self._schedule.step(self.progress.step)
+
+    def run(self) -> dict[str, Any]:
+        """Train; returns the best dev scores.
+
+        Raises:
+            ClassifierError: the loss is no longer finite; the best model so far has been reported already.
+        """
+        if self.group.leads:
+            self._curves = Curves(self.files.logs, self._goes_on)
+        try:
+            return self._run()
+        finally:
+            if self._curves:
+                self._curves.close()
+
+    def _run(self) -> dict[str, Any]:
+        progress = self.progress
+        if not self._goes_on:
+            self._write_state()  # from now on there is something to resume
+        if self.options.start_competes and progress.step == 0 and progress.best is None:
+            self._end_epoch(0, time.monotonic())
+            self._write_state()
+        while progress.step < self.steps_per_epoch * self.options.epochs and not self._out_of_patience():
+            started = time.monotonic()
+            epoch = progress.step // self.steps_per_epoch + 1
+            self._run_epoch(epoch)
+            with self._average.applied() if self._average else contextlib.nullcontext():
+                self._end_epoch(epoch, started)
+            self._write_state()
+        if self._out_of_patience() and self.group.leads:
+            print(f"no better result in {progress.epochs_without_gain} epochs: stopped early")
+        assert progress.best is not None
+        return progress.best
+
+    def _out_of_patience(self) -> bool:
+        patience = self.options.patience_epochs
+        return patience is not None and self.progress.epochs_without_gain >= patience
+
+    def _end_epoch(self, epoch: int, started: float) -> None:
+        progress = self.progress
+        self._check_parameters()
+        scores, decoder = self.evaluate()
+        better = progress.best is None or scores["micro_f1"] > progress.best["micro_f1"]
+        loss, progress.loss_sum = progress.loss_sum / self.steps_per_epoch, 0.0
+        progress.epochs_without_gain = 0 if better else progress.epochs_without_gain + 1
+        if better:
+            progress.best = scores
+        if self.group.leads:
+            self._report(epoch, loss, scores, time.monotonic() - started, decoder if better else None)
+        self.group.wait()
+
+    def _report(self, epoch: int, loss: float, scores: dict[str, Any], seconds: float, better: Decoder | None) -> None:
+        print(
+            (f"epoch {epoch}/{self.options.epochs}: loss {loss:.4f}, " if epoch else "before the first epoch: ")
+            + f"dev micro F1 {scores['micro_f1']:.4f}, macro F1 {scores['macro_f1']:.4f}, {seconds:.0f} s"
+            + (" *" if better else ""),
+            flush=True,
+        )
+        self._log(micro_f1=scores["micro_f1"], macro_f1=scores["macro_f1"])
+        if better:
+            self.on_better(scores, better)
+        assert self._curves is not None
+        self._curves.draw(self.progress.history)
+
+    def evaluate(self) -> tuple[dict[str, Any], Decoder]:
+        """Scores on dev (see `pipeline.metrics.sets.Metrics.result`) and the decoder that gave them.
+
+        Its thresholds and policy are chosen on the same rows, unless the options fix them.
+        """
+        self.model.eval()
+        rows = self.dev_set.rows[self.group.rank :: self.group.size]
+        logits = run_in_batches(rows, lambda *inputs: model_logits(self.model, *inputs), EVALUATION_TOKENS)
+        logits = self.group.gather_rows(logits.reshape(len(rows), len(self.hierarchy)), len(self.dev_set))
+        decoder = tune(self.hierarchy, logits, self.dev_set.labels, self.options.thresholds)
+        metrics = Metrics(self.hierarchy)
+        metrics.update(self.dev_set.labels, decoder.decode(logits).selected)
+        return metrics.result(), decoder
+
+    def _run_epoch(self, epoch: int) -> None:
+        """Run the epoch's steps that are not done yet."""
+        self._shared_model.train()
+        order = np.random.default_rng([self.options.seed, epoch])
+        batches = list(shuffled_batches(self._lengths, self.options.batch_size, order))
+        done = self.progress.step % self.steps_per_epoch
+        shown = self.group.leads and sys.stderr.isatty()
+        with tqdm(
+            initial=done, total=self.steps_per_epoch, desc=f"epoch {epoch}", leave=False, disable=not shown
+        ) as bar:
+            since, seconds = done, time.monotonic()
+            for index in range(done, self.steps_per_epoch):
+                # The last round may lack a batch for some processes; these take one of the first.
+                share = [batches[(index * self.group.size + rank) % len(batches)] for rank in range(self.group.size)]
+                loss = self.step(share)
+                bar.update()
+                if self.group.leads and self.progress.step % self.options.logging_steps == 0:
+                    speed = (index + 1 - since) / (time.monotonic() - seconds)
+                    self._log_step(epoch, index + 1, loss, speed)
+                    since, seconds = index + 1, time.monotonic()
+                if self._is_time_to_save(index + 1):
+                    self._write_state()
+
+    def step(self, batches: list[np.ndarray]) -> float:
+        """Train on a batch, given by its row numbers, for each process; returns the mean loss of this process's rows.
+
+        Raises:
+            ClassifierError: the loss of a process is not finite; nothing was learnt from these batches.
+        """
+        batch = batches[self.group.rank]
+        # Each step draws its own random numbers, so that a run can go on at any of them.
+        key = (self.options.seed, self.progress.step, self.group.rank)
+        random = np.random.default_rng(key)
+        paddle.seed(int(random.integers(1 << 31)))
+        visible = hide_tokens(padded(self.train_set.rows, batch), self.options.token_dropout, self.tokeniser, random)
+        input_ids = paddle.to_tensor(visible)
+        targets = paddle.to_tensor(self.train_set.labels[batch].astype(np.float32))
+        logits = self._shared_model(input_ids, paddle.zeros_like(input_ids))
+        loss = self._distillation.loss(logits, input_ids) if self._distillation else self._loss(logits, targets)
+        self._check_losses(self.group.gather(float(loss)), batches)
+        loss.backward()
+        self._optimizer.step()
+        self._schedule.step()
+        self._optimizer.clear_grad()
+        if self._average:
+            self._average.update()
+        self.progress.step += 1
+        self.progress.loss_sum += float(loss)
+        return float(loss)
+
+    def _check_losses(self, losses: list[float], batches: list[np.ndarray]) -> None:
+        for loss, batch in zip(losses, batches):
+            if math.isfinite(loss):
+                continue
+            epoch, step = divmod(self.progress.step, self.steps_per_epoch)
+            labelled = self.train_set.report.rows
+            lines = ", ".join(str(row + 1) for row in sorted(batch) if row < labelled)
+            taught = sum(row >= labelled for row in batch)
+            raise ClassifierError(
+                f"the loss is {loss} at epoch {epoch + 1}, step {step + 1}, on the batch of lines {lines} of the "
+                f"training file{f' and {taught} texts of the teachers' if taught else ''}; {self._remedy()}"
+            )
+
+    def _check_parameters(self) -> None:
+        """A gradient may overflow where the loss did not: such parameters are neither measured nor written."""
+        if not all(bool(paddle.isfinite(parameter).all()) for parameter in self.model.parameters()):
+            raise ClassifierError(
+                f"the parameters are no longer finite after step {self.progress.step}; {self._remedy()}"
+            )
+
+    def _remedy(self) -> str:
+        return f"lower --learning_rate{'. The best model so far is kept' if self.progress.best else ''}"
+
+    def _is_time_to_save(self, index: int) -> bool:
+        steps = self.options.save_steps
+        # The epoch's last step is followed by evaluation, and the state is written after it.
+        return steps is not None and self.progress.step % steps == 0 and index < self.steps_per_epoch
+
+    def _write_state(self) -> None:
+        self._check_parameters()
+        if self.group.leads:
+            files = self.files
+            write_state(files.state, files.identity, self.progress, self.model, self._optimizer, self._average)
+        self.group.wait()
+
+    def _log_step(self, epoch: int, step: int, loss: float, speed: float) -> None:
+        done = self.progress.step
+        tqdm.write(f"global step {done}, epoch: {epoch}, batch: {step}, loss: {loss:.5f}, speed: {speed:.2f} step/s")
+        self._log(loss=loss, learning_rate=self._schedule.get_lr())
+
+    def _log(self, **values: float) -> None:
+        entry = {"step": self.progress.step, **values}
+        self.progress.history.append(entry)
+        if self._curves:
+            self._curves.log(entry)
