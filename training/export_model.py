@@ -5,40 +5,55 @@ python training/export_model.py --params_path ./checkpoint/ --output_path ./expo
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.command import run
 from pipeline.errors import InputError
+from pipeline.files.bundle import Bundle
+from pipeline.options import option, parse
 from training.checkpoint.files import read_checkpoint
-from training.options import add_decoding_options, chosen_decoder
+from training.options import DecodingOptions
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    add = parser.add_argument
-    add("--params_path", default="./checkpoint/", help="the checkpoint's folder, or its parameter file (%(default)s)")
-    add("--output_path", default="./export", help="where the export is written (%(default)s)")
-    add("--num_classes", type=int, help="number of labels, to check the checkpoint against")
-    add("--model_name", help="accepted for older command lines; the checkpoint knows its model")
-    add_decoding_options(parser)
-    return parser.parse_args(argv)
+@dataclass(frozen=True)
+class ExportOptions(DecodingOptions):
+    """What to export, and where to."""
+
+    params_path: Path = option("./checkpoint/", "the checkpoint's folder, or its parameter file")
+    output_path: Path = option("./export", "where the export is written")
+    num_classes: int | None = option(None, "number of labels, to check the checkpoint against", at_least=1)
+    model_name: str | None = option(None, "accepted for older command lines; the checkpoint knows its model")
+
+
+def export(options: ExportOptions) -> Bundle:
+    """Export a checkpoint as a bundle; nothing appears at `output_path` before it is whole.
+
+    Raises:
+        InputError: the checkpoint cannot be used, or `output_path` holds what is not part of a bundle.
+        ClassifierError: an exported graph's logits differ from the checkpoint's.
+    """
+    checkpoint = read_checkpoint(options.params_path)
+    if options.num_classes not in (None, len(checkpoint.hierarchy)):
+        raise InputError(
+            f"--num_classes is {options.num_classes}; {options.params_path} has {len(checkpoint.hierarchy)} labels"
+        )
+    decoder = options.decoder(checkpoint.decoder())
+    # Importing paddle takes seconds: what was asked for is judged first.
+    from training.checkpoint.export import export_checkpoint
+
+    return export_checkpoint(checkpoint, options.output_path, decoder)
+
+
+def parse_args(argv: Sequence[str] | None) -> ExportOptions:
+    return parse(ExportOptions, argv, __doc__)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    args = parse_args(argv)
-    checkpoint = read_checkpoint(args.params_path)
-    if args.num_classes not in (None, len(checkpoint.hierarchy)):
-        raise InputError(
-            f"--num_classes is {args.num_classes}; {args.params_path} has {len(checkpoint.hierarchy)} labels"
-        )
-    decoder = chosen_decoder(checkpoint.decoder(), args)
-    # Importing paddle takes seconds: what was asked for is judged first.
-    from training.checkpoint.export import export
-
-    bundle = export(checkpoint, Path(args.output_path), decoder)
-    print(f"exported bundle {bundle.identity} to {args.output_path}: {', '.join(bundle.files)}")
+    options = parse_args(argv)
+    bundle = export(options)
+    print(f"exported bundle {bundle.identity} to {options.output_path}: {', '.join(bundle.files)}")
 
 
 if __name__ == "__main__":

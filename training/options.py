@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
 
 from pipeline.errors import InputError
 from pipeline.files.dataset import DEV_FILE, LABEL_FILE, TRAIN_FILE
 from pipeline.labels.decoding import POLICIES, Decoder, DecodingPolicy, check_thresholds
+from pipeline.options import Options, option
 from training.checkpoint.classifier import Classifier, load_classifier
 from training.loop.options import DEVICES
 
@@ -55,6 +59,26 @@ def fetch_dataset(args: argparse.Namespace) -> None:
         from training.data.named_datasets import dataset_folder
 
         args.dataset_dir = str(dataset_folder(args.dataset))
+
+
+@dataclass(frozen=True)
+class DecodingOptions(Options):
+    """How scores become label sets, where not as the model itself says."""
+
+    threshold: float | None = option(
+        None, "score from which a label counts, for all labels (the model's own)", above=0, below=1
+    )
+    policy: str | None = option(None, "how label sets are made consistent (the model's own)", choices=POLICIES)
+    at_least_one: bool | None = option(None, "answer every text with at least one label (the model's own)")
+    top_k: int | None = option(None, "at most this many labels per text (the model's own)", at_least=1)
+
+    def decoding(self) -> dict[str, Any]:
+        """The options of decoding alone."""
+        return {each.name: getattr(self, each.name) for each in dataclasses.fields(DecodingOptions)}
+
+    def decoder(self, own: Decoder) -> Decoder:
+        """The model's own decoder, but for what these options say."""
+        return own.changed(**self.decoding())
 
 
 DECODING_OPTIONS = ("threshold", "policy", "at_least_one", "top_k")

@@ -7,6 +7,7 @@ documents, which one test holds them against where they are at hand.
 import ast
 import re
 import shlex
+from pathlib import Path
 
 import pytest
 
@@ -178,6 +179,9 @@ def test_defaults_are_the_documented_ones(script):
     defaults = vars(SCRIPTS[script].parse_args(["--dataset_dir", "data"] if script in NEED_A_DATASET else []))
     defaults["dataset_dir"] = None  # it has none, see below
     expected = {name: DIFFERENT.get((script, name), (default,))[0] for name, default in DOCUMENTED[script].items()}
+    for name, value in defaults.items():
+        if isinstance(value, Path):
+            expected[name] = Path(expected[name])
     assert {name: defaults.get(name, "no such option") for name in expected} == expected
 
 

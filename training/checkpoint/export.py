@@ -23,7 +23,9 @@ from training.model.static_graph import export_onnx, export_static
 LOGIT_TOLERANCE = 1e-4
 
 
-def export(checkpoint: Checkpoint, output_path: Path, decoder: Decoder, *, keep_checkpoint: bool = False) -> Bundle:
+def export_checkpoint(
+    checkpoint: Checkpoint, output_path: Path, decoder: Decoder, *, keep_checkpoint: bool = False
+) -> Bundle:
     """Write the checkpoint's graphs and all that serving needs to `output_path`, as a bundle, whole or not at all.
 
     Args:

@@ -19,7 +19,7 @@ from pipeline.files.checksums import CHECKSUM_FILE
 from pipeline.files.dataset import read_texts
 from pipeline.labels.decoding import Decoder
 from training.checkpoint.classifier import check_labels
-from training.checkpoint.export import export
+from training.checkpoint.export import export_checkpoint
 from training.checkpoint.files import RECORD_FILE, Checkpoint, read_checkpoint, write_checkpoint
 from training.data.encoded import EncodedDataset, read_encoded
 from training.loop.distillation import Distillation
@@ -118,7 +118,7 @@ class Pruning:
         if group.leads:
             student = read_checkpoint(folder)
             if not (folder / MANIFEST_FILE).exists():
-                export(student, folder, student.decoder(), keep_checkpoint=True)
+                export_checkpoint(student, folder, student.decoder(), keep_checkpoint=True)
             scores = student.record.metrics["dev"]
             print(
                 f"width {width}: dev micro F1 {scores['micro_f1']:.4f}, macro F1 {scores['macro_f1']:.4f}; checkpoint "

@@ -92,9 +92,9 @@ def test_the_bundle_tells_nothing_of_this_machine(bundle_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("--policy greedy", "invalid choice: 'greedy'"),
+        ("--policy greedy", "--policy is 'greedy'; give one of threshold"),
         ("--top_k 0", "top_k is 0"),
-        ("--threshold 1.5", "threshold 1.5 lies outside"),
+        ("--threshold 1.5", "--threshold is 1.5; give a number, above 0 and below 1"),
     ],
 )
 def test_wrong_options_are_refused(checkpoint, tmp_path, options, message):

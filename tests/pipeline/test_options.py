@@ -1,0 +1,123 @@
+"""One dataclass tells Python callers, the command line and the reference page the same."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError, dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.errors import InputError
+from pipeline.options import Options, create_parser, option, parse, rows
+
+
+@dataclass(frozen=True)
+class Training(Options):
+    """Train a model."""
+
+    dataset_dir: Path = option(help="folder with train.txt")
+    epochs: int = option(10, "passes over the rows", at_least=1)
+    token_dropout: float = option(0.0, "share of hidden tokens", at_least=0, below=1)
+    loss: str = option("bce", "what is minimised", choices=("bce", "zlpr"))
+    early_stop: bool = option(False, "stop early")
+    shuffle: bool = option(True, "shuffle the rows")
+    at_least_one: bool | None = option(None, "answer every text")
+    top_k: int | None = option(None, "labels at most", at_least=1)
+    splits: tuple[float, ...] = option((0.8, 0.2), "shares of the files", above=0)
+    url: tuple[str, ...] = option((), "servers", repeated=True)
+    text: tuple[str, ...] = option((), "texts", positional=True)
+
+    def check(self) -> None:
+        if self.early_stop and self.epochs == 1:
+            raise InputError("--early_stop needs more than one of --epochs")
+
+
+def test_the_command_line_and_python_make_equal_options():
+    typed = (
+        "--dataset_dir data --epochs 3 --token_dropout .5 --loss zlpr --early_stop --shuffle false --top_k 2 "
+        "--no-at_least_one --splits 1 .5 --url a --url b -"
+    )
+    parsed = parse(Training, typed.split())
+    assert parsed == Training(
+        dataset_dir=Path("data"),
+        epochs=3,
+        token_dropout=0.5,
+        loss="zlpr",
+        early_stop=True,
+        shuffle=False,
+        at_least_one=False,
+        top_k=2,
+        splits=(1.0, 0.5),
+        url=("a", "b"),
+        text=("-",),
+    )
+
+
+def test_defaults_are_written_once():
+    assert parse(Training, ["--dataset_dir", "data"]) == Training(dataset_dir="data")
+    assert parse(Training, [], defaults={"dataset_dir": "data", "epochs": 2}).epochs == 2
+    assert parse(Training, ["--epochs", "5"], defaults={"dataset_dir": "data", "epochs": 2}).epochs == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words", "expected"),
+    [
+        ("epochs", 0, ["0"], "--epochs is 0; give a whole number, at least 1"),
+        ("epochs", 1.5, ["1.5"], "--epochs is 1.5; give a whole number, at least 1"),
+        ("epochs", "ten", ["ten"], "--epochs is 'ten'; give a whole number, at least 1"),
+        ("token_dropout", 1, ["1"], "--token_dropout is 1; give a number, at least 0 and below 1"),
+        ("token_dropout", float("nan"), ["nan"], "--token_dropout is nan; give a number, at least 0 and below 1"),
+        ("loss", "zlrp", ["zlrp"], "--loss is 'zlrp'; give one of bce, zlpr; did you mean zlpr?"),
+        ("shuffle", "no", ["no"], "--shuffle is 'no'; give true or false"),
+        ("top_k", -1, ["-1"], "--top_k is -1; give a whole number, at least 1"),
+        ("splits", (0.8, 0), ["0.8", "0"], "--splits is 0; give a list, each a number, above 0"),
+        ("dataset_dir", "", [""], "--dataset_dir is ''; give a path"),
+    ],
+)
+def test_both_ways_give_the_same_message(name, value, words, expected):
+    given = {"dataset_dir": "data", name: value}
+    with pytest.raises(InputError) as from_python:
+        Training(**given)
+    with pytest.raises(InputError) as from_shell:
+        parse(Training, [*(["--dataset_dir", "data"] if name != "dataset_dir" else []), f"--{name}", *words])
+    assert str(from_python.value) == str(from_shell.value)
+    assert str(from_python.value) == expected.replace("is 1;", "is 1.0;") if name == "token_dropout" else expected
+
+
+@pytest.mark.parametrize("value", [True, None, "3", [3], b"3"])
+def test_python_values_of_another_type_are_refused(value):
+    with pytest.raises(InputError, match="--epochs is .*; give a whole number"):
+        Training(dataset_dir="data", epochs=value)
+
+
+def test_what_is_required_and_what_contradicts_is_told():
+    with pytest.raises(InputError, match="--dataset_dir is required: folder with train.txt"):
+        Training()
+    with pytest.raises(InputError, match="--early_stop needs more"):
+        parse(Training, ["--dataset_dir", "data", "--early_stop", "--epochs", "1"])
+    with pytest.raises(InputError, match="unrecognized arguments: --epoch; did you mean --epochs"):
+        parse(Training, ["--dataset_dir", "data", "--epoch", "3"])
+
+
+def test_options_do_not_change():
+    with pytest.raises(FrozenInstanceError):
+        Training(dataset_dir="data").epochs = 3
+
+
+def test_help_and_reference_say_the_same():
+    text = " ".join(create_parser(Training).format_help().split())
+    for row in rows(Training):
+        assert row.help in text
+        assert row.name.strip("-").lower() in text
+    assert {row.name: row.default for row in rows(Training)}["--splits"] == "0.8 0.2"
+    assert {row.name: row.default for row in rows(Training)}["--dataset_dir"] == "required"
+
+
+@given(st.text(max_size=8))
+def test_any_word_is_read_or_refused_with_the_name_of_its_option(word):
+    try:
+        assert parse(Training, ["--dataset_dir=data", f"--epochs={word}"]).epochs >= 1
+    except InputError as error:
+        assert "--epochs is " in str(error)
