@@ -68,6 +68,7 @@ class _Spec:
     aliases: tuple[str, ...]
     positional: bool
     repeated: bool
+    may_be_empty: bool
 
 
 def option(
@@ -83,6 +84,7 @@ def option(
     aliases: Sequence[str] = (),
     positional: bool = False,
     repeated: bool = False,
+    may_be_empty: bool = False,
 ) -> Any:
     """A field of an `Options` dataclass, annotated with bool, int, float, str, Path, `tuple[..., ...]`, or `| None`.
 
@@ -94,8 +96,10 @@ def option(
         aliases: other names on the command line.
         positional: an argument without a name, on the command line.
         repeated: each occurrence on the command line adds one value; otherwise values follow one name.
+        may_be_empty: a tuple without a value may be given, as it may anyway where that is the default.
     """
-    spec = _Spec(help, at_least, above, at_most, below, tuple(choices), metavar, tuple(aliases), positional, repeated)
+    bounds = (at_least, above, at_most, below)
+    spec = _Spec(help, *bounds, tuple(choices), metavar, tuple(aliases), positional, repeated, may_be_empty)
     return field(default=default, metadata={_KEY: spec})
 
 
@@ -127,7 +131,7 @@ def create_parser(options: type[Options], description: str | None = None, *, pro
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
     )
-    for each in dataclasses.fields(options):
+    for each in _in_order(options):
         _add(parser, each)
     return parser
 
@@ -154,12 +158,22 @@ class Row:
 
 
 def rows(options: type[Options]) -> Iterator[Row]:
-    """What there is to know of each option, in order."""
-    for each in dataclasses.fields(options):
-        spec = _spec(each)
-        name = each.name.upper() if spec.positional else f"--{each.name}"
+    """What there is to know of each option, in the order of `--help`."""
+    for each in _in_order(options):
         default = "required" if each.default is REQUIRED else _shown(each.default)
-        yield Row(name, str(each.type), default, spec.help, _expected(each))
+        yield Row(_named(each), str(each.type), default, _spec(each).help, _expected(each))
+
+
+def _in_order(options: type[Options]) -> list[dataclasses.Field]:
+    """A command's own options stand before those that it shares with others."""
+    origin: dict[str, int] = {}
+    for place, kind in enumerate(options.__mro__):
+        origin = {**dict.fromkeys(vars(kind).get("__annotations__", ()), place), **origin}
+    return sorted(dataclasses.fields(options), key=lambda each: origin[each.name])
+
+
+def _named(each: dataclasses.Field) -> str:
+    return each.name.upper() if _spec(each).positional else f"--{each.name}"
 
 
 def _spec(each: dataclasses.Field) -> _Spec:
@@ -178,13 +192,15 @@ def _kind(each: dataclasses.Field) -> tuple[str, bool, bool]:
 def _checked(each: dataclasses.Field, value: Any) -> Any:
     name, several, optional = _kind(each)
     if value is REQUIRED:
-        raise InputError(f"--{each.name} is required: {_spec(each).help}")
+        raise InputError(f"{_named(each)} is required: {_spec(each).help}")
     if value is None and optional:
         return None
     if not several:
         return _one(each, name, value)
     if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
         raise _refusal(each, value)
+    if not value and each.default and not _spec(each).may_be_empty:
+        raise InputError(f"{_named(each)} is empty; give {_expected(each)}")
     return tuple(_one(each, name, part) for part in value)
 
 
@@ -242,7 +258,7 @@ def _expected(each: dataclasses.Field) -> str:
 def _refusal(each: dataclasses.Field, value: Any) -> InputError:
     near = difflib.get_close_matches(str(value), _spec(each).choices, 1)
     hint = f"; did you mean {near[0]}?" if near else ""
-    return InputError(f"--{each.name} is {_quoted(value)}; give {_expected(each)}{hint}")
+    return InputError(f"{_named(each)} is {_quoted(value)}; give {_expected(each)}{hint}")
 
 
 def _quoted(value: Any) -> str:
@@ -271,7 +287,9 @@ def _add(parser: Parser, each: dataclasses.Field) -> None:
         if spec.repeated:
             extra["action"] = "append"
         elif several:
-            extra["nargs"] = "*" if spec.positional else "+"
+            extra["nargs"] = "*"
+        elif spec.positional:
+            extra["nargs"] = "?"  # whether it is required says the dataclass
     if spec.positional:
         parser.add_argument(each.name, **extra)
     else:

@@ -73,6 +73,7 @@ def test_defaults_are_written_once():
         ("shuffle", "no", ["no"], "--shuffle is 'no'; give true or false"),
         ("top_k", -1, ["-1"], "--top_k is -1; give a whole number, at least 1"),
         ("splits", (0.8, 0), ["0.8", "0"], "--splits is 0; give a list, each a number, above 0"),
+        ("splits", (), [], "--splits is empty; give a list, each a number, above 0"),
         ("dataset_dir", "", [""], "--dataset_dir is ''; give a path"),
     ],
 )
@@ -99,6 +100,30 @@ def test_what_is_required_and_what_contradicts_is_told():
         parse(Training, ["--dataset_dir", "data", "--early_stop", "--epochs", "1"])
     with pytest.raises(InputError, match="unrecognized arguments: --epoch; did you mean --epochs"):
         parse(Training, ["--dataset_dir", "data", "--epoch", "3"])
+
+
+@dataclass(frozen=True)
+class Benchmark(Training):
+    """Measure a training."""
+
+    what: str = option(help="what is measured", choices=("speed", "memory"), positional=True)
+    rates: tuple[float, ...] = option((0.5, 1.0), "shares of the most", may_be_empty=True)
+
+
+def test_an_argument_without_a_name_is_named_in_capitals():
+    assert parse(Benchmark, ["speed", "--dataset_dir", "data"]).what == "speed"
+    for message, words in (("WHAT is required", []), ("WHAT is 'spead'; .*did you mean speed", ["spead"])):
+        with pytest.raises(InputError, match=message):
+            parse(Benchmark, [*words, "--dataset_dir", "data"])
+
+
+def test_a_list_may_be_empty_where_that_means_something():
+    assert parse(Benchmark, ["speed", "--dataset_dir", "data", "--rates"]).rates == ()
+    assert Benchmark(what="speed", dataset_dir="data", url=[], rates=[]).rates == ()
+
+
+def test_own_options_stand_before_shared_ones():
+    assert [row.name for row in rows(Benchmark)][:3] == ["WHAT", "--rates", "--dataset_dir"]
 
 
 def test_options_do_not_change():
