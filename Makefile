@@ -72,7 +72,8 @@ bench: $(READY) ## measure serving against the baseline, limits and growth, abou
 	@$(BIN)/python -m benchmarks.bench $(if $(QUICK),--quick) $(if $(URL),--url $(URL)) $(if $(PARTS),--parts $(PARTS)) \
 		$(if $(DATASET),--dataset_dir "$(DATASET)") $(if $(TEXTS),--texts "$(TEXTS)")
 
-docs: $(DOCS) ## build the pages to build/docs; SERVE=1: show them on loopback, port DOCS_PORT
+docs: $(READY) $(DOCS) ## build the pages to build/docs; SERVE=1: show them on loopback, port DOCS_PORT
+	@$(BIN)/python docs/write_options.py
 	@PYTHONWARNINGS=ignore .venv-docs/bin/mkdocs $(if $(SERVE),serve --dev-addr 127.0.0.1:$(DOCS_PORT),build) --strict
 
 format: $(READY) ## format the code

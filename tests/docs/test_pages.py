@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 
 import pytest
 
@@ -42,3 +43,19 @@ def test_folders_and_modules_that_a_page_names_exist(page):
         name for name in named if not (PROJECT / name).exists() and not (PROJECT / name.removesuffix(".py")).is_dir()
     }
     assert not missing
+
+
+@pytest.fixture(scope="module")
+def options_reference():
+    return runpy.run_path(str(PROJECT / "docs" / "write_options.py"))
+
+
+def test_the_reference_of_options_is_what_the_code_says(options_reference):
+    for path, text in options_reference["pages"]().items():
+        assert path.read_text(encoding="utf-8") == text, "run make docs"
+
+
+def test_every_option_is_explained_in_chinese(options_reference):
+    if not options_reference["TRANSLATIONS"].exists():
+        pytest.xfail("not translated yet")
+    assert options_reference["untranslated"]() == []

@@ -1,0 +1,129 @@
+"""Write the reference of every command's options, from the dataclasses behind them, in both languages.
+
+    python docs/write_options.py
+
+`docs/zh/options.json` translates: from each English text to the Chinese one. What it lacks stays English.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.options import Options, Row, rows
+
+DOCS = Path(__file__).resolve().parent
+PROJECT = DOCS.parent
+TRANSLATIONS = DOCS / "zh" / "options.json"
+
+PAGES: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "training": ("Training commands", ("demo.py", "training", "pipeline")),
+    "serving": ("Serving commands", ("serving",)),
+    "clients": ("Client commands", ("clients",)),
+    "benchmarks": ("Benchmark commands", ("benchmarks",)),
+}
+"""By page: its title and where its commands lie."""
+NOTE = "Written by `make docs` from the code; `--help` prints the same."
+HEADING = ("option", "takes", "default", "what it does")
+EXPECTED = re.compile(
+    "(a list, each|one of|some of|true or false|a whole number|a number|a text|a path|at least|above|at most|below|and)"
+)
+"""The phrases in what an option takes; they are translated one by one, what stands between them is not."""
+
+Say = Callable[[str], str]
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command: how it is called, what it does, and its options."""
+
+    call: str
+    about: str
+    options: type[Options]
+
+
+def commands(places: tuple[str, ...]) -> Iterator[Command]:
+    """The commands in these folders and files, folders after the files beside them."""
+    for place in places:
+        path = PROJECT / place
+        files = [path] if path.is_file() else sorted(path.rglob("*.py"), key=lambda file: (len(file.parts), file))
+        for file in files:
+            if name := options_name(file):
+                yield read_command(file, name)
+
+
+def options_name(file: Path) -> str | None:
+    """The options that a file's `parse_args` gives; None where it has none, and is no command."""
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef) and node.name == "parse_args" and isinstance(node.returns, ast.Name):
+            return node.returns.id
+    return None
+
+
+def read_command(file: Path, options: str) -> Command:
+    relative = file.relative_to(PROJECT)
+    name = ".".join(relative.with_suffix("").parts)
+    module = importlib.import_module(name)
+    script = relative.parts[0] in ("training", "demo.py", "pipeline")
+    call = f"python {relative}" if script else f"python -m {name.removesuffix('.__main__')}"
+    about = " ".join((module.__doc__ or "").split("\n\n")[0].split())
+    return Command(call, about, getattr(module, options))
+
+
+def page(title: str, places: tuple[str, ...], say: Say) -> str:
+    parts = [f"# {say(title)}\n\n{say(NOTE)}\n"]
+    for command in commands(places):
+        heading = [tuple(map(say, HEADING)), ("---",) * len(HEADING)]
+        table = [*heading, *(cells(row, say) for row in rows(command.options))]
+        lines = "\n".join(f"| {' | '.join(line)} |" for line in table)
+        parts.append(f"## `{command.call}`\n\n{say(command.about)}\n\n{lines}\n")
+    return "\n".join(parts)
+
+
+def cells(row: Row, say: Say) -> tuple[str, ...]:
+    parts = EXPECTED.split(row.expects)
+    expects = "".join(say(part) if place % 2 else part for place, part in enumerate(parts))
+    default = say("required") if row.default == "required" else f"`{row.default}`" if row.default else ""
+    return (f"`{row.name}`", expects, default, say(row.help).replace("|", "\\|"))
+
+
+def translation() -> Mapping[str, str]:
+    return json.loads(TRANSLATIONS.read_text(encoding="utf-8")) if TRANSLATIONS.exists() else {}
+
+
+def pages() -> dict[Path, str]:
+    """The text of every page by its path, of those languages that are there."""
+    known = translation()
+    languages: dict[str, Say] = {"en": lambda text: text}
+    if known:
+        languages["zh"] = lambda text: known.get(text, text)
+    return {
+        DOCS / language / "reference" / f"{name}.md": page(title, places, say)
+        for language, say in languages.items()
+        for name, (title, places) in PAGES.items()
+    }
+
+
+def untranslated() -> list[str]:
+    """The English texts that TRANSLATIONS lacks."""
+    known = translation()
+    missing: dict[str, None] = {}
+
+    def say(text: str) -> str:
+        if text and text not in known:
+            missing[text] = None
+        return text
+
+    for title, places in PAGES.values():
+        page(title, places, say)
+    return list(missing)
+
+
+if __name__ == "__main__":
+    for path, text in pages().items():
+        path.write_text(text, encoding="utf-8")
