@@ -191,6 +191,9 @@ def test_options_of_the_optimisation_guide(script):
     required = [] if script == "aug.py" else ["--dataset_dir", "data"]
     defaults = vars(parse(required))
     expected = {**ANALYSIS[script], **({"dataset_dir": "data"} if required else {})}
+    expected |= {
+        name: Path(expected[name]) for name, value in defaults.items() if isinstance(value, Path) and name in expected
+    }
     assert {name: defaults.get(name, "no such option") for name in expected} == expected
     for option, choices in CHOICES.get(script, {}).items():
         for choice in choices:

@@ -32,12 +32,13 @@ from pipeline.files.dataset import (
 from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.text.normalisation import normalise
 from training.analysis.evaluate import check_outputs
+from training.analysis.rewriting.options import CHANGES, SUBSTITUTE, AugmentationOptions
 from training.checkpoint.classifier import check_labels
 from training.checkpoint.files import read_checkpoint
 from training.options import add_model_options
 
 DUPLICATE = "duplicate"
-STRATEGIES = (DUPLICATE, "substitute", "insert", "delete", "swap")
+STRATEGIES = (DUPLICATE, *CHANGES)
 UNLABELLED_ROWS = 8192
 """Unlabelled texts whose features are held at once."""
 
@@ -50,7 +51,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add(
         "--aug_strategy",
         choices=STRATEGIES,
-        default="substitute",
+        default=SUBSTITUTE,
         help="what valid.txt makes of its rows (%(default)s)",
     )
     add("--annotate", action="store_true", help="choose texts of --unlabeled_file instead, to be annotated")
@@ -133,11 +134,10 @@ def augmented(
     rows: list[Example], train: list[Example], dev: list[Example], hierarchy: LabelHierarchy, args: argparse.Namespace
 ) -> list[Example]:
     """A changed copy of each row, where there can be one."""
-    from training.analysis.rewriting.augmentation import AugmentationOptions
     from training.analysis.rewriting.word_sources import create_augmenter
 
     unlabelled = Path(args.dataset_dir) / args.unlabeled_file
-    options = AugmentationOptions(args.aug_strategy, copies=1, seed=args.seed)
+    options = AugmentationOptions(aug_strategy=args.aug_strategy, create_n=1, seed=args.seed)
     augmenter = create_augmenter(train, hierarchy, options, unlabelled if unlabelled.exists() else None)
     return list(augmenter.augment(rows, {normalise(example.text) for example in (*train, *dev)}))
 

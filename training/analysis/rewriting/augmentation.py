@@ -4,56 +4,22 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.errors import InputError
 from pipeline.files.dataset import Example
 from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.text.normalisation import normalise, text_fault
 from training.analysis.progress import progress
+from training.analysis.rewriting.options import CHANGES, DELETE, INSERT, MIX, SUBSTITUTE, SWAP, AugmentationOptions
 from training.analysis.rewriting.substitutes import Place, Substitutes
 from training.analysis.rewriting.telling_words import TellingWords
 from training.analysis.rewriting.words import Segmenter, is_word
 
-SUBSTITUTE, INSERT, DELETE, SWAP, MIX = "substitute", "insert", "delete", "swap", "mix"
-CHANGES = (SUBSTITUTE, INSERT, DELETE, SWAP)
-STRATEGIES = (MIX, *CHANGES)
 ATTEMPTS = 3
 """Tries for a text that is not there yet."""
 _ROWS = 256
-
-
-@dataclass(frozen=True)
-class AugmentationOptions:
-    """How texts are changed.
-
-    Attributes:
-        strategy: one of STRATEGIES; MIX draws one of the others for each copy.
-        copies: new texts of each given one, at most.
-        share: of the words that may be changed, at least one.
-        seed: the same seed and rows give the same texts.
-
-    Raises:
-        InputError: a value that cannot be meant.
-    """
-
-    strategy: str = SUBSTITUTE
-    copies: int = 2
-    share: float = 0.1
-    seed: int = 3
-
-    def __post_init__(self) -> None:
-        if self.strategy not in STRATEGIES:
-            raise InputError(f"--aug_strategy is {self.strategy!r}; choose one of {', '.join(STRATEGIES)}")
-        if self.copies < 1:
-            raise InputError(f"--create_n is {self.copies}; give at least 1")
-        if not 0 < self.share <= 1:
-            raise InputError(f"--aug_percent is {self.share}; give a share above 0 and at most 1")
-        if self.seed < 0:
-            raise InputError(f"--seed is {self.seed}; give 0 or more")
 
 
 class _Plan(NamedTuple):
@@ -100,7 +66,7 @@ class Augmenter:
                 made: dict[int, list[str]] = {row: [] for row in range(start, min(start + _ROWS, len(rows)))}
                 for attempt in range(ATTEMPTS):
                     lacking = [
-                        (row, copy) for row, texts in made.items() for copy in range(len(texts), self._options.copies)
+                        (row, copy) for row, texts in made.items() for copy in range(len(texts), self._options.create_n)
                     ]
                     plans = [self._plan(rows[row], row, copy, attempt) for row, copy in lacking]
                     for plan, text in zip(plans, self._carry_out(plans, rows)):
@@ -114,7 +80,7 @@ class Augmenter:
 
     def _plan(self, example: Example, row: int, copy: int, attempt: int) -> _Plan:
         random = np.random.default_rng((self._options.seed, row, copy, attempt))
-        strategy = self._options.strategy
+        strategy = self._options.aug_strategy
         change = CHANGES[random.integers(len(CHANGES))] if strategy == MIX else strategy
         pieces = self._segment(example.text)
         free = [
@@ -122,7 +88,7 @@ class Augmenter:
             for place, piece in enumerate(pieces)
             if is_word(piece) and (change in (INSERT, SWAP) or not self._telling.tell_of(piece, example.labels))
         ]
-        wanted = min(len(free), max(1, round(self._options.share * len(free))))
+        wanted = min(len(free), max(1, round(self._options.aug_percent * len(free))))
         places = sorted(random.choice(free, wanted, replace=False).tolist()) if free else []
         return _Plan(row, change, pieces, places, random)
 

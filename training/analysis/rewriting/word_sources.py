@@ -9,12 +9,10 @@ from pipeline.errors import InputError
 from pipeline.files.dataset import Example, read_texts
 from pipeline.labels.hierarchy import LabelHierarchy
 from training.analysis.evidence.linear_model import is_chinese
-from training.analysis.rewriting.augmentation import INSERT, MIX, SUBSTITUTE, AugmentationOptions, Augmenter
+from training.analysis.rewriting.augmentation import Augmenter
+from training.analysis.rewriting.options import INSERT, MIX, MLM, SUBSTITUTE, SYNONYM, AugmentationOptions
 from training.analysis.rewriting.substitutes import Substitutes, WordList, like_contexts, like_sounds, read_word_list
 from training.analysis.rewriting.words import Segmenter, segmenter
-
-SYNONYM, HOMONYM, MLM = "synonym", "homonym", "mlm"
-TYPES = (SYNONYM, HOMONYM, MLM)
 
 
 def create_augmenter(
@@ -22,10 +20,6 @@ def create_augmenter(
     hierarchy: LabelHierarchy,
     options: AugmentationOptions,
     unlabelled: Path | None = None,
-    aug_type: str = SYNONYM,
-    word_file: str | None = None,
-    mlm_path: str | None = None,
-    device: str = "cpu",
 ) -> Augmenter:
     """An augmenter for texts in the language of the training rows.
 
@@ -34,10 +28,6 @@ def create_augmenter(
         hierarchy: their labels.
         options: how texts are changed.
         unlabelled: more texts to learn words from, one per line.
-        aug_type: what takes the place of a word, one of TYPES.
-        word_file: a JSON file with the substitutes, instead of such as are found in the texts.
-        mlm_path: folder of a masked language model, needed by MLM.
-        device: what that model computes on.
 
     Raises:
         InputError: a file or a folder does not load, or homonyms are wanted of texts that are not Chinese.
@@ -47,18 +37,18 @@ def create_augmenter(
     chinese = is_chinese(texts)
     segment = segmenter(chinese)
     substitutes: Substitutes = WordList({})
-    if options.strategy in (SUBSTITUTE, INSERT, MIX):
-        if word_file:
-            substitutes = read_word_list(word_file)
-        elif aug_type == MLM:
+    if options.aug_strategy in (SUBSTITUTE, INSERT, MIX):
+        if options.word_file:
+            substitutes = read_word_list(options.word_file)
+        elif options.aug_type == MLM:
             from training.analysis.rewriting.masked_words import MaskedWords
 
-            if not mlm_path:
+            if not options.mlm_path:
                 raise InputError("--aug_type mlm needs a masked language model; give its folder as --mlm_path")
-            substitutes = MaskedWords(mlm_path, device)
+            substitutes = MaskedWords(options.mlm_path, options.device)
         else:
             more = list(read_texts(unlabelled)) if unlabelled else []
-            substitutes = _found_in([*texts, *more], segment, aug_type, chinese, options.seed)
+            substitutes = _found_in([*texts, *more], segment, options.aug_type, chinese, options.seed)
     return Augmenter(train, hierarchy, segment, substitutes, options)
 
 
