@@ -251,7 +251,7 @@ def _expected(each: dataclasses.Field) -> str:
     if spec.choices:
         return f"{'some' if several else 'one'} of {', '.join(spec.choices)}"
     bounds = {"at least": spec.at_least, "above": spec.above, "at most": spec.at_most, "below": spec.below}
-    limits = " and ".join(f"{words} {limit:g}" for words, limit in bounds.items() if limit is not None)
+    limits = " and ".join(f"{words} {limit:.10g}" for words, limit in bounds.items() if limit is not None)
     return f"{'a list, each ' if several else ''}{_NAMES[name]}{', ' if limits else ''}{limits}"
 
 

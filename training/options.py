@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError
@@ -12,7 +14,102 @@ from pipeline.files.dataset import DEV_FILE, LABEL_FILE, TRAIN_FILE
 from pipeline.labels.decoding import POLICIES, Decoder, DecodingPolicy, check_thresholds
 from pipeline.options import Options, option
 from training.checkpoint.classifier import Classifier, load_classifier
-from training.loop.options import DEVICES
+from training.data.named_datasets import NAMES, dataset_folder
+
+DEVICES = ("cpu", "gpu", "xpu", "npu")
+
+
+@dataclass(frozen=True)
+class DeviceOptions(Options):
+    """What computes."""
+
+    device: str = option("gpu", "what to compute on", choices=DEVICES)
+
+
+@dataclass(frozen=True)
+class LengthOptions(Options):
+    """How much of a text is read."""
+
+    max_seq_length: int = option(128, "tokens per text; the rest is cut off", at_least=3, at_most=2048)
+
+
+@dataclass(frozen=True)
+class SeedOptions(Options):
+    """What makes random choices repeatable."""
+
+    seed: int = option(3, "random seed", at_least=0, at_most=(1 << 32) - 1)
+
+
+@dataclass(frozen=True)
+class ModelOptions(DeviceOptions, LengthOptions):
+    """Which trained model, and how it computes."""
+
+    params_path: Path = option(
+        "./checkpoint/", "a checkpoint, its parameter file, or a bundle, which needs --device cpu"
+    )
+    batch_size: int = option(32, "texts of full length that are computed at once", at_least=1)
+
+    def classifier(self) -> Classifier:
+        """The model; raises as `load_classifier` does."""
+        return load_classifier(self.params_path, self.device, self.max_seq_length, self.batch_size)
+
+
+@dataclass(frozen=True)
+class RunOptions(SeedOptions, LengthOptions, DeviceOptions):
+    """What a run of training or pruning learns from, and how it goes on when it was interrupted."""
+
+    dataset_dir: Path | None = option(
+        None, "folder with train.txt, dev.txt and label.txt; required unless --dataset is given"
+    )
+    dataset: str | None = option(None, "a public dataset that is fetched instead", choices=NAMES)
+    train_file: str = option(TRAIN_FILE, "training rows in --dataset_dir")
+    dev_file: str = option(DEV_FILE, "development rows in --dataset_dir")
+    label_file: str = option(LABEL_FILE, "label paths in --dataset_dir")
+    resume: bool = option(False, "go on with the run that was interrupted")
+    overwrite: bool = option(False, "give up a run that was interrupted, and begin anew")
+
+    def check(self) -> None:
+        super().check()
+        if self.resume and self.overwrite:
+            raise InputError("--resume goes on with an interrupted run and --overwrite gives it up; choose one")
+        if (self.dataset_dir is None) == (self.dataset is None):
+            raise InputError("give either --dataset_dir, a folder with train.txt, dev.txt and label.txt, or --dataset")
+
+    @cached_property
+    def folder(self) -> Path:
+        """The dataset folder; one that --dataset names is fetched on first use, see `dataset_folder`."""
+        return self.dataset_dir or dataset_folder(self.dataset or "")
+
+    def record(self) -> dict[str, Any]:
+        """All options as JSON can hold them, with the dataset folder that was used."""
+        values = {each.name: _as_json(getattr(self, each.name)) for each in dataclasses.fields(self)}
+        return {**values, "dataset_dir": str(self.folder)}
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_as_json(part) for part in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+@dataclass(frozen=True)
+class DecodingOptions(Options):
+    """How scores become label sets, where not as the model itself says."""
+
+    threshold: float | None = option(
+        None, "score from which a label counts, for all labels (the model's own)", above=0, below=1
+    )
+    policy: str | None = option(None, "how label sets are made consistent (the model's own)", choices=POLICIES)
+    at_least_one: bool | None = option(None, "answer every text with at least one label (the model's own)")
+    top_k: int | None = option(None, "at most this many labels per text (the model's own)", at_least=1)
+
+    def decoding(self) -> dict[str, Any]:
+        """The options of decoding alone."""
+        return {each.name: getattr(self, each.name) for each in dataclasses.fields(DecodingOptions)}
+
+    def decoder(self, own: Decoder) -> Decoder:
+        """The model's own decoder, but for what these options say."""
+        return own.changed(**self.decoding())
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
@@ -56,29 +153,7 @@ def check_run_options(args: argparse.Namespace) -> None:
 def fetch_dataset(args: argparse.Namespace) -> None:
     """Point `dataset_dir` to the dataset that --dataset names; raises as `dataset_folder` does."""
     if args.dataset:
-        from training.data.named_datasets import dataset_folder
-
         args.dataset_dir = str(dataset_folder(args.dataset))
-
-
-@dataclass(frozen=True)
-class DecodingOptions(Options):
-    """How scores become label sets, where not as the model itself says."""
-
-    threshold: float | None = option(
-        None, "score from which a label counts, for all labels (the model's own)", above=0, below=1
-    )
-    policy: str | None = option(None, "how label sets are made consistent (the model's own)", choices=POLICIES)
-    at_least_one: bool | None = option(None, "answer every text with at least one label (the model's own)")
-    top_k: int | None = option(None, "at most this many labels per text (the model's own)", at_least=1)
-
-    def decoding(self) -> dict[str, Any]:
-        """The options of decoding alone."""
-        return {each.name: getattr(self, each.name) for each in dataclasses.fields(DecodingOptions)}
-
-    def decoder(self, own: Decoder) -> Decoder:
-        """The model's own decoder, but for what these options say."""
-        return own.changed(**self.decoding())
 
 
 DECODING_OPTIONS = ("threshold", "policy", "at_least_one", "top_k")

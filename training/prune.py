@@ -15,9 +15,9 @@ from pipeline.command import run
 from pipeline.errors import InputError
 from pipeline.metrics.threshold_tuning import MODES
 from training.checkpoint.files import read_checkpoint
-from training.loop.options import DEVICES, TrainingOptions
+from training.loop.options import LoopOptions
 from training.model.width import kept, parse_widths
-from training.options import add_run_options, check_run_options, fetch_dataset
+from training.options import DEVICES, add_run_options, check_run_options, fetch_dataset
 from training.pruning.options import CONFIG_FILE, parse_with_config
 
 
@@ -77,15 +77,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     prune_widths(args, checkpoint, options, widths)
 
 
-def training_options(args: argparse.Namespace, own_thresholds: str) -> TrainingOptions:
+def training_options(args: argparse.Namespace, own_thresholds: str) -> LoopOptions:
     """The loop's options; raises InputError where a value cannot be meant."""
     for name in ("per_device_train_batch_size", "per_device_eval_batch_size", "num_train_epochs"):
         if getattr(args, name) < 1:
             raise InputError(f"--{name} is {getattr(args, name)}; it must be at least 1")
-    return TrainingOptions(
+    return LoopOptions(
         learning_rate=args.learning_rate,
         batch_size=args.per_device_train_batch_size,
         epochs=args.num_train_epochs,
+        warmup=True,
         warmup_steps=args.warmup_steps,
         weight_decay=args.weight_decay,
         logging_steps=args.logging_steps,

@@ -16,7 +16,7 @@ from pipeline.errors import InputError
 from pipeline.files.dataset import DEV_FILE
 from training.gate.run import GateOptions, release
 from training.gate.verdict import Allowances
-from training.loop.options import DEVICES
+from training.options import DEVICES
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

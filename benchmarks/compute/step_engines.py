@@ -40,7 +40,7 @@ def paddle_engine(model_dir: str, batch: dict[str, np.ndarray], threads: int) ->
     from training.data.encoded import EncodedDataset
     from training.loop.distributed import ProcessGroup
     from training.loop.losses import binary_cross_entropy
-    from training.loop.options import TrainingOptions
+    from training.loop.options import LoopOptions
     from training.loop.state import RunFiles
     from training.loop.trainer import Trainer
     from training.model.device import use_device
@@ -60,7 +60,7 @@ def paddle_engine(model_dir: str, batch: dict[str, np.ndarray], threads: int) ->
         dataset,
         dataset,
         LabelHierarchy(map(str, range(LABELS))),
-        TrainingOptions(LEARNING_RATE, ROWS, epochs=10_000, weight_decay=WEIGHT_DECAY),
+        LoopOptions(learning_rate=LEARNING_RATE, batch_size=ROWS, epochs=10_000, weight_decay=WEIGHT_DECAY),
         RunFiles(Path(), Path(), {}),
         lambda scores, decoder: None,
         ProcessGroup(),

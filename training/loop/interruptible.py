@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import fcntl
 import os
@@ -17,6 +16,7 @@ from training.checkpoint.files import RECORD_FILE
 from training.loop.distributed import ProcessGroup
 from training.loop.state import RunFiles
 from training.loop.trainer import Trainer
+from training.options import RunOptions
 
 NOT_OF_THE_RUN = (
     *("device", "logging_steps", "save_steps", "resume", "overwrite", "save_dir", "output_dir"),
@@ -92,14 +92,14 @@ def check_interrupted(save_dir: Path, wanted: bool) -> None:
         )
 
 
-def run_identity(args: argparse.Namespace, group: ProcessGroup, inputs: list[Path]) -> dict[str, Any]:
+def run_identity(options: RunOptions, group: ProcessGroup, inputs: list[Path]) -> dict[str, Any]:
     """What makes a run this run: its options, the contents of the files that it reads, the number of processes.
 
     Raises:
         InputError: a file cannot be read.
     """
     return {
-        **{f"--{name}": value for name, value in vars(args).items() if name not in NOT_OF_THE_RUN},
+        **{f"--{name}": value for name, value in options.record().items() if name not in NOT_OF_THE_RUN},
         **{f"checksum of input {number}": _checksum(path) for number, path in enumerate(inputs, start=1)},
         "number of processes": group.size,
     }

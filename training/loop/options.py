@@ -1,75 +1,77 @@
-"""The options of the training loop, validated when made, without importing paddle."""
+"""The options of training, validated when made, without importing paddle."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from pathlib import Path
 
-from pipeline.errors import InputError
+from pipeline.files.dataset import DATA_FILE
+from pipeline.metrics.threshold_tuning import MODES
+from pipeline.options import option
+from pipeline.text.normalisation import NORMALISATIONS
+from training.model.model_names import PRETRAINED, SCRATCH
+from training.options import RunOptions, SeedOptions
 
-DEVICES = ("cpu", "gpu", "xpu", "npu")
 LOSSES = ("bce", "zlpr")
 
 
 @dataclass(frozen=True)
-class TrainingOptions:
-    """How to train.
+class LoopOptions(SeedOptions):
+    """How the training loop goes, whatever it learns from."""
 
-    Attributes:
-        learning_rate: its peak.
-        batch_size: texts per step.
-        epochs: passes over the training rows, at most.
-        warmup_steps: steps over which the learning rate grows from 0 to its peak; 0 for none.
-        weight_decay: decoupled decay of all parameters but biases and normalisation layers.
-        patience_epochs: stop after so many epochs without a better result; None never stops early.
-        logging_steps: steps between lines of the log.
-        save_steps: steps between writings of the training state, which is also written after each epoch; None writes
-            it then only.
-        loss: one of LOSSES.
-        hierarchy_weight: of the penalty for a child scored above its parent; 0 for none.
-        thresholds: how they are chosen, one of `pipeline.metrics.threshold_tuning.MODES`.
-        freeze_layers: how many of the lowest encoder layers stay as they are, and the embeddings with them; None
-            trains everything.
-        average_weights: what is evaluated and kept is the exponential average of the parameters with this decay; 0
-            for the parameters themselves.
-        start_competes: whether the parameters that training starts from count as a first result.
-        token_dropout: share of a step's tokens that are replaced by [MASK]; in [0, 1).
-        seed: of the batches' order.
+    batch_size: int = option(32, "texts per training step and process", at_least=1)
+    learning_rate: float = option(3e-5, "peak learning rate", above=0)
+    epochs: int = option(10, "passes over the training rows", at_least=1)
+    early_stop: bool = option(False, "stop when the result on dev no longer improves")
+    early_stop_nums: int = option(10, "epochs without improvement after which --early_stop stops", at_least=1)
+    logging_steps: int = option(5, "steps between lines of the log", at_least=1)
+    save_steps: int | None = option(
+        None, "steps after which the training state is written, besides after each epoch", at_least=1
+    )
+    weight_decay: float = option(0.0, "decay of all parameters but biases and normalisation layers", at_least=0)
+    warmup: bool = option(False, "let the learning rate grow from 0 over --warmup_steps")
+    warmup_steps: int = option(0, "steps that --warmup takes", at_least=0)
+    loss: str = option("bce", "binary cross-entropy, or ZLPR (arXiv 2208.02955)", choices=LOSSES)
+    hierarchy_weight: float = option(0.0, "weight of a penalty for a child scored above its parent", at_least=0)
+    thresholds: str = option(
+        "fixed",
+        "0.5 and the policy `ancestors`; or one threshold and a policy tuned on dev; or a threshold per label",
+        choices=MODES,
+    )
+    freeze_layers: int | None = option(
+        None, "keep the embeddings and so many of the lowest encoder layers as they are", at_least=0
+    )
+    average_weights: float = option(
+        0.0, "decay of a running average of the weights, which is what is kept; 0 for none", at_least=0, below=1
+    )
+    token_dropout: float = option(0.0, "share of the tokens that each training step hides", at_least=0, below=1)
 
-    Raises:
-        InputError: a value that cannot be meant.
-    """
+    @property
+    def patience_epochs(self) -> int | None:
+        """Epochs without a better result after which training stops; None never stops early."""
+        return self.early_stop_nums if self.early_stop else None
 
-    learning_rate: float
-    batch_size: int
-    epochs: int
-    warmup_steps: int = 0
-    weight_decay: float = 0.0
-    patience_epochs: int | None = None
-    logging_steps: int = 5
-    save_steps: int | None = None
-    loss: str = "bce"
-    hierarchy_weight: float = 0.0
-    thresholds: str = "fixed"
-    freeze_layers: int | None = None
-    average_weights: float = 0.0
-    start_competes: bool = False
-    token_dropout: float = 0.0
-    seed: int = 3
+    @property
+    def rising_steps(self) -> int:
+        """Steps over which the learning rate grows from 0 to its peak."""
+        return self.warmup_steps if self.warmup else 0
 
-    def __post_init__(self) -> None:
-        for name in ("learning_rate", "batch_size", "epochs", "logging_steps", "save_steps"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
-                raise InputError(f"--{name} is {value}; it must be above 0")
-        for name in ("warmup_steps", "weight_decay", "hierarchy_weight", "freeze_layers"):
-            value = getattr(self, name)
-            if value is not None and not 0 <= value < math.inf:
-                raise InputError(f"--{name} is {value}; it must not be negative")
-        if self.patience_epochs is not None and self.patience_epochs < 1:
-            raise InputError(f"--early_stop_nums is {self.patience_epochs}; it must be at least 1")
-        if not 0 <= self.seed < 1 << 32:
-            raise InputError(f"--seed is {self.seed}; give 0 to {(1 << 32) - 1}")
-        for name in ("token_dropout", "average_weights"):
-            if not 0 <= getattr(self, name) < 1:
-                raise InputError(f"--{name} is {getattr(self, name)}; it must be at least 0 and below 1")
+
+@dataclass(frozen=True)
+class TrainingRun(LoopOptions, RunOptions):
+    """What to train, on what, and where the best model is kept."""
+
+    save_dir: Path = option("./checkpoint", "where the best model is kept")
+    model_name: str = option(
+        "ernie-3.0-medium-zh",
+        f"{', '.join(PRETRAINED)}; {', '.join(SCRATCH)} train from nothing; or a local folder",
+    )
+    init_from_ckpt: Path | None = option(None, "parameters to start from, e.g. checkpoint/model_state.pdparams")
+    teachers: tuple[Path, ...] | None = option(
+        None,
+        "answers of other models to unlabelled texts, to learn from their mean: predict.py --format jsonl "
+        "--policy threshold --threshold 0.001",
+        metavar="FILE",
+    )
+    unlabelled_file: str = option(DATA_FILE, "texts in --dataset_dir that scratch models learn words from")
+    normalisation: str = option("half_width", "applied to every text", choices=tuple(NORMALISATIONS))

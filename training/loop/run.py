@@ -1,8 +1,7 @@
-"""A training run: from the command line's options to the best checkpoint."""
+"""A training run: from its options to the best checkpoint."""
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import os
 import random
@@ -21,11 +20,11 @@ from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.text.encoding import TextEncoder
 from pipeline.text.normalisation import normalise
 from pipeline.text.tokenisation import Tokeniser
-from training.checkpoint.files import TrainingRecord, read_checkpoint, write_checkpoint
+from training.checkpoint.files import Checkpoint, TrainingRecord, read_checkpoint, write_checkpoint
 from training.data.encoded import EncodedDataset, read_encoded, repetitions, shared_texts
 from training.loop.distributed import ProcessGroup
 from training.loop.interruptible import check_places, run_identity, run_interruptibly
-from training.loop.options import TrainingOptions
+from training.loop.options import TrainingRun
 from training.loop.state import RunFiles
 from training.loop.teaching import add_taught_rows
 from training.loop.trainer import Trainer
@@ -33,86 +32,85 @@ from training.model.device import use_device
 from training.model.encoders import check_length, create_model
 from training.model.initialisation import initialise, start_from_frequencies
 from training.model.model_names import SCRATCH, contradict
+from training.options import RunOptions
 
 SAMPLE_TEXTS = 32
 
 
-def train(args: argparse.Namespace, options: TrainingOptions) -> None:
-    """Train as the options of `train.py` say, and keep the best model in `--save_dir`.
-
-    Raises:
-        InputError: the dataset, the model or an option cannot be used.
-        EnvironmentFault: the device or a pretrained model is not to be had, or the disk is full.
-        ClassifierError: the loss is no longer finite.
-    """
+def run_training(options: TrainingRun) -> Checkpoint:
+    """Train, and keep the best model in `save_dir`; see `training.train.train`."""
     started = time.monotonic()
-    save_dir, folder = Path(os.path.abspath(args.save_dir)), Path(args.dataset_dir)
+    save_dir = Path(os.path.abspath(options.save_dir))
     check_places(save_dir, "--save_dir")
-    use_device(args.device)
+    use_device(options.device)
     group = ProcessGroup.join()
-    set_seed(args.seed)
-    hierarchy = read_labels(folder / args.label_file)
-    inputs = [folder / args.train_file, folder / args.dev_file, folder / args.label_file]
-    inputs += [folder / args.unlabelled_file] * learns_words(args) + [Path(path) for path in args.teachers or ()]
+    set_seed(options.seed)
+    hierarchy = read_labels(options.folder / options.label_file)
+    names = [
+        options.train_file,
+        options.dev_file,
+        options.label_file,
+        *[options.unlabelled_file] * learns_words(options),
+    ]
+    inputs = [*(options.folder / name for name in names), *(options.teachers or ())]
     with tempfile.TemporaryDirectory() as tokeniser_folder:
         best = run_interruptibly(
             save_dir,
             group,
-            run_identity(args, group, inputs),
-            lambda files: create_trainer(args, options, hierarchy, Path(tokeniser_folder), group, files),
-            resume=args.resume,
-            overwrite=args.overwrite,
+            run_identity(options, group, inputs),
+            lambda files: create_trainer(options, hierarchy, Path(tokeniser_folder), group, files),
+            resume=options.resume,
+            overwrite=options.overwrite,
         )
     if group.leads:
         print(
-            f"best on dev: micro F1 {best['micro_f1']:.4f}, macro F1 {best['macro_f1']:.4f}; kept in {args.save_dir} "
-            f"after {time.monotonic() - started:.0f} s"
+            f"best on dev: micro F1 {best['micro_f1']:.4f}, macro F1 {best['macro_f1']:.4f}; kept in "
+            f"{options.save_dir} after {time.monotonic() - started:.0f} s"
         )
+    return read_checkpoint(save_dir)
 
 
-def learns_words(args: argparse.Namespace) -> bool:
+def learns_words(options: TrainingRun) -> bool:
     """Whether the texts of --unlabelled_file are read; data.txt may be absent, a file that was asked for may not."""
-    asked = args.unlabelled_file != DATA_FILE
-    return args.model_name in SCRATCH and (asked or (Path(args.dataset_dir) / DATA_FILE).exists())
+    asked = options.unlabelled_file != DATA_FILE
+    return options.model_name in SCRATCH and (asked or (options.folder / DATA_FILE).exists())
 
 
 def create_trainer(
-    args: argparse.Namespace,
-    options: TrainingOptions,
-    hierarchy: LabelHierarchy,
-    tokeniser_folder: Path,
-    group: ProcessGroup,
-    files: RunFiles,
+    options: TrainingRun, hierarchy: LabelHierarchy, tokeniser_folder: Path, group: ProcessGroup, files: RunFiles
 ) -> Trainer:
-    """Read the dataset, make the model, and put both together; raises as `train` does."""
-    folder = Path(args.dataset_dir)
-    train_path, dev_path = folder / args.train_file, folder / args.dev_file
-    unlabelled = list(read_texts(folder / args.unlabelled_file)) if learns_words(args) else []
+    """Read the dataset, make the model, and put both together; raises as `training.train.train` does."""
+    train_path, dev_path = options.folder / options.train_file, options.folder / options.dev_file
+    unlabelled = list(read_texts(options.folder / options.unlabelled_file)) if learns_words(options) else []
     texts = itertools.chain((example.text for example in read_examples(train_path, hierarchy)), unlabelled)
-    normalised = (normalise(text, args.normalisation) for text in texts)
-    if args.init_from_ckpt:
-        model = load_checkpoint(args, hierarchy, tokeniser_folder)
+    normalised = (normalise(text, options.normalisation) for text in texts)
+    length, start = options.max_seq_length, options.init_from_ckpt
+    if start:
+        model = load_checkpoint(start, options, hierarchy, tokeniser_folder)
     else:
-        model = create_model(args.model_name, len(hierarchy), args.max_seq_length, normalised, tokeniser_folder)
-    encoder = TextEncoder(args.normalisation, Tokeniser.from_checkpoint(tokeniser_folder, args.max_seq_length))
+        model = create_model(options.model_name, len(hierarchy), length, normalised, tokeniser_folder)
+    encoder = TextEncoder(options.normalisation, Tokeniser.from_checkpoint(tokeniser_folder, length))
     train_set, dev_set = read_encoded(train_path, hierarchy, encoder), read_encoded(dev_path, hierarchy, encoder)
     if group.leads:
         report(train_path, train_set, dev_path, dev_set)
-    teachers = [Path(path) for path in args.teachers or ()]
-    if teachers:
-        labelled, train_set = len(train_set), add_taught_rows(train_set, dev_set, teachers, hierarchy, encoder)
+    if options.teachers:
+        labelled, train_set = len(train_set), add_taught_rows(train_set, dev_set, options.teachers, hierarchy, encoder)
         if group.leads:
-            print(f"{len(train_set) - labelled} more texts with the labels of {len(teachers)} teachers")
-    if not args.init_from_ckpt:
+            print(f"{len(train_set) - labelled} more texts with the labels of {len(options.teachers)} teachers")
+    if not start:
         start_from_frequencies(model, train_set.labels)
-        if args.model_name in SCRATCH:
-            initialise(model, [*train_set.rows, *encoder.encode(unlabelled)], args.seed)
+        if options.model_name in SCRATCH:
+            initialise(model, [*train_set.rows, *encoder.encode(unlabelled)], options.seed)
+    save_dir = Path(os.path.abspath(options.save_dir))
 
     def keep(scores: dict[str, Any], decoder: Decoder) -> None:
-        record = run_record(args, args.model_name, args.normalisation, scores, decoder, dev_set)
-        write_checkpoint(args.save_dir, model, tokeniser_folder, hierarchy, record)
+        record = run_record(options, options.model_name, options.normalisation, scores, decoder, dev_set)
+        write_checkpoint(save_dir, model, tokeniser_folder, hierarchy, record)
 
-    return Trainer(model, encoder.tokeniser, train_set, dev_set, hierarchy, options, files, keep, group)
+    return Trainer(
+        *(model, encoder.tokeniser, train_set, dev_set, hierarchy, options, files, keep, group),
+        start_competes=start is not None,
+    )
 
 
 def report(train_path: Path, train_set: EncodedDataset, dev_path: Path, dev_set: EncodedDataset) -> None:
@@ -129,7 +127,7 @@ def report(train_path: Path, train_set: EncodedDataset, dev_path: Path, dev_set:
 
 
 def run_record(
-    args: argparse.Namespace,
+    options: RunOptions,
     model_name: str,
     normalisation: str,
     scores: dict[str, Any],
@@ -141,9 +139,9 @@ def run_record(
     thresholds = tuple(round(float(threshold), 6) for threshold in decoder.thresholds[: 1 if same else None])
     return TrainingRecord(
         model_name=model_name,
-        max_seq_length=args.max_seq_length,
+        max_seq_length=options.max_seq_length,
         normalisation=normalisation,
-        options=vars(args),
+        options=options.record(),
         metrics={"dev": scores},
         sample_texts=tuple(dev_set.texts[:SAMPLE_TEXTS]),
         thresholds=thresholds,
@@ -158,30 +156,32 @@ def set_seed(seed: int) -> None:
     paddle.seed(seed)
 
 
-def load_checkpoint(args: argparse.Namespace, hierarchy: LabelHierarchy, tokeniser_folder: Path) -> paddle.nn.Layer:
-    """The model of the checkpoint that --init_from_ckpt names, its tokeniser's files copied to `tokeniser_folder`.
+def load_checkpoint(
+    path: Path, options: TrainingRun, hierarchy: LabelHierarchy, tokeniser_folder: Path
+) -> paddle.nn.Layer:
+    """The model of the checkpoint with the parameters at `path`, its tokeniser's files copied to `tokeniser_folder`.
 
     Raises:
         InputError: the file is missing, or its checkpoint is of another encoder or other labels.
         BundleError: it lies in no checkpoint, or differs from its checksum there; loading it could run foreign code.
     """
-    if not Path(args.init_from_ckpt).is_file():
-        raise InputError(f"--init_from_ckpt {args.init_from_ckpt} does not exist")
-    checkpoint = read_checkpoint(args.init_from_ckpt)
-    if contradict(args.model_name, checkpoint.record.model_name):
+    if not path.is_file():
+        raise InputError(f"--init_from_ckpt {path} does not exist")
+    checkpoint = read_checkpoint(path)
+    if contradict(options.model_name, checkpoint.record.model_name):
         raise InputError(
-            f"--init_from_ckpt {args.init_from_ckpt} was trained with --model_name {checkpoint.record.model_name}, "
-            f"not {args.model_name}"
+            f"--init_from_ckpt {path} was trained with --model_name {checkpoint.record.model_name}, "
+            f"not {options.model_name}"
         )
     labels = checkpoint.hierarchy.labels
     if labels != hierarchy.labels:
         first = next(pair for pair in itertools.zip_longest(labels, hierarchy.labels) if pair[0] != pair[1])
         raise InputError(
-            f"--init_from_ckpt {args.init_from_ckpt} was trained with other labels: where it has {first[0]!r}, the "
+            f"--init_from_ckpt {path} was trained with other labels: where it has {first[0]!r}, the "
             f"dataset has {first[1]!r}; give the same label file, or its folder as --model_name to keep the encoder "
             "alone"
         )
     checkpoint.copy_tokeniser(tokeniser_folder)
     model = checkpoint.model()
-    check_length(model, args.init_from_ckpt, args.max_seq_length)
+    check_length(model, str(path), options.max_seq_length)
     return model

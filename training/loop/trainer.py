@@ -26,7 +26,7 @@ from training.loop.curves import Curves
 from training.loop.distillation import Distillation
 from training.loop.distributed import ProcessGroup
 from training.loop.losses import create_loss
-from training.loop.options import TrainingOptions
+from training.loop.options import LoopOptions
 from training.loop.state import Progress, RunFiles, read_state, write_state
 from training.model.cpu_gradients import use_cpu_gradients
 from training.model.encoders import freeze_layers, model_logits
@@ -50,6 +50,7 @@ class Trainer:
             far, in the leading process only.
         group: the processes that train together.
         distillation: the loss, where the model learns from a teacher rather than from labels.
+        start_competes: whether the parameters that training starts from count as a first result.
     """
 
     def __init__(
@@ -59,15 +60,16 @@ class Trainer:
         train: EncodedDataset,
         dev: EncodedDataset,
         hierarchy: LabelHierarchy,
-        options: TrainingOptions,
+        options: LoopOptions,
         files: RunFiles,
         on_better: Callable[[dict[str, Any], Decoder], None],
         group: ProcessGroup,
         distillation: Distillation | None = None,
+        start_competes: bool = False,
     ) -> None:
         self.model, self.tokeniser, self.train_set, self.dev_set = model, tokeniser, train, dev
         self.hierarchy, self.options, self.files = hierarchy, options, files
-        self.on_better, self.group = on_better, group
+        self.on_better, self.group, self._start_competes = on_better, group, start_competes
         read_first_token_only(model)
         if options.freeze_layers is not None:
             freeze_layers(model, options.freeze_layers)
@@ -80,7 +82,7 @@ class Trainer:
         self._lengths = np.array([len(row) for row in train.rows])
         self.steps_per_epoch = math.ceil(math.ceil(len(train) / options.batch_size) / group.size)
         self._schedule = LinearDecayWithWarmup(
-            options.learning_rate, self.steps_per_epoch * options.epochs, options.warmup_steps
+            options.learning_rate, self.steps_per_epoch * options.epochs, options.rising_steps
         )
         self._optimizer = self._create_optimizer()
         self._shared_model = group.share(model)
@@ -129,7 +131,7 @@ class Trainer:
         progress = self.progress
         if not self._goes_on:
             self._write_state()  # from now on there is something to resume
-        if self.options.start_competes and progress.step == 0 and progress.best is None:
+        if self._start_competes and progress.step == 0 and progress.best is None:
             self._end_epoch(0, time.monotonic())
             self._write_state()
         while progress.step < self.steps_per_epoch * self.options.epochs and not self._out_of_patience():

@@ -9,7 +9,7 @@ from training.model.cpu_speed import speed_up_cpu
 
 
 def use_device(name: str) -> None:
-    """Make paddle compute on `name`, one of `training.loop.options.DEVICES`.
+    """Make paddle compute on `name`, one of `training.options.DEVICES`.
 
     Raises:
         EnvironmentFault: the installed paddle or this machine lacks the device.

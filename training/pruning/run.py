@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from training.loop.distillation import Distillation
 from training.loop.distributed import ProcessGroup
 from training.loop.interruptible import check_interrupted, check_places, run_identity, run_interruptibly, state_folder
 from training.loop.losses import binary_cross_entropy
-from training.loop.options import TrainingOptions
+from training.loop.options import LoopOptions
 from training.loop.run import report, run_record, set_seed
 from training.loop.state import RunFiles
 from training.loop.trainer import Trainer
@@ -38,7 +39,7 @@ from training.pruning.selection import prune
 
 
 def prune_widths(
-    args: argparse.Namespace, checkpoint: Checkpoint, options: TrainingOptions, widths: Sequence[Fraction]
+    args: argparse.Namespace, checkpoint: Checkpoint, options: LoopOptions, widths: Sequence[Fraction]
 ) -> None:
     """Prune a checkpoint to each width as the options of `prune.py` say.
 
@@ -66,7 +67,7 @@ class Pruning:
     """
 
     def __init__(
-        self, args: argparse.Namespace, checkpoint: Checkpoint, options: TrainingOptions, group: ProcessGroup
+        self, args: argparse.Namespace, checkpoint: Checkpoint, options: LoopOptions, group: ProcessGroup
     ) -> None:
         self.args, self.checkpoint, self.options, self.group = args, checkpoint, options, group
         train_path, dev_path = (Path(args.dataset_dir) / name for name in (args.train_file, args.dev_file))
@@ -100,7 +101,7 @@ class Pruning:
     def run(self, width: Fraction, folder: Path) -> None:
         """Prune to one width, and leave the checkpoint and the bundle of the best student in `folder`."""
         args, group = self.args, self.group
-        identity = {**run_identity(args, group, self._inputs), "--width_mult": str(width)}
+        identity = {**run_identity(_recorded(args), group, self._inputs), "--width_mult": str(width)}
         unfinished, started = state_folder(folder).exists(), time.monotonic()
         if not args.resume or unfinished or _run_of(folder) != identity:
             set_seed(args.seed)
@@ -131,7 +132,7 @@ class Pruning:
         student = prune(self._teacher, self._importance, width)
 
         def keep(scores: dict[str, Any], decoder: Decoder) -> None:
-            record = run_record(self.args, own.model_name, own.normalisation, scores, decoder, self._dev)
+            record = run_record(_recorded(self.args), own.model_name, own.normalisation, scores, decoder, self._dev)
             record = replace(record, width=str(width), options={**record.options, "run": files.identity})
             write_checkpoint(folder, student, tokeniser_folder, hierarchy, record)
 
@@ -147,6 +148,10 @@ class Pruning:
             self.group,
             Distillation(self._teacher, student),
         )
+
+
+def _recorded(args: argparse.Namespace) -> Any:
+    return SimpleNamespace(max_seq_length=args.max_seq_length, record=lambda: vars(args))
 
 
 def _run_of(folder: Path) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.options import Options, option
-from training.loop.options import DEVICES
+from training.options import DEVICES
 
 SUBSTITUTE, INSERT, DELETE, SWAP, MIX = "substitute", "insert", "delete", "swap", "mix"
 CHANGES = (SUBSTITUTE, INSERT, DELETE, SWAP)
