@@ -1,4 +1,4 @@
-"""Measure what README.md states, part by part; each part writes its own JSON.
+"""Measure what the pages state, part by part; each part writes its own JSON.
 
     python -m benchmarks.bench --quick            serving against the baseline alone, in under five minutes
     python -m benchmarks.bench                    every part, about an hour
@@ -28,7 +28,7 @@ from pipeline.files.dataset import TEST_FILE
 
 SERVING, LOAD = "serving", "load"
 OWN_RESULTS = PROJECT / "build" / "bench"
-"""Of runs that are not for README.md: short ones, and those of a server of the user's own."""
+"""Of runs that are not for the pages: short ones, and those of a server of the user's own."""
 QUICK_SERVING = ("--rounds", "5", "--seconds", "2.5", "--texts_per_pass", "64", "--budget_seconds", "200")
 WHOLE_SERVING = ("--rounds", "5", "--seconds", "5")
 

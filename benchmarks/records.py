@@ -16,8 +16,8 @@ from training.gate.run import processor
 
 PROJECT = Path(__file__).resolve().parent.parent
 RESULTS = Path(__file__).resolve().parent / "results"
-"""Of the runs that README.md states."""
-WRITTEN = ("benchmarks/results", "README.md", "README.zh-CN.md")
+"""Of the runs whose figures stand in README.md and docs."""
+WRITTEN = ("benchmarks/results", "README.md", "README.zh-CN.md", "docs")
 """What measuring changes itself."""
 PACKAGES = ("nvidia-pytriton", "tritonclient", "openvino", "onnxruntime", "paddlepaddle", "paddlenlp", "tokenizers")
 

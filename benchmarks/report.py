@@ -1,27 +1,32 @@
-"""Tables and plots of the measured parts, and README.md's tables.
+"""Tables and plots of the measured parts, beside their records and in the pages.
 
-    python -m benchmarks.report                              benchmarks/results, and README.md and README.zh-CN.md
+    python -m benchmarks.report                              benchmarks/results, README.md and docs, in both languages
     python -m benchmarks.report --results_dir build/bench    there alone
 
-README's tables stand between two marker comments and are made from the records alone; a test fails where they differ.
+The tables of a page stand between two marker comments and are made from the records; a test fails where they differ.
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.plots import PLOTS, save
 from benchmarks.records import PROJECT, RESULTS, read_record
-from benchmarks.tables import COMPARED, README_TABLES, TABLES, Say, chinese, compared, english, origin
+from benchmarks.tables import COMPARED, PAGE_TABLES, TABLES, Record, Say, chinese, compared, english, origin
 from pipeline.command import run
 from pipeline.errors import InputError
 from pipeline.files.atomic import atomic_writer
 
 BEGIN, END = "<!-- benchmarks.report: begin -->\n", "<!-- benchmarks.report: end -->\n"
 READMES: Mapping[str, Say] = {"README.md": english, "README.zh-CN.md": chinese}
+RESULT_PAGES: Mapping[str, Say] = {"docs/en/reference/results.md": english, "docs/zh/reference/results.md": chinese}
+PICTURES = PROJECT / "docs" / "pictures"
+PICTURED = ("frontier", "load")
+"""Parts whose plots stand in the pages."""
 TABLES_FILE = "tables.md"
 
 
@@ -42,10 +47,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         written.append(folder / f"{part}.png")
         save(PLOTS[part](read_record(folder / f"{part}.json")), written[-1])
     if folder.resolve() == RESULTS:
-        for name, say in READMES.items():
+        for name, tables in page_tables(folder).items():
             written.append(PROJECT / name)
-            text = (PROJECT / name).read_text(encoding="utf-8")
-            _write(PROJECT / name, with_tables(text, readme_tables(folder, say)))
+            _write(PROJECT / name, with_tables(name, tables))
+        for part in PICTURED:
+            written.append(Path(shutil.copy(folder / f"{part}.png", PICTURES)))
     print("\n".join(map(str, written)), file=sys.stderr)
 
 
@@ -61,27 +67,39 @@ def all_tables(folder: Path, parts: Sequence[str]) -> str:
     return "# Measured\n\nWritten by `python -m benchmarks.report`.\n\n" + "\n".join(sections)
 
 
-def readme_tables(folder: Path, say: Say) -> str:
-    """The tables between README's markers, of the parts that have been measured."""
-    paths = {part: folder / f"{part}.json" for part in (*README_TABLES, *COMPARED)}
+def page_tables(folder: Path) -> dict[str, str]:
+    """What stands between the markers of each page that is there, by the page's path."""
+    paths = {part: folder / f"{part}.json" for part in (*PAGE_TABLES, *COMPARED)}
     found = {part: read_record(path) for part, path in paths.items() if path.is_file()}
-    tables = [(README_TABLES[part](found[part], say), found[part]) for part in README_TABLES if part in found]
+    tables = {name: headline(found, say) for name, say in READMES.items()}
+    tables.update((name, result_tables(found, say)) for name, say in RESULT_PAGES.items())
+    return {name: text for name, text in tables.items() if (PROJECT / name).is_file()}
+
+
+def headline(found: Mapping[str, Record], say: Say) -> str:
+    """README's one table."""
+    return f"{compared(found, say)}\n\n{origin(next(iter(found.values())), say)}\n"
+
+
+def result_tables(found: Mapping[str, Record], say: Say) -> str:
+    """The tables of the parts that have been measured, each with where it was."""
+    tables = [(PAGE_TABLES[part](found[part], say), found[part]) for part in PAGE_TABLES if part in found]
     others = {part: found[part] for part in COMPARED if part in found}
     if others:
         tables.insert(1, (compared(others, say), next(iter(others.values()))))
     return "\n".join(f"{table}\n\n{origin(record, say)}\n" for table, record in tables)
 
 
-def with_tables(readme: str, tables: str) -> str:
-    """README's text with the tables between its markers.
+def with_tables(name: str, tables: str) -> str:
+    """The page's text with the tables between its markers.
 
     Raises:
         InputError: it has no such place.
     """
-    before, begin, rest = readme.partition(BEGIN)
+    before, begin, rest = (PROJECT / name).read_text(encoding="utf-8").partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
-        raise InputError(f"README has no lines {BEGIN.strip()} and {END.strip()}; put them where the tables belong")
+        raise InputError(f"{name} has no lines {BEGIN.strip()} and {END.strip()}; put them where the tables belong")
     return f"{before}{BEGIN}\n{tables}\n{END}{after}"
 
 

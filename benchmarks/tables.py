@@ -15,11 +15,11 @@ CHINESE = {
     "baseline": "基线",
     "ratio": "比值",
     "lowest to highest": "最低至最高",
-    "texts per second, {} under way": "每秒文本数，{} 个并发请求",
-    "median latency, ms, {} under way": "延迟中位数（毫秒），{} 个并发请求",
+    "texts per second, {} concurrent": "每秒文本数，{} 个并发请求",
+    "median latency, ms, {} concurrent": "延迟中位数（毫秒），{} 个并发请求",
     "share of what the predictor in process does": "占进程内预测器吞吐的比例",
     "share of what the matrix products permit": "占矩阵乘法上限的比例",
-    "{} under way": "{} 个并发请求",
+    "{} concurrent": "{} 个并发请求",
     "of the limit": "占上限",
     "limit, GFLOP/s": "上限，GFLOP/s",
     "predictor, {}": "预测器，{}",
@@ -40,10 +40,11 @@ CHINESE = {
     "texts per second beside": "每秒文本数，对照",
     "ours": "本项目",
     "theirs": "对方",
-    "baseline, {} under way with {} texts each": "基线，{} 个并发请求，每个 {} 条文本",
-    "LitServe, {} under way": "LitServe，{} 个并发请求",
+    "baseline, {} concurrent": "基线，{} 个并发请求",
+    "baseline, {} concurrent with {} texts each": "基线，{} 个并发请求，每个 {} 条文本",
+    "LitServe, {} concurrent": "LitServe，{} 个并发请求",
     "transformers, {}, in process": "transformers，{}，进程内",
-    "Paddle Serving's baseline, {} under way": "Paddle Serving 的基线，{} 个并发请求",
+    "Paddle Serving's baseline, {} concurrent": "Paddle Serving 的基线，{} 个并发请求",
 }
 
 
@@ -75,8 +76,8 @@ def serving(record: Record, say: Say = english) -> str:
     heading += [say("ratio"), say("lowest to highest")]
     lines = []
     for key, ratio, text in (
-        ("throughput", "throughput_ratio", "texts per second, {} under way"),
-        ("p50_ms", "p50_ratio", "median latency, ms, {} under way"),
+        ("throughput", "throughput_ratio", "texts per second, {} concurrent"),
+        ("p50_ms", "p50_ratio", "median latency, ms, {} concurrent"),
     ):
         for concurrency in rounds[0]["ours"]:
             both = [_number(_median(found[name][concurrency][key] for found in rounds)) for name in ("ours", "origin")]
@@ -89,7 +90,7 @@ def serving(record: Record, say: Say = english) -> str:
         (f"share_of_limit_c{most}", "share of what the matrix products permit"),
     ):
         if key in summary:
-            words = f"{say(text)}, {say('{} under way').format(most)}"
+            words = f"{say(text)}, {say('{} concurrent').format(most)}"
             lines.append([words, "", "", *_with_spread(summary[key], say, 2)])
     return markdown(heading, lines)
 
@@ -212,19 +213,25 @@ def paddle_serving(record: Record) -> str:
 
 
 def compared(records: Mapping[str, Record], say: Say = english) -> str:
-    """Texts per second of ours and of what else people run, from the records of COMPARED that are there."""
+    """Texts per second of ours and of what else people run, from the records that are there."""
     lines: list[tuple[str, float, float, Mapping[str, Any]]] = []
+    if "serving" in records:
+        rounds, summary = records["serving"]["rounds"], records["serving"]["summary"]
+        for most in rounds[0]["ours"]:
+            ours, other = (_median(found[name][most]["throughput"] for found in rounds) for name in ("ours", "origin"))
+            words = say("baseline, {} concurrent").format(most)
+            lines.append((words, ours, other, summary[f"throughput_ratio_c{most}"]))
     if "load" in records:
         load = records["load"]["summary"]
         for setting in (setting for setting in load["ours"] if " b" in setting):
             ours, other = (load[name][setting]["texts_per_second"]["median"] for name in ("ours", "origin"))
-            words = say("baseline, {} under way with {} texts each").format(*setting[1:].split(" b"))
+            words = say("baseline, {} concurrent with {} texts each").format(*setting[1:].split(" b"))
             lines.append((words, ours, other, load["ratios"][f"throughput_ratio {setting}"]))
     if "peers" in records:
         found, ratios = records["peers"]["summary"], records["peers"]["ratios"]
         most = max(int(name.split()[1][1:]) for name in found if name.startswith("litserve c"))
         ours, other = (found[f"{name} c{most} texts/s"]["median"] for name in ("ours", "litserve"))
-        words = say("LitServe, {} under way").format(most)
+        words = say("LitServe, {} concurrent").format(most)
         lines.append((words, ours, other, ratios[f"throughput_ratio_c{most} to litserve"]))
         for precision in ("float32", "bfloat16"):
             ours, other = (found[f"{name} texts/s"]["median"] for name in ("predictor", f"transformers {precision}"))
@@ -235,7 +242,7 @@ def compared(records: Mapping[str, Record], say: Say = english) -> str:
         lowest, highest = record["ratio_range"]
         ratio = {"median": record["ratio"], "lowest": lowest, "highest": highest}
         ours, other = (record[name]["texts_per_second"] for name in ("ours", "origin"))
-        lines.append((say("Paddle Serving's baseline, {} under way").format(record["clients"]), ours, other, ratio))
+        lines.append((say("Paddle Serving's baseline, {} concurrent").format(record["clients"]), ours, other, ratio))
     heading = ["texts per second beside", "ours", "theirs", "ratio", "lowest to highest"]
     rows = [[words, _number(ours), _number(other), *_with_spread(ratio, say, 2)] for words, ours, other, ratio in lines]
     return markdown([say(text) for text in heading], rows)
@@ -251,9 +258,9 @@ TABLES: dict[str, Callable[[Record], str]] = {
     "peers": peers,
 }
 """By the part whose record they show."""
-README_TABLES: dict[str, Callable[[Record, Say], str]] = {"serving": serving, "limit": limit, "growth": growth}
+PAGE_TABLES: dict[str, Callable[[Record, Say], str]] = {"serving": serving, "limit": limit, "growth": growth}
 COMPARED = ("load", "peers", "paddle_serving")
-"""The parts that `compared` takes records of."""
+"""The parts that `compared` sums up in one table; with `serving`, README's."""
 
 
 def engines_of(record: Record) -> list[str]:

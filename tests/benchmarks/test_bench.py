@@ -10,7 +10,7 @@ from benchmarks import bench
 from benchmarks.compute.matrix_products import count_work, encoder_work
 from benchmarks.plots import PLOTS
 from benchmarks.records import PROJECT, RESULTS
-from benchmarks.report import READMES, TABLES_FILE, all_tables, readme_tables, with_tables
+from benchmarks.report import PICTURED, PICTURES, TABLES_FILE, all_tables, page_tables, with_tables
 from benchmarks.serving import load
 from benchmarks.serving.checked_load import RIGHT, CheckedLoad
 from benchmarks.serving.growth import Point, fits, text_of, tree
@@ -23,21 +23,23 @@ from training.model.model_names import SCRATCH
 RECORDED = [part for part in TABLES if (RESULTS / f"{part}.json").is_file()]
 
 
-@pytest.mark.parametrize("name", READMES)
-def test_readme_states_what_the_records_hold(name):
+@pytest.mark.parametrize(("name", "tables"), page_tables(RESULTS).items())
+def test_pages_state_what_the_records_hold(name, tables):
     text = (PROJECT / name).read_text(encoding="utf-8")
-    assert with_tables(text, readme_tables(RESULTS, READMES[name])) == text, "run python -m benchmarks.report"
+    assert with_tables(name, tables) == text, "run python -m benchmarks.report"
 
 
 def test_the_tables_and_plots_beside_the_records_are_of_these_records():
     assert (RESULTS / TABLES_FILE).read_text(encoding="utf-8") == all_tables(RESULTS, RECORDED)
     for part in set(RECORDED) & set(PLOTS):
         assert (RESULTS / f"{part}.png").stat().st_size < 150_000
+    for part in PICTURED:
+        assert (PICTURES / f"{part}.png").read_bytes() == (RESULTS / f"{part}.png").read_bytes()
 
 
-def test_a_readme_without_the_place_for_tables_is_refused():
-    with pytest.raises(InputError, match=r"no lines <!-- benchmarks\.report: begin -->"):
-        with_tables("# Classifier\n", "| a |")
+def test_a_page_without_the_place_for_tables_is_refused():
+    with pytest.raises(InputError, match=r"faq\.md has no lines <!-- benchmarks\.report: begin -->"):
+        with_tables("docs/en/faq.md", "| a |")
 
 
 def test_the_headline_names_what_was_too_noisy():
