@@ -7,19 +7,19 @@
 The file holds a text per line, or labelled rows: a text, a tab and label paths that the model knows. It may be of any
 size. --perf prints times instead of predictions and, of labelled rows, the F1. In a program:
 
-    from pipeline.infer import Predictor
+    from pipeline.predictor import Predictor
     Predictor("export", precision="int8").predict(["昨日某地一辆货车与客车相撞，造成两人死亡"])
 """
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pipeline.command import run
 from pipeline.compute.runtimes import AUTO, DEVICES, PADDLE, PRECISIONS, RUNTIMES, resolve
@@ -27,56 +27,117 @@ from pipeline.errors import InputError
 from pipeline.files.bundle import MANIFEST_FILE, Bundle
 from pipeline.files.chunks import CHARACTERS_PER_CHUNK, chunks, rows_per_chunk
 from pipeline.files.dataset import DATA_FILE, LABEL_DELIMITER, Example, bounded_lines, read_examples, read_texts
+from pipeline.labels.decoding import Prediction
 from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.metrics.sets import Metrics
+from pipeline.options import Options, option, parse
 from pipeline.output import as_levels
 from pipeline.predictor import Predictor
 
-__all__ = ["Predictor", "find_bundle", "main"]
-
-DEFAULT_RUNTIME, DEFAULT_PRECISION = "onnxruntime", "float32"
+DEFAULT_PRECISION = "float32"
 GRAPH_SUFFIXES = (".onnx", ".pdmodel")
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add = parser.add_argument
-    add("--model_path_prefix", required=True, help="an exported graph such as ./export/float32, or its folder")
-    add("--dataset_dir", help="folder of --data_file")
-    add("--data_file", help=f"texts or labelled rows ({DATA_FILE} of --dataset_dir)")
-    add("--max_seq_length", type=int, help="tokens to read of each text (as many as the model reads)")
-    add("--batch_size", type=int, default=32, help="texts of that length that are computed at once (%(default)s)")
-    add("--runtime", choices=(*RUNTIMES, PADDLE, AUTO), default=DEFAULT_RUNTIME, help="auto: as released (%(default)s)")
-    precision = parser.add_mutually_exclusive_group()
-    precision.add_argument("--precision", choices=(*PRECISIONS, AUTO), help=f"auto: as released ({DEFAULT_PRECISION})")
-    for option, value in (("--use_fp16", "float16"), ("--use_quantize", "int8")):
-        precision.add_argument(option, action="store_const", dest="precision", const=value, help=f"--precision {value}")
-    add("--num_threads", type=int, help="of the processor (one per core)")
-    add("--device", choices=DEVICES, default="cpu", help="%(default)s")
-    add("--device_id", type=int, default=0, help="which GPU (%(default)s)")
-    add("--perf", action="store_true", help="print times, and F1 of labelled rows, instead of predictions")
-    args = parser.parse_args(argv)
-    # Not a default of argparse, which would let --precision float32 stand beside --use_quantize.
-    args.precision = args.precision or DEFAULT_PRECISION
-    return args
+@dataclass(frozen=True)
+class InferOptions(Options):
+    """What is predicted, and what computes it."""
 
-
-def main(argv: Sequence[str] | None = None) -> None:
-    args = parse_args(argv)
-    path = _data_path(args)
-    bundle = find_bundle(args.model_path_prefix)
-    examples = _read_rows(path, bundle.hierarchy)
-    first = next(examples, None)
-    if first is None:
-        raise InputError(f"{path} is empty; give a file with a text on each line")
-    predictor = _create_predictor(bundle, args)
-    pieces = chunks(
-        itertools.chain([first], examples),
-        rows_per_chunk(len(bundle.hierarchy)),
-        CHARACTERS_PER_CHUNK,
-        size=lambda example: len(example.text),
+    model_path_prefix: Path = option(help="an exported graph such as ./export/float32, or the bundle's folder")
+    dataset_dir: Path | None = option(None, "folder of --data_file")
+    data_file: Path | None = option(None, f"file of texts, or of labelled rows ({DATA_FILE} of --dataset_dir)")
+    max_seq_length: int | None = option(None, "tokens to read of each text (as many as the model reads)", at_least=3)
+    batch_size: int = option(32, "texts of full length that are computed at once", at_least=1)
+    runtime: str = option(
+        "onnxruntime", "library that computes; auto: what the release gate chose", choices=(*RUNTIMES, PADDLE, AUTO)
     )
-    (_measure if args.perf else _show)(predictor, pieces)
+    precision: str | None = option(
+        None,
+        f"number format that it computes in; auto: what the release gate chose ({DEFAULT_PRECISION})",
+        choices=(*PRECISIONS, AUTO),
+    )
+    use_fp16: bool = option(False, "short for --precision float16")
+    use_quantize: bool = option(False, "short for --precision int8")
+    num_threads: int | None = option(None, "processor threads to compute with (one per core)", at_least=1)
+    device: str = option("cpu", "what to compute on", choices=DEVICES)
+    device_id: int = option(0, "which of several GPUs", at_least=0)
+    perf: bool = option(False, "print times, and the F1 of labelled rows, instead of predictions")
+
+    def check(self) -> None:
+        super().check()
+        if (self.precision is not None) + self.use_fp16 + self.use_quantize > 1:
+            raise InputError("--precision, --use_fp16 and --use_quantize exclude each other; give one of them")
+        if self.data_file is None and self.dataset_dir is None:
+            raise InputError(f"there is nothing to predict; give --data_file, or --dataset_dir with a {DATA_FILE}")
+
+    @property
+    def path(self) -> Path:
+        """The file of texts."""
+        return (self.dataset_dir or Path()) / (self.data_file or DATA_FILE)
+
+    @property
+    def chosen_precision(self) -> str:
+        """What `precision` and its short forms ask for."""
+        short = "float16" if self.use_fp16 else "int8" if self.use_quantize else None
+        return self.precision or short or DEFAULT_PRECISION
+
+
+@dataclass(frozen=True)
+class Measured:
+    """How fast a file was predicted, and how well.
+
+    Attributes:
+        samples: texts.
+        seconds: from texts to label paths, reading and loading left out.
+        scores: as `pipeline.metrics.sets.Metrics.result` gives them; None of texts without labels.
+    """
+
+    samples: int
+    seconds: float
+    scores: Mapping[str, Any] | None
+
+    def __str__(self) -> str:
+        lines = [
+            f"samples: {self.samples}",
+            f"total time: {self.seconds:.3f} s",
+            f"latency: {1000 * self.seconds / self.samples:.3f} ms per sample",
+            f"throughput: {self.samples / self.seconds:.1f} samples per second",
+        ]
+        if self.scores:
+            lines += [f"{name} F1: {self.scores[f'{name}_f1']:.4f}" for name in ("micro", "macro")]
+        return "\n".join(lines)
+
+
+def predict(options: InferOptions) -> Iterator[tuple[str, list[Prediction]]]:
+    """Yield each text of the file with its label paths, most confident first.
+
+    Raises:
+        InputError: the file, a line of it, or an option cannot be used; what came before the line has been yielded.
+        EnvironmentFault: this machine lacks the runtime, the precision or the device.
+    """
+    predictor, pieces = _open(options)
+    for piece in pieces:
+        texts = [example.text for example in piece]
+        yield from zip(texts, predictor.predict(texts))
+
+
+def measure(options: InferOptions) -> Measured:
+    """Predict a file for the time that it takes; raises as `predict` does."""
+    predictor, pieces = _open(options)
+    hierarchy = predictor.bundle.hierarchy
+    metrics = Metrics(hierarchy)
+    samples, seconds, labelled = 0, 0.0, False
+    for piece in pieces:
+        texts = [example.text for example in piece]
+        if not samples:
+            predictor.predict(texts)  # the first run allocates memory and starts threads
+        started = time.perf_counter()
+        decoded = predictor.decode(texts)
+        decoded.predictions()
+        seconds += time.perf_counter() - started
+        samples += len(texts)
+        labelled = bool(piece[0].labels)
+        metrics.update(hierarchy.matrix([example.labels for example in piece]), decoded.selected)
+    return Measured(samples, seconds, metrics.result() if labelled else None)
 
 
 def find_bundle(prefix: Path | str) -> Bundle:
@@ -103,25 +164,41 @@ def find_bundle(prefix: Path | str) -> Bundle:
     return bundle
 
 
-def _data_path(args: argparse.Namespace) -> Path:
-    if args.data_file is None and args.dataset_dir is None:
-        raise InputError(f"there is nothing to predict; give --data_file, or --dataset_dir with a {DATA_FILE}")
-    return Path(args.dataset_dir or ".") / (args.data_file or DATA_FILE)
+def _open(options: InferOptions) -> tuple[Predictor, Iterator[list[Example]]]:
+    """The predictor, and the rows in pieces that fit into memory."""
+    bundle = find_bundle(options.model_path_prefix)
+    examples = _read_rows(options.path, bundle.hierarchy)
+    first = next(examples, None)
+    if first is None:
+        raise InputError(f"{options.path} is empty; give a file with a text on each line")
+    pieces = chunks(
+        itertools.chain([first], examples),
+        rows_per_chunk(len(bundle.hierarchy)),
+        CHARACTERS_PER_CHUNK,
+        size=lambda example: len(example.text),
+    )
+    return _create_predictor(bundle, options), pieces
 
 
-def _create_predictor(bundle: Bundle, args: argparse.Namespace) -> Predictor:
+def _create_predictor(bundle: Bundle, options: InferOptions) -> Predictor:
     limit = bundle.manifest.max_seq_length
-    length = limit if args.max_seq_length is None else args.max_seq_length
+    length = limit if options.max_seq_length is None else options.max_seq_length
     if length > limit:
         _note(f"--max_seq_length {length} is cut to the {limit} tokens that the model reads")
         length = limit
-    if args.batch_size < 1:
-        raise InputError(f"--batch_size is {args.batch_size}; give at least 1")
-    runtime, precision = resolve(bundle, args.runtime, args.precision, args.device)
-    if (precision, args.device) == ("float16", "cpu"):
+    runtime, precision = resolve(bundle, options.runtime, options.chosen_precision, options.device)
+    if (precision, options.device) == ("float16", "cpu"):
         _note("float16 is meant for GPUs, and slower than float32 on a CPU; --use_quantize is faster there")
-    budget = length * args.batch_size
-    return Predictor(bundle, runtime, precision, args.num_threads, budget, args.device, args.device_id, length)
+    return Predictor(
+        bundle,
+        runtime,
+        precision,
+        options.num_threads,
+        token_budget=length * options.batch_size,
+        device=options.device,
+        device_id=options.device_id,
+        max_seq_length=length,
+    )
 
 
 @dataclass(frozen=True)
@@ -157,44 +234,24 @@ def _read_rows(path: Path, hierarchy: LabelHierarchy) -> Iterator[Example]:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
 
 
-def _show(predictor: Predictor, pieces: Iterable[list[Example]]) -> None:
-    """Print each text with its label paths, level by level."""
-    for piece in pieces:
-        texts = [example.text for example in piece]
-        for text, predictions in zip(texts, predictor.predict(texts)):
-            print(as_levels(text, predictions))
-
-
-def _measure(predictor: Predictor, pieces: Iterable[list[Example]]) -> None:
-    """Print the time from texts to label paths, reading and loading left out, and the F1 of labelled rows."""
-    hierarchy = predictor.bundle.hierarchy
-    metrics = Metrics(hierarchy)
-    samples, seconds, labelled = 0, 0.0, False
-    for piece in pieces:
-        texts = [example.text for example in piece]
-        if not samples:
-            predictor.predict(texts)  # the first run allocates memory and starts threads
-        started = time.perf_counter()
-        decoded = predictor.decode(texts)
-        decoded.predictions()
-        seconds += time.perf_counter() - started
-        samples += len(texts)
-        labelled = bool(piece[0].labels)
-        metrics.update(hierarchy.matrix([example.labels for example in piece]), decoded.selected)
-    print(f"samples: {samples}")
-    print(f"total time: {seconds:.3f} s")
-    print(f"latency: {1000 * seconds / samples:.3f} ms per sample")
-    print(f"throughput: {samples / seconds:.1f} samples per second")
-    if labelled:
-        scores = metrics.result()
-        print(f"micro F1: {scores['micro_f1']:.4f}")
-        print(f"macro F1: {scores['macro_f1']:.4f}")
-    else:
-        _note("the rows have no labels, so there is no F1")
-
-
 def _note(message: str) -> None:
     print(f"note: {message}", file=sys.stderr)
+
+
+def parse_args(argv: Sequence[str] | None) -> InferOptions:
+    return parse(InferOptions, argv, __doc__)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    options = parse_args(argv)
+    if not options.perf:
+        for text, predictions in predict(options):
+            print(as_levels(text, predictions))
+        return
+    measured = measure(options)
+    print(measured)
+    if measured.scores is None:
+        _note("the rows have no labels, so there is no F1")
 
 
 if __name__ == "__main__":

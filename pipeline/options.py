@@ -166,10 +166,9 @@ def rows(options: type[Options]) -> Iterator[Row]:
 
 def _in_order(options: type[Options]) -> list[dataclasses.Field]:
     """A command's own options stand before those that it shares with others."""
-    origin: dict[str, int] = {}
-    for place, kind in enumerate(options.__mro__):
-        origin = {**dict.fromkeys(vars(kind).get("__annotations__", ()), place), **origin}
-    return sorted(dataclasses.fields(options), key=lambda each: origin[each.name])
+    known = {each.name: each for each in dataclasses.fields(options)}
+    names = dict.fromkeys(name for kind in options.__mro__ for name in vars(kind).get("__annotations__", ()))
+    return [known[name] for name in names if name in known]
 
 
 def _named(each: dataclasses.Field) -> str:

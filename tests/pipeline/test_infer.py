@@ -9,9 +9,10 @@ from pipeline.compute.runtimes import resolve, unavailable
 from pipeline.errors import InputError
 from pipeline.files.bundle import Bundle, seal
 from pipeline.files.dataset import read_examples
-from pipeline.infer import Predictor, find_bundle, main
+from pipeline.infer import InferOptions, find_bundle, main, measure, predict
 from pipeline.metrics.sets import Metrics
 from pipeline.output import as_levels
+from pipeline.predictor import Predictor
 from tests.conftest import run_command, run_in_process
 
 
@@ -44,6 +45,16 @@ def test_a_user_gets_each_text_with_its_labels(bundle_path, data_file, texts):
     done = run_command("pipeline/infer.py", *prefix, "--dataset_dir", data_file.parent)
     assert done.stdout == shown(Predictor(bundle_path), texts)
     assert done.stderr == ""
+
+
+def test_a_program_gets_the_same(bundle_path, sample_dataset):
+    options = InferOptions(model_path_prefix=bundle_path, dataset_dir=sample_dataset, data_file="dev.txt")
+    hierarchy = Bundle(bundle_path).hierarchy
+    texts = [example.text for example in read_examples(sample_dataset / "dev.txt", hierarchy)]
+    assert "".join(f"{as_levels(*answer)}\n" for answer in predict(options)) == shown(Predictor(bundle_path), texts)
+    measured = measure(options)
+    assert measured.samples == len(texts)
+    assert 0 < measured.scores["micro_f1"] <= 1
 
 
 def test_importing_it_imports_numpy_alone():
@@ -107,11 +118,11 @@ def test_more_tokens_than_the_model_reads_are_cut(bundle_path, data_file, texts)
     [
         ((), "there is nothing to predict; give --data_file, or --dataset_dir with a data.txt"),
         (("--data_file", "/nowhere/data.txt"), "cannot read /nowhere/data.txt"),
-        (("--use_fp16", "--use_quantize"), "--use_quantize: not allowed with argument --use_fp16"),
-        (("--precision", "float32", "--use_quantize"), "not allowed with argument --precision"),
-        (("--data_file", __file__, "--batch_size", "0"), "--batch_size is 0; give at least 1"),
-        (("--data_file", __file__, "--max_seq_length", "2"), "a maximum length of 2 leaves no room"),
-        (("--data_file", __file__, "--num_threads", "0"), "threads is 0"),
+        (("--use_fp16", "--use_quantize"), "--use_fp16 and --use_quantize exclude each other"),
+        (("--precision", "float32", "--use_quantize"), "--precision, --use_fp16 and --use_quantize exclude each other"),
+        (("--data_file", __file__, "--batch_size", "0"), "--batch_size is 0; give a whole number, at least 1"),
+        (("--data_file", __file__, "--max_seq_length", "2"), "--max_seq_length is 2; give a whole number, at least 3"),
+        (("--data_file", __file__, "--num_threads", "0"), "--num_threads is 0; give a whole number, at least 1"),
     ],
 )
 def test_what_cannot_be_done_is_said(bundle_path, options, message):
