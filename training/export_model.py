@@ -24,7 +24,13 @@ class ExportOptions(DecodingOptions):
     params_path: Path = option("./checkpoint/", "the checkpoint's folder, or its parameter file")
     output_path: Path = option("./export", "where the export is written")
     num_classes: int | None = option(None, "number of labels, to check the checkpoint against", at_least=1)
+    license: str = option("", "licence of the weights, such as apache-2.0, for the model card")
     model_name: str | None = option(None, "accepted for older command lines; the checkpoint knows its model")
+
+    def check(self) -> None:
+        super().check()
+        if not self.license.isprintable():
+            raise InputError(f"--license is {self.license!r}; give the licence's name, in one line")
 
 
 def export(options: ExportOptions) -> Bundle:
@@ -43,7 +49,7 @@ def export(options: ExportOptions) -> Bundle:
     # Importing paddle takes seconds: what was asked for is judged first.
     from training.checkpoint.export import export_checkpoint
 
-    return export_checkpoint(checkpoint, options.output_path, decoder)
+    return export_checkpoint(checkpoint, options.output_path, decoder, license=options.license)
 
 
 def parse_args(argv: Sequence[str] | None) -> ExportOptions:

@@ -7,6 +7,7 @@
     float32.pdmodel, float32.pdiparams    the same graph for OpenVINO and Paddle
     packed.pdmodel  a graph that takes several texts in a row (`pipeline.compute.packing`), with the same parameters;
                     optional
+    README.md       the model card, for people; optional
     SHA256SUMS      a checksum of each file above
 
 A part of a bundle (only the files that one server process needs) is laid out and loaded in the same way.
@@ -39,6 +40,7 @@ ONNX_FLOAT16_FILE, ONNX_INT8_FILE = "model.float16.onnx", "model.int8.onnx"
 PADDLE_GRAPH_FILE = "float32.pdmodel"
 PADDLE_PARAMETERS_FILE = "float32.pdiparams"
 PACKED_GRAPH_FILE = "packed.pdmodel"
+CARD_FILE = "README.md"
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,9 @@ class Golden:
 class Manifest:
     """What bundle.json holds.
 
+    A field that only people read may be added without a new FORMAT_VERSION: readers pass over fields that they do not
+    know. Whatever changes an answer needs a new one.
+
     Attributes:
         labels: the label paths, in the order of the logits' columns.
         thresholds: one per label, in (0, 1).
@@ -66,6 +71,7 @@ class Manifest:
         goldens: texts with the answers that a server must give.
         width: share of the encoder's heads and neurons that pruning has left, such as 2/3.
         gate: what the release gate measured; `choices` lists the runtimes and precisions that passed, fastest first.
+        training: how the model was made, for the model card: its data, its encoder, the licence of its weights.
     """
 
     labels: tuple[str, ...]
@@ -80,6 +86,7 @@ class Manifest:
     goldens: tuple[Golden, ...] = ()
     width: str = "1"
     gate: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_thresholds(np.asarray(self.thresholds), len(self.labels))
@@ -99,7 +106,7 @@ class Manifest:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Manifest:
-        known = {name: value for name, value in fields.items() if name != "format_version"}
+        known = {name: value for name, value in fields.items() if name in cls.__dataclass_fields__}
         known["labels"] = tuple(fields["labels"])
         known["thresholds"] = tuple(fields["thresholds"])
         known["decoding"] = DecodingPolicy.from_json(fields["decoding"])

@@ -68,6 +68,7 @@ def test_a_pruned_model_is_nearly_as_right_and_smaller(pruned, checkpoint, bundl
     for name, share, allowance in (("0.75", 0.25, 0.04), ("0.5", 0.5, 0.08)):
         bundle = Bundle(pruned / name)
         assert bundle.manifest.metrics["dev"]["micro_f1"] > whole - allowance
+        assert f"pruned to {bundle.manifest.width} of its heads" in bundle.file("README.md").read_text(encoding="utf-8")
         narrow = bundle.file("model.onnx")
         before, after = graph_statistics(graph), graph_statistics(narrow)
         assert before.macs - after.macs == share * weights

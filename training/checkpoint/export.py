@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from pipeline.files.bundle import ONNX_FILE, VOCABULARY_FILE, Bundle, Golden, Ma
 from pipeline.files.checksums import check_replaceable, read_checksums
 from pipeline.labels.decoding import Decoder
 from training.checkpoint.files import Checkpoint
+from training.checkpoint.model_card import describe_decoding, write_model_card
 from training.model.encoders import model_logits
 from training.model.static_graph import export_onnx, export_static
 
@@ -24,12 +26,13 @@ LOGIT_TOLERANCE = 1e-4
 
 
 def export_checkpoint(
-    checkpoint: Checkpoint, output_path: Path, decoder: Decoder, *, keep_checkpoint: bool = False
+    checkpoint: Checkpoint, output_path: Path, decoder: Decoder, *, license: str = "", keep_checkpoint: bool = False
 ) -> Bundle:
     """Write the checkpoint's graphs and all that serving needs to `output_path`, as a bundle, whole or not at all.
 
     Args:
         decoder: what the bundle decodes logits with.
+        license: of the weights, for the model card; empty for what is known of the encoder.
         keep_checkpoint: put the checkpoint's files into the same folder.
 
     Raises:
@@ -46,12 +49,14 @@ def export_checkpoint(
         kept = read_checksums(checkpoint.path) if keep_checkpoint else (VOCABULARY_FILE,)
         for name in kept:
             shutil.copyfile(checkpoint.path / name, folder / name)
-        bundle = seal(folder, _manifest(checkpoint, decoder, expected))
+        manifest = _manifest(checkpoint, decoder, license, expected)
+        write_model_card(folder, manifest)
+        bundle = seal(folder, manifest)
         _compare(bundle, rows, expected)
     return Bundle(output_path)
 
 
-def _manifest(checkpoint: Checkpoint, decoder: Decoder, logits: np.ndarray) -> Manifest:
+def _manifest(checkpoint: Checkpoint, decoder: Decoder, license: str, logits: np.ndarray) -> Manifest:
     record, tokeniser = checkpoint.record, checkpoint.encoder().tokeniser
     answers = decoder.decode(logits).predictions()
     return Manifest(
@@ -69,7 +74,23 @@ def _manifest(checkpoint: Checkpoint, decoder: Decoder, logits: np.ndarray) -> M
             Golden(text, tuple(prediction.label for prediction in answer))
             for text, answer in zip(record.sample_texts, answers)
         ),
+        training=_training(checkpoint, decoder, license),
     )
+
+
+def _training(checkpoint: Checkpoint, decoder: Decoder, license: str) -> dict[str, Any]:
+    """How the model was made; see `pipeline.files.bundle.Manifest`."""
+    config, own = checkpoint.model_config, describe_decoding(checkpoint.decoder())
+    return {
+        "data": checkpoint.record.data,
+        "license": license,
+        "measured_with": own if own != describe_decoding(decoder) else "",
+        "encoder": {
+            "layers": config["num_hidden_layers"],
+            "heads": config["num_attention_heads"],
+            "hidden_size": config["hidden_size"],
+        },
+    }
 
 
 def _compare(bundle: Bundle, rows: Sequence[np.ndarray], expected: np.ndarray) -> None:

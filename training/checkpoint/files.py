@@ -45,6 +45,7 @@ class TrainingRecord:
         thresholds: one for all labels, or one per label.
         decoding: how label sets are made consistent.
         width: the share of the encoder's heads and neurons that pruning has left, such as 2/3.
+        data: what it learnt from, as `training.data.encoded.describe` tells it; empty in older checkpoints.
     """
 
     model_name: str
@@ -56,6 +57,7 @@ class TrainingRecord:
     thresholds: tuple[float, ...] = (DEFAULT_THRESHOLD,)
     decoding: DecodingPolicy = DecodingPolicy()
     width: str = "1"
+    data: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> TrainingRecord:
@@ -92,9 +94,14 @@ class Checkpoint:
                 shutil.copyfile(self.path / name, folder / name)
 
     @property
+    def model_config(self) -> dict[str, Any]:
+        """The encoder's configuration before pruning."""
+        return json.loads((self.path / MODEL_CONFIG_FILE).read_text(encoding="utf-8"))
+
+    @property
     def attention_heads(self) -> int:
         """In each layer of the encoder before pruning."""
-        return json.loads((self.path / MODEL_CONFIG_FILE).read_text(encoding="utf-8"))["num_attention_heads"]
+        return self.model_config["num_attention_heads"]
 
     def model(self) -> Any:
         """The paddle model, in evaluation mode."""

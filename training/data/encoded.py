@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -52,6 +53,22 @@ def read_encoded(path: Path, hierarchy: LabelHierarchy, encoder: TextEncoder) ->
     texts = [example.text for example in examples]
     labels = hierarchy.matrix([example.labels for example in examples])
     return EncodedDataset(texts, encoder.encode(texts), labels, report)
+
+
+def describe(train_file: str, train: EncodedDataset, dev_file: str, dev: EncodedDataset) -> dict[str, Any]:
+    """What a model learnt from, for its record; of the files no more than their names.
+
+    Returns:
+        train, dev: each the file's name and its rows; label_rows: rows of train with each label, [labels];
+        further_rows: texts whose labels other models gave, or that only another model's answers were learnt on.
+    """
+    labelled = train.report.rows
+    return {
+        "train": {"file": Path(train_file).name, "rows": labelled},
+        "dev": {"file": Path(dev_file).name, "rows": len(dev)},
+        "label_rows": (train.labels[:labelled] > 0).sum(axis=0).tolist(),
+        "further_rows": len(train) - labelled,
+    }
 
 
 def repetitions(dataset: EncodedDataset) -> str:

@@ -30,7 +30,8 @@ from pipeline.files.bundle import (
 from pipeline.files.checksums import check_replaceable
 from pipeline.files.dataset import read_examples
 from training.checkpoint.classifier import load_classifier
-from training.gate.table import draw, table
+from training.checkpoint.model_card import write_model_card
+from training.gate.table import draw, markdown, table
 from training.gate.verdict import Allowances, Candidate, Cost, fastest_first, measure_quality, refusal
 from training.gate.worker import Worker
 
@@ -115,7 +116,9 @@ def release(
                     shutil.copyfile(chosen.file(name), folder / name)
             draw(candidates, passed[0], folder / PLOT_FILE)
             gate = _record(candidates, of_bundle, labelled, len(data.texts), options)
-            seal(folder, replace(chosen.manifest, gate=gate))
+            manifest = replace(chosen.manifest, gate=gate)
+            write_model_card(folder, manifest, markdown(candidates, passed[0]))
+            seal(folder, manifest)
     print(f"released {passed[0].bundle} in {passed[0].runtime} {passed[0].precision} to {output_path}")
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from training.checkpoint.model_card import escape, markdown_table
 from training.gate.verdict import Candidate
 
 HEADINGS = (
     *("bundle", "width", "runtime", "precision", "micro F1", "macro F1", "consistent", "same sets", "max |d logit|"),
     *("ms, batch 1", "ms, batch 32", "memory MB", "graph MB", "verdict"),
 )
+NAMED = 4  # first columns, of words; the others hold figures
 
 
 def table(candidates: Sequence[Candidate], released: Candidate | None) -> str:
@@ -20,10 +22,15 @@ def table(candidates: Sequence[Candidate], released: Candidate | None) -> str:
     return "\n".join("  ".join([*_aligned(line, widths), line[-1]]) for line in lines)
 
 
+def markdown(candidates: Sequence[Candidate], released: Candidate | None) -> str:
+    """The same for the model card."""
+    rows = ([escape(cell) for cell in _cells(candidate, candidate is released)] for candidate in candidates)
+    return markdown_table(HEADINGS, rows, named=NAMED)
+
+
 def _aligned(line: Sequence[str], widths: Sequence[int]) -> list[str]:
-    named = 4  # columns of words; the others hold figures
     return [
-        cell.ljust(width) if column < named else cell.rjust(width)
+        cell.ljust(width) if column < NAMED else cell.rjust(width)
         for column, (cell, width) in enumerate(zip(line, widths))
     ]
 

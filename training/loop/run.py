@@ -21,7 +21,7 @@ from pipeline.text.encoding import TextEncoder
 from pipeline.text.normalisation import normalise
 from pipeline.text.tokenisation import Tokeniser
 from training.checkpoint.files import Checkpoint, TrainingRecord, read_checkpoint, write_checkpoint
-from training.data.encoded import EncodedDataset, read_encoded, repetitions, shared_texts
+from training.data.encoded import EncodedDataset, describe, read_encoded, repetitions, shared_texts
 from training.loop.distributed import ProcessGroup
 from training.loop.interruptible import check_places, run_identity, run_interruptibly
 from training.loop.options import TrainingRun
@@ -104,7 +104,7 @@ def create_trainer(
     save_dir = Path(os.path.abspath(options.save_dir))
 
     def keep(scores: dict[str, Any], decoder: Decoder) -> None:
-        record = run_record(options, options.model_name, options.normalisation, scores, decoder, dev_set)
+        record = run_record(options, options.model_name, options.normalisation, scores, decoder, train_set, dev_set)
         write_checkpoint(save_dir, model, tokeniser_folder, hierarchy, record)
 
     return Trainer(
@@ -132,6 +132,7 @@ def run_record(
     normalisation: str,
     scores: dict[str, Any],
     decoder: Decoder,
+    train_set: EncodedDataset,
     dev_set: EncodedDataset,
 ) -> TrainingRecord:
     """What is to be remembered of a model that was the best so far; see `training.checkpoint.files.TrainingRecord`."""
@@ -146,6 +147,7 @@ def run_record(
         sample_texts=tuple(dev_set.texts[:SAMPLE_TEXTS]),
         thresholds=thresholds,
         decoding=decoder.policy,
+        data=describe(options.train_file, train_set, options.dev_file, dev_set),
     )
 
 

@@ -132,7 +132,9 @@ class Pruning:
         student = prune(self._teacher, self._importance, width)
 
         def keep(scores: dict[str, Any], decoder: Decoder) -> None:
-            record = run_record(_recorded(self.args), own.model_name, own.normalisation, scores, decoder, self._dev)
+            record = run_record(
+                _recorded(self.args), own.model_name, own.normalisation, scores, decoder, self._train, self._dev
+            )
             record = replace(record, width=str(width), options={**record.options, "run": files.identity})
             write_checkpoint(folder, student, tokeniser_folder, hierarchy, record)
 
@@ -151,7 +153,7 @@ class Pruning:
 
 
 def _recorded(args: argparse.Namespace) -> Any:
-    return SimpleNamespace(max_seq_length=args.max_seq_length, record=lambda: vars(args))
+    return SimpleNamespace(**vars(args), record=lambda: vars(args))
 
 
 def _run_of(folder: Path) -> dict[str, Any] | None:

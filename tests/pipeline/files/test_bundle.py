@@ -65,6 +65,17 @@ def test_any_flipped_byte_is_noticed(folder, tmp_path):
             shutil.rmtree(copy)
 
 
+def test_a_field_that_only_people_read_may_come_from_a_newer_version(folder):
+    rewrite(folder, colour="green")
+    assert Bundle(folder).manifest.labels == ("组织关系", "组织关系##裁员")
+
+
+def test_a_decoding_that_this_version_does_not_know_is_refused(folder):
+    rewrite(folder, decoding={"policy": "ancestors", "at_least_one": True, "top_k": None, "beam": 4})
+    with pytest.raises(BundleError, match="beam"):
+        Bundle(folder)
+
+
 def test_an_absent_bundle_is_named(tmp_path):
     with pytest.raises(BundleError, match="there is no bundle at .*nowhere; make one with"):
         Bundle(tmp_path / "nowhere")

@@ -111,6 +111,9 @@ def test_every_candidate_is_measured_and_the_fastest_released(released, bundle_p
     assert exact["cost"]["resident_bytes"] > 30e6
     assert f"released export in {fastest['runtime']} {fastest['precision']}" in done.stdout
     assert done.stdout.count("passed *") == 1
+    card = bundle.file("README.md").read_text(encoding="utf-8")
+    assert card.count("| passed \\* |") == 1
+    assert f"| {100 * exact['quality']['micro_f1']:.2f} |" in card
     assert bundle.file("gate.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -1,0 +1,249 @@
+"""The model card: README.md of a bundle, for people, in the form that model hubs read."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.files.bundle import CARD_FILE, FORMAT_VERSION, Manifest
+from pipeline.labels.decoding import Decoder
+from pipeline.labels.hierarchy import SEPARATOR, LabelHierarchy
+from training.model.model_names import PRETRAINED, SCRATCH
+
+FEW_ROWS = 10
+SHOWN_LABELS, SHOWN_CHARACTERS = 20, 80
+
+_SPECIAL = re.compile(r"""[\\`*_{}\[\]<>()#+!|&~$^=:@"']|(?i:(?<=www)\.)""")
+_POLICIES = {
+    "threshold": "a label is answered where its score reaches its threshold, whatever its parents' scores are",
+    "ancestors": "a label is answered where its score reaches its threshold, and its ancestors with it",
+    "top_down": "a label is answered where its score and those of all its ancestors reach their thresholds",
+    "single_path": "of the labels that reach their thresholds, those on the best path are answered",
+}
+_NORMALISATIONS = {
+    "none": "texts are read as they are",
+    "half_width": "full-width forms of ASCII characters become ASCII, and each run of white space one space",
+}
+
+
+def write_model_card(folder: Path, manifest: Manifest, gate: str = "") -> None:
+    """Write README.md into a bundle that is not sealed yet; `gate` is the release gate's table, in Markdown."""
+    (folder / CARD_FILE).write_text(model_card(manifest, gate), encoding="utf-8")
+
+
+def model_card(manifest: Manifest, gate: str = "") -> str:
+    """The card in Markdown with a front matter in YAML. What the manifest does not know is said to be unknown."""
+    hierarchy = LabelHierarchy(manifest.labels)
+    sections = [
+        _front_matter(manifest),
+        f"# {_name(manifest)}: {len(hierarchy)} labels on {hierarchy.depth} levels",
+        "Reads a text and answers the label paths that fit it, each with a confidence.",
+        _encoder(manifest),
+        *("## Labels", _labels(hierarchy)),
+        *("## Training data", _data(manifest.training.get("data", {}))),
+        *("## Results", _results(manifest, hierarchy)),
+        *(("## Release gate", _gate(manifest), gate) if gate else ()),
+        *("## Thresholds and decoding", _decoding(manifest)),
+        *("## Limits", _limits(manifest)),
+        *("## Licence of the weights", _licence(manifest)[1]),
+        *("## Use", _use()),
+        *("## Identity", _identity()),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def escape(text: str) -> str:
+    """`text` as Markdown that shows it, in a line of its own or in a table, and does nothing else; long ones are cut.
+
+    Control characters, and those that turn the direction of writing, become U+FFFD.
+    """
+    hidden = ("Cc", "Cs", "Zl", "Zp")
+    shown = "".join(
+        "\ufffd" if unicodedata.category(c) in hidden or unicodedata.bidirectional(c) in _TURNING else c for c in text
+    )
+    shown = shown if len(shown) <= SHOWN_CHARACTERS else f"{shown[: SHOWN_CHARACTERS - 1]}…"
+    return _SPECIAL.sub(lambda found: f"\\{found[0]}", shown)
+
+
+_TURNING = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
+
+
+def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]], named: int = 1) -> str:
+    """A table of cells that are Markdown already; the columns after the `named` first ones are of figures."""
+    lines = [headings, [*["---"] * named, *["--:"] * (len(headings) - named)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _front_matter(manifest: Manifest) -> str:
+    name = manifest.model_name
+    fields = {
+        **({"language": name.rpartition("-")[2]} if name in PRETRAINED else {}),
+        **_licence(manifest)[0],
+        "pipeline_tag": "text-classification",
+        "tags": ["hierarchical-text-classification", "multi-label-classification", "onnx", "paddlepaddle"],
+        "metrics": ["f1", "precision", "recall", "accuracy"],
+    }
+    # A value of JSON is one of YAML.
+    return "\n".join(
+        ["---", *(f"{field}: {json.dumps(value, ensure_ascii=False)}" for field, value in fields.items()), "---"]
+    )
+
+
+def _name(manifest: Manifest) -> str:
+    """The encoder's name; of a local folder the last part, since where it lay is nobody's business."""
+    name = manifest.model_name
+    known = name in PRETRAINED or name in SCRATCH
+    return escape(name if known else Path(name).name or "unnamed encoder")
+
+
+def _encoder(manifest: Manifest) -> str:
+    said = [f"Encoder {_name(manifest)}"]
+    if shape := manifest.training.get("encoder"):
+        said.append(f"{shape['layers']} layers of {shape['hidden_size']}, {shape['heads']} attention heads in each")
+    if manifest.width != "1":
+        said.append(f"pruned to {escape(manifest.width)} of its heads and neurons")
+    return f"{', '.join(said)}, {manifest.vocabulary_size:,} word pieces."
+
+
+def _labels(hierarchy: LabelHierarchy) -> str:
+    counts = [int((hierarchy.levels == level).sum()) for level in range(1, hierarchy.depth + 1)]
+    of_levels = ", ".join(f"{count} on level {level}" for level, count in enumerate(counts, start=1))
+    top = [label for label in hierarchy.labels if SEPARATOR not in label]
+    return f"{of_levels}; the list is in `bundle.json`. On level 1: {_listed(top)}."
+
+
+def _listed(labels: Sequence[str]) -> str:
+    further = len(labels) - SHOWN_LABELS
+    shown = " · ".join(map(escape, labels[:SHOWN_LABELS]))
+    return f"{shown} and {further} more" if further > 0 else shown
+
+
+def _data(data: Mapping[str, Any]) -> str:
+    if not data:
+        return "Not recorded: the checkpoint was written by an older version of this software."
+    rows = [(escape(data[part]["file"]), use, f"{data[part]['rows']:,}") for part, use in _USES.items()]
+    if data["further_rows"]:
+        rows.append(("further texts", "training, by the answers of other models", f"{data['further_rows']:,}"))
+    return markdown_table(("file", "used for", "rows"), rows, named=2)
+
+
+_USES = {"train": "training", "dev": "choosing the best epoch, the thresholds and what is measured below"}
+
+
+def _results(manifest: Manifest, hierarchy: LabelHierarchy) -> str:
+    dev = manifest.metrics.get("dev", {})
+    if "micro_f1" not in dev:
+        return "Not recorded."
+    columns = ("micro_f1", "macro_f1", "micro_precision", "micro_recall", "accuracy")
+    rows = [_figures("all", len(hierarchy), dev, columns)]
+    for level, averages in dev.get("levels", {}).items():
+        count = int((hierarchy.levels == int(level)).sum())
+        rows.append(_figures(f"level {int(level)}", count, averages, columns))
+    said = [
+        "On the development file, with the model in float32:",
+        markdown_table(("", "labels", *map(_heading, columns)), rows),
+    ]
+    if "consistent_share" in dev:
+        said.append(f"Answers in which every label has its parents: {100 * dev['consistent_share']:.2f} %.")
+    said.append("Accuracy is the share of texts whose whole label set, or all labels of the level, are right.")
+    if other := manifest.training.get("measured_with"):
+        said.append(f"These figures were measured with {other}; this bundle decodes otherwise, see below.")
+    return "\n\n".join(said)
+
+
+def _heading(column: str) -> str:
+    return column.replace("_f1", " F1").replace("_", " ")
+
+
+def _figures(name: str, labels: int, figures: Mapping[str, Any], columns: Sequence[str]) -> tuple[str, ...]:
+    cells = (f"{100 * figures[column]:.2f}" if column in figures else "-" for column in columns)
+    return (name, str(labels), *cells)
+
+
+def _gate(manifest: Manifest) -> str:
+    gate = manifest.gate
+    texts = f"{gate['texts']:,} texts of {escape(gate['measured_on'])}"
+    processor = f"{gate['threads']} threads of {escape(gate['processor'])}"
+    return f"Every candidate was compared with the checkpoint on {texts}, and timed on {processor}."
+
+
+def describe_decoding(decoder: Decoder) -> str:
+    """Policy and thresholds in a phrase, such as `the policy ancestors and the threshold 0.5`."""
+    policy, thresholds = decoder.policy, decoder.thresholds
+    lowest, highest = float(thresholds.min()), float(thresholds.max())
+    said = f"threshold {lowest:g}" if lowest == highest else f"thresholds from {lowest:g} to {highest:g}"
+    least = ", at least one label" if policy.at_least_one else ""
+    most = f", at most {policy.top_k} labels" if policy.top_k else ""
+    return f"policy {policy.policy}, {said}{least}{most}"
+
+
+def _decoding(manifest: Manifest) -> str:
+    policy, thresholds = manifest.decoding, np.asarray(manifest.thresholds, np.float64)
+    said = [f"Policy `{policy.policy}`: {_POLICIES[policy.policy]}."]
+    if len(set(manifest.thresholds)) == 1:
+        said.append(f"The threshold of every label is {thresholds[0]:g}.")
+    else:
+        said.append(
+            f"Each label has a threshold of its own, from {thresholds.min():g} to {thresholds.max():g}, the median "
+            f"{np.median(thresholds):g}."
+        )
+    if policy.at_least_one:
+        said.append("A text in which no label reaches its threshold gets the label that comes closest.")
+    if policy.top_k:
+        said.append(f"At most {policy.top_k} labels are answered.")
+    return " ".join(said)
+
+
+def _limits(manifest: Manifest) -> str:
+    said = [
+        f"It reads the first {manifest.max_seq_length - 2} tokens of a text; the rest is cut off.",
+        f"Before reading, {_NORMALISATIONS[manifest.normalisation]} (`{manifest.normalisation}`).",
+        "It knows the language and the kind of text that it was trained on, and was tested on no other.",
+        "The best epoch and any tuned threshold were chosen on the file that the results are measured on: expect a "
+        "little less on new texts.",
+        "It was not tested on texts that fit no label, and not against texts written to deceive it.",
+    ]
+    if counts := manifest.training.get("data", {}).get("label_rows"):
+        few = [label for label, count in zip(manifest.labels, counts) if count < FEW_ROWS]
+        rare = f"{len(few)} labels have fewer than {FEW_ROWS} training rows: {_listed(few)}."
+        said.append(rare if few else f"Every label has at least {FEW_ROWS} training rows.")
+    return "\n".join(f"- {sentence}" for sentence in said)
+
+
+def _licence(manifest: Manifest) -> tuple[dict[str, str], str]:
+    """Fields of the front matter, and what is said."""
+    stated, name = manifest.training.get("license", ""), _name(manifest)
+    if stated:
+        return {"license": stated}, f"{escape(stated)}, as whoever exported the model stated."
+    if manifest.model_name in SCRATCH:
+        said = "The weights were trained from nothing, on the data above alone: they are under the terms of its owner."
+        return {"license": "other", "license_name": "of-the-owner-of-the-training-data"}, said
+    fill_in = "State the licence of these weights with `--license` when the model is exported."
+    if manifest.model_name in PRETRAINED:
+        said = f"The weights started from {name}, so that the licence of that model holds for them too. {fill_in}"
+        return {"license": "other", "license_name": f"of-{manifest.model_name}"}, said
+    return {"license": "unknown"}, f"Unknown: the weights started from {name}, whose licence is not recorded. {fill_in}"
+
+
+def _use() -> str:
+    return """With the software that wrote it; `BUNDLE` is this folder:
+
+```shell
+python pipeline/infer.py --model_path_prefix BUNDLE --data_file texts.txt   # without a server, a text per line
+python -m serving.publish --bundle BUNDLE && make serve                     # with NVIDIA Triton
+python -m clients.triton "a text"                                           # asks that server
+```"""
+
+
+def _identity() -> str:
+    return f"""Bundle format {FORMAT_VERSION}. A bundle is complete and never changed: `SHA256SUMS` holds a checksum of
+each file, this one included, and `sha256sum --check SHA256SUMS` verifies them. The first 12 digits of
+`sha256sum SHA256SUMS` are the bundle's identity, which `serving.versions` shows for what is served.
+
+`bundle.json` holds some texts of the development file and the answers that a server has to give to them."""
