@@ -12,13 +12,17 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from clients.paddle_command import PaddleClient, classify_and_print, parse_client_args
+from clients.options import ClientOptions
+from clients.paddle_client import PaddleClient
+from clients.patience import RETRIES, TIMEOUT_SECONDS
 from pipeline.command import run
 from pipeline.errors import ServerError
 from pipeline.labels.decoding import Prediction
+from pipeline.options import option, parse
 from pipeline.service_messages import HTTP_PATH, HTTP_PORT
 
 DEFAULT_URL = f"127.0.0.1:{HTTP_PORT}"
@@ -30,7 +34,9 @@ class HttpClient(PaddleClient):
     Args and methods: see `PaddleClient`.
     """
 
-    def __init__(self, url: str = DEFAULT_URL, timeout_seconds: float = 60.0, retries: int = 4) -> None:
+    def __init__(
+        self, url: str = DEFAULT_URL, timeout_seconds: float = TIMEOUT_SECONDS, retries: int = RETRIES
+    ) -> None:
         super().__init__(url, timeout_seconds, retries)
         self._own = threading.local()
 
@@ -75,10 +81,30 @@ class HttpClient(PaddleClient):
         self._own.connection = None
 
 
+@dataclass(frozen=True)
+class HttpClientOptions(ClientOptions):
+    """Which service is asked."""
+
+    url: str = option(DEFAULT_URL, "the service's HTTP address")
+
+
+def classify(options: HttpClientOptions) -> Iterator[tuple[str, list[Prediction]]]:
+    """Yield each text with its label paths, most confident first.
+
+    Raises:
+        InputError, ServerError: as `PaddleClient.classify_stream` does; earlier texts have been yielded by then.
+    """
+    with HttpClient(options.url, options.timeout_seconds, options.retries) as client:
+        yield from client.classify_stream(options.read(), options.batch_size, **options.decoding())
+
+
+def parse_args(argv: Sequence[str] | None) -> HttpClientOptions:
+    return parse(HttpClientOptions, argv, __doc__)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
-    args = parse_client_args(__doc__ or "", DEFAULT_URL, argv)
-    with HttpClient(args.url, args.timeout_seconds, args.retries) as client:
-        classify_and_print(client, args)
+    options = parse_args(argv)
+    options.show(classify(options))
 
 
 if __name__ == "__main__":

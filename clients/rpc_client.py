@@ -6,21 +6,22 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import grpc
 
-with tempfile.TemporaryDirectory() as folder:
-    # Upstream opens logs in the current folder when it is imported; these are gone at once.
-    os.environ["SERVING_LOG_PATH"] = folder
-    from paddle_serving_server.pipeline import PipelineClient
-
-from clients.paddle_command import PaddleClient, classify_and_print, parse_client_args
+from clients.options import ClientOptions
+from clients.paddle_client import PaddleClient
+from clients.patience import RETRIES, TIMEOUT_SECONDS
 from pipeline.command import run
-from pipeline.errors import InputError, ServerError
+from pipeline.errors import EnvironmentFault, InputError, ServerError
 from pipeline.labels.decoding import Prediction
+from pipeline.options import option, parse
 from pipeline.service_messages import RPC_PORT, SERVICE
 
 DEFAULT_URL = f"127.0.0.1:{RPC_PORT}"
@@ -30,11 +31,16 @@ class RpcClient(PaddleClient):
     """Classifies texts over RPC; usable from several threads.
 
     Args and methods: see `PaddleClient`.
+
+    Raises:
+        EnvironmentFault: this Python lacks upstream's client.
     """
 
-    def __init__(self, url: str = DEFAULT_URL, timeout_seconds: float = 60.0, retries: int = 4) -> None:
+    def __init__(
+        self, url: str = DEFAULT_URL, timeout_seconds: float = TIMEOUT_SECONDS, retries: int = RETRIES
+    ) -> None:
         super().__init__(url, timeout_seconds, retries)
-        self._client = PipelineClient()
+        self._client = _pipeline_client()()
         self._client.connect([url])
 
     def close(self) -> None:
@@ -58,10 +64,46 @@ class RpcClient(PaddleClient):
         return self.read(answer.err_no, answer.err_msg, answer.key, answer.value)
 
 
+@functools.cache
+def _pipeline_client() -> Any:
+    """Upstream's class."""
+    with tempfile.TemporaryDirectory() as folder:
+        # Upstream opens logs in the current folder when it is imported; these are gone at once.
+        os.environ["SERVING_LOG_PATH"] = folder
+        try:
+            from paddle_serving_server.pipeline import PipelineClient
+        except ImportError as error:
+            raise EnvironmentFault(
+                f"{error}; `make setup-paddle` makes an environment that has it: .venv-serving/bin/python -m "
+                "clients.rpc_client; clients.http_client needs none"
+            ) from error
+    return PipelineClient
+
+
+@dataclass(frozen=True)
+class RpcClientOptions(ClientOptions):
+    """Which service is asked."""
+
+    url: str = option(DEFAULT_URL, "the service's RPC address")
+
+
+def classify(options: RpcClientOptions) -> Iterator[tuple[str, list[Prediction]]]:
+    """Yield each text with its label paths, most confident first.
+
+    Raises:
+        InputError, ServerError: as `PaddleClient.classify_stream` does; earlier texts have been yielded by then.
+    """
+    with RpcClient(options.url, options.timeout_seconds, options.retries) as client:
+        yield from client.classify_stream(options.read(), options.batch_size, **options.decoding())
+
+
+def parse_args(argv: Sequence[str] | None) -> RpcClientOptions:
+    return parse(RpcClientOptions, argv, __doc__)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
-    args = parse_client_args(__doc__ or "", DEFAULT_URL, argv)
-    with RpcClient(args.url, args.timeout_seconds, args.retries) as client:
-        classify_and_print(client, args)
+    options = parse_args(argv)
+    options.show(classify(options))
 
 
 if __name__ == "__main__":

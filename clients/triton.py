@@ -7,27 +7,28 @@ cat data/data.txt | python -m clients.triton --url 10.0.0.1:8001 --url 10.0.0.2:
 
 from __future__ import annotations
 
-import argparse
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, TimeoutError, wait
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Callable
 
 import numpy as np
 from tritonclient import grpc
 from tritonclient.utils import InferenceServerException
 
-from clients.in_order import BATCH_SIZE, Streams
+from clients.in_order import Streams
+from clients.options import ClientOptions
+from clients.patience import RETRIES, TIMEOUT_SECONDS
 from clients.tls import TlsOptions
-from clients.triton_calls import DEFAULT_URL, PARTING_SECONDS, RETRIES, TIMEOUT_SECONDS, Calls
+from clients.triton_calls import DEFAULT_URL, PARTING_SECONDS, Calls
 from clients.triton_request import PREDICTIONS, inference, out_of_time, patience, read_predictions, read_scores
 from pipeline.command import run
-from pipeline.files.dataset import read_texts
-from pipeline.labels.decoding import POLICIES, Prediction
-from pipeline.output import FORMATS
+from pipeline.labels.decoding import Prediction
+from pipeline.options import option, parse
 from pipeline.tensors import SCORES
 
-__all__ = ["TlsOptions", "TritonClient", "main", "parse_args"]
+__all__ = ["TlsOptions", "TritonClient", "TritonClientOptions", "classify", "main", "parse_args"]
 
 
 class TritonClient(Streams):
@@ -145,41 +146,41 @@ class TritonClient(Streams):
                 return answer
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    add = parser.add_argument
-    add("texts", nargs="*", metavar="TEXT", help="texts to classify; none: read standard input")
-    add("--file", help="a file with a text per line")
-    add("--url", action="append", help=f"a server's gRPC address; repeatable ({DEFAULT_URL})")
-    add("--format", choices=tuple(FORMATS), default="tree", help="of the output (%(default)s)")
-    add("--threshold", type=float, help="for all labels, between 0 and 1 (as the bundle says)")
-    add("--policy", choices=POLICIES, help="how label sets are made consistent (as the bundle says)")
-    add("--top_k", type=int, help="at most so many labels of each text (as the bundle says)")
-    add("--batch_size", type=int, default=BATCH_SIZE, help="texts per request (%(default)s)")
-    add("--timeout_seconds", type=float, default=TIMEOUT_SECONDS, help="per request, retries included (%(default)s)")
-    add("--retries", type=int, default=RETRIES, help="of a request while every server is unavailable (%(default)s)")
-    add("--tls", action="store_true", help="encrypt, trusting public authorities; the options below imply it")
-    add("--tls_ca", help="PEM file with the certificates to trust instead")
-    add("--tls_cert", help="PEM file with this client's certificate")
-    add("--tls_key", help="PEM file with its private key")
-    args = parser.parse_args(argv)
-    if args.texts and args.file:
-        parser.error("give texts or --file, not both")
-    if args.batch_size < 1:
-        parser.error(f"--batch_size is {args.batch_size}; give at least 1")
-    return args
+@dataclass(frozen=True)
+class TritonClientOptions(ClientOptions):
+    """Which servers are asked, and whether connections are encrypted."""
+
+    url: tuple[str, ...] = option(
+        (DEFAULT_URL,), "a server's gRPC address; give it again for each further one", repeated=True
+    )
+    tls: bool = option(False, "encrypt connections, trusting public authorities; --tls_ca and --tls_cert imply it")
+    tls_ca: Path | None = option(None, "PEM file with the certificates to trust instead of public ones")
+    tls_cert: Path | None = option(None, "PEM file with this client's certificate")
+    tls_key: Path | None = option(None, "PEM file with the private key of --tls_cert")
+
+    def encryption(self) -> TlsOptions | None:
+        """What the client takes; raises InputError where a file cannot be used."""
+        files = (self.tls_ca, self.tls_cert, self.tls_key)
+        return TlsOptions(*files) if self.tls or any(files) else None
+
+
+def classify(options: TritonClientOptions) -> Iterator[tuple[str, list[Prediction]]]:
+    """Yield each text with its label paths, most confident first.
+
+    Raises:
+        InputError, ServerError: as `TritonClient.classify_stream` does; earlier texts have been yielded by then.
+    """
+    with TritonClient(options.url, options.timeout_seconds, options.retries, options.encryption()) as client:
+        yield from client.classify_stream(options.read(), options.batch_size, **options.decoding())
+
+
+def parse_args(argv: Sequence[str] | None) -> TritonClientOptions:
+    return parse(TritonClientOptions, argv, __doc__)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    args = parse_args(argv)
-    files = (args.tls_ca, args.tls_cert, args.tls_key)
-    tls = TlsOptions(*files) if args.tls or any(files) else None
-    texts = args.texts or read_texts(args.file or sys.stdin.buffer)
-    show = FORMATS[args.format]
-    options = {"threshold": args.threshold, "policy": args.policy, "top_k": args.top_k}
-    with TritonClient(args.url or DEFAULT_URL, args.timeout_seconds, args.retries, tls) as client:
-        for text, predictions in client.classify_stream(texts, args.batch_size, **options):
-            print(show(text, predictions), flush=True)
+    options = parse_args(argv)
+    options.show(classify(options))
 
 
 if __name__ == "__main__":

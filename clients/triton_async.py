@@ -15,8 +15,9 @@ from tritonclient.grpc import aio
 from tritonclient.utils import InferenceServerException
 
 from clients.in_order import BATCH_SIZE, REQUESTS_IN_FLIGHT, in_order
+from clients.patience import RETRIES, TIMEOUT_SECONDS
 from clients.tls import TlsOptions
-from clients.triton_calls import DEFAULT_URL, PARTING_SECONDS, RETRIES, TIMEOUT_SECONDS, Calls
+from clients.triton_calls import DEFAULT_URL, PARTING_SECONDS, Calls
 from clients.triton_request import PREDICTIONS, inference, out_of_time, patience, read_predictions, read_scores
 from pipeline.labels.decoding import Prediction
 from pipeline.tensors import SCORES

@@ -16,14 +16,11 @@ from typing import Any, Callable
 
 from tritonclient.utils import InferenceServerException
 
+from clients.patience import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, check_patience
 from clients.tls import TlsOptions
 from pipeline.errors import InputError, ServerError
 
 DEFAULT_URL = "127.0.0.1:8001"
-TIMEOUT_SECONDS = 60.0
-LONGEST_TIMEOUT_SECONDS = 1e9  # gRPC's clock overflows within a factor of ten
-RETRIES = 4
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 5.0
 FIRST_REST_SECONDS, LONGEST_REST_SECONDS = 1.0, 30.0
 CONNECT_SECONDS = 5.0
 PARTING_SECONDS = 1.0
@@ -206,12 +203,7 @@ class Calls:
         retries: int,
         tls: TlsOptions | None,
     ) -> None:
-        if not 0 < timeout_seconds <= LONGEST_TIMEOUT_SECONDS:
-            raise InputError(
-                f"timeout_seconds is {timeout_seconds}; give more than 0 and at most {LONGEST_TIMEOUT_SECONDS:g}"
-            )
-        if retries < 0:
-            raise InputError(f"retries is {retries}; give 0 or more")
+        check_patience(timeout_seconds, retries)
         self._timeout_seconds, self._retries = timeout_seconds, retries
         options: dict[str, Any] = {"channel_args": _channel_options(), "creds": tls.credentials() if tls else None}
         self.endpoints = Endpoints(urls, lambda url: connection(url, **options))

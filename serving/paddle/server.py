@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from clients.http_client import HttpClient
-from clients.paddle_command import TooLate, Unavailable
+from clients.paddle_client import TooLate, Unavailable
 from pipeline.errors import ClassifierError, InputError, ServerError
 from pipeline.files.bundle import Bundle
 from pipeline.service_messages import HTTP_PORT, RPC_PORT

@@ -102,7 +102,7 @@ def test_what_is_too_large_is_refused_over_rpc(service, in_serving):
 LATE = """
 import sys
 from clients.http_client import HttpClient
-from clients.paddle_command import TooLate
+from clients.paddle_client import TooLate
 try:
     HttpClient(sys.argv[1], timeout_seconds=0.5).classify(["裁员"])
 except TooLate as error:

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from clients.http_client import HttpClient
-from clients.paddle_command import Unavailable
+from clients.paddle_client import Unavailable
 from pipeline.errors import ClassifierError, InputError
 from pipeline.service_messages import PARSING, Request, read_request
 from serving.paddle.gateway import HttpGateway

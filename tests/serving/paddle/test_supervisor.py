@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from clients.http_client import HttpClient
-from clients.paddle_command import TooLate, Unavailable
+from clients.paddle_client import TooLate, Unavailable
 from pipeline.errors import ServerError
 from pipeline.files.bundle import Bundle
 from serving.paddle.configuration import PaddleOptions

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import random
-import sys
 import time
 from collections.abc import Sequence
 from typing import TypeVar
 
-from clients.in_order import BATCH_SIZE, Streams
+from clients.in_order import Streams
+from clients.patience import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, RETRIES, TIMEOUT_SECONDS, check_patience
 from pipeline.errors import InputError, ServerError
-from pipeline.files.dataset import read_texts
-from pipeline.labels.decoding import POLICIES, Prediction
-from pipeline.output import FORMATS
+from pipeline.labels.decoding import Prediction
 from pipeline.service_messages import OVERLOADED, SENTENCE, TIMED_OUT, read_predictions, write_texts
 from pipeline.tensors import POLICY, THRESHOLD, TOP_K
-
-TIMEOUT_SECONDS = 60.0
-RETRIES = 4
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 5.0
 
 Client = TypeVar("Client", bound="PaddleClient")
 
@@ -47,10 +40,7 @@ class PaddleClient(Streams):
     def __init__(self, url: str, timeout_seconds: float = TIMEOUT_SECONDS, retries: int = RETRIES) -> None:
         if "://" in url or not url.rpartition(":")[2].isdigit():
             raise InputError(f"server address {url!r}: give host:port without a scheme")
-        if not timeout_seconds > 0:
-            raise InputError(f"timeout_seconds is {timeout_seconds}; give more than 0")
-        if retries < 0:
-            raise InputError(f"retries is {retries}; give 0 or more")
+        check_patience(timeout_seconds, retries)
         self.url, self.timeout_seconds, self.retries = url, timeout_seconds, retries
 
     def __enter__(self: Client) -> Client:
@@ -129,32 +119,3 @@ class PaddleClient(Streams):
                 time.sleep(seconds)
                 pause = min(LONGEST_PAUSE_SECONDS, 2 * pause)
         raise AssertionError("the last attempt returns or raises")
-
-
-def parse_client_args(description: str, default_url: str, argv: Sequence[str] | None) -> argparse.Namespace:
-    """The options of a client's command."""
-    parser = argparse.ArgumentParser(description=description.split("\n")[0])
-    add = parser.add_argument
-    add("texts", nargs="*", metavar="TEXT", help="texts to classify; none: read standard input")
-    add("--file", help="a file with a text per line")
-    add("--url", default=default_url, help="the service's address (%(default)s)")
-    add("--format", choices=tuple(FORMATS), default="tree", help="of the output (%(default)s)")
-    add("--threshold", type=float, help="for all labels, between 0 and 1 (as the bundle says)")
-    add("--policy", choices=POLICIES, help="how label sets are made consistent (as the bundle says)")
-    add("--top_k", type=int, help="at most so many labels of each text (as the bundle says)")
-    add("--batch_size", type=int, default=BATCH_SIZE, help="texts per request (%(default)s)")
-    add("--timeout_seconds", type=float, default=TIMEOUT_SECONDS, help="per request, retries included (%(default)s)")
-    add("--retries", type=int, default=RETRIES, help="of a request while the service is unavailable (%(default)s)")
-    args = parser.parse_args(argv)
-    if args.texts and args.file:
-        parser.error("give texts or --file, not both")
-    return args
-
-
-def classify_and_print(client: PaddleClient, args: argparse.Namespace) -> None:
-    """Answer the texts that the command line names, in its format."""
-    texts = args.texts or read_texts(args.file or sys.stdin.buffer)
-    show = FORMATS[args.format]
-    options = {"threshold": args.threshold, "policy": args.policy, "top_k": args.top_k}
-    for text, predictions in client.classify_stream(texts, args.batch_size, **options):
-        print(show(text, predictions), flush=True)

@@ -1,0 +1,56 @@
+"""Options that the commands of all clients share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clients.in_order import BATCH_SIZE
+from clients.patience import LONGEST_TIMEOUT_SECONDS, RETRIES, TIMEOUT_SECONDS
+from pipeline.errors import InputError
+from pipeline.files.dataset import read_texts
+from pipeline.labels.decoding import POLICIES, Prediction
+from pipeline.options import Options, option
+from pipeline.output import FORMATS
+
+
+@dataclass(frozen=True)
+class ClientOptions(Options):
+    """Which texts are classified, how labels are chosen, and how answers are shown."""
+
+    texts: tuple[str, ...] = option(
+        (), "texts to classify; without texts and --file, standard input is read", metavar="TEXT", positional=True
+    )
+    file: Path | None = option(None, "a file with a text per line")
+    format: str = option("tree", "form in which answers are printed", choices=tuple(FORMATS))
+    threshold: float | None = option(
+        None, "score from which a label counts, for all labels (as the bundle says)", above=0, below=1
+    )
+    policy: str | None = option(None, "how label sets are made consistent (as the bundle says)", choices=POLICIES)
+    top_k: int | None = option(None, "at most this many labels per text (as the bundle says)", at_least=1)
+    batch_size: int = option(BATCH_SIZE, "texts per request", at_least=1)
+    timeout_seconds: float = option(
+        TIMEOUT_SECONDS, "time that a request may take, retries included", above=0, at_most=LONGEST_TIMEOUT_SECONDS
+    )
+    retries: int = option(RETRIES, "times that a request is sent again while no server is available", at_least=0)
+
+    def check(self) -> None:
+        super().check()
+        if self.texts and self.file:
+            raise InputError("give texts or --file, not both")
+
+    def read(self) -> Iterable[str]:
+        """The texts, wherever they are."""
+        return self.texts or read_texts(self.file or sys.stdin.buffer)
+
+    def decoding(self) -> dict[str, Any]:
+        """What a client's `classify` takes beside the texts."""
+        return {"threshold": self.threshold, "policy": self.policy, "top_k": self.top_k}
+
+    def show(self, answers: Iterable[tuple[str, list[Prediction]]]) -> None:
+        """Print each answer as soon as it is there."""
+        for text, predictions in answers:
+            print(FORMATS[self.format](text, predictions), flush=True)
