@@ -28,10 +28,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.compute.step_engines import LABELS, LENGTHS, ROWS, paddle_engine, torch_engine
+from benchmarks.records import PROJECT
 from pipeline.command import run
 from pipeline.errors import ClassifierError, EnvironmentFault, InputError
 
-PROJECT = Path(__file__).resolve().parent.parent
 WARM_UP_STEPS = 3
 PAUSE_SECONDS = 0.3
 """Between turns: the threads of a library go on looking for work for a while when a step is over."""

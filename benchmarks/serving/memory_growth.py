@@ -21,6 +21,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from benchmarks.records import PROJECT
 from pipeline.command import run
 from pipeline.errors import ClassifierError, InputError
 from pipeline.files.bundle import MANIFEST_FILE, Bundle
@@ -37,7 +38,6 @@ from pipeline.files.dataset import (
 )
 from pipeline.labels.hierarchy import LabelHierarchy
 
-PROJECT = Path(__file__).resolve().parent.parent
 TRAIN_ROWS = 100  # evaluate.py scores train.txt too; it stays small beside dev.txt
 COMMANDS = {
     "predict": ("training/predict.py", "--format", "jsonl", "--output_file", "predictions.jsonl"),

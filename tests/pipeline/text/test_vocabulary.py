@@ -2,7 +2,6 @@ import random
 import subprocess
 import sys
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -11,8 +10,8 @@ from hypothesis import strategies as st
 from pipeline.errors import InputError
 from pipeline.text.tokenisation import Tokeniser, TokeniserSettings
 from pipeline.text.vocabulary import build_vocabulary
+from tests.conftest import PROJECT
 
-ROOT = Path(__file__).resolve().parents[2]
 SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 TEXTS = ["雀巢裁员4000人", "雀巢 layoffs, layoffs!", "The layoff of 2025", "今年裁员", "Running, runs and run"]
 
@@ -63,7 +62,7 @@ def test_every_process_gives_the_same_vocabulary():
     texts = [" ".join("".join(rng.choices("abcdefghij", k=4)) for _ in range(100)) for _ in range(10)]
     code = f"from pipeline.text.vocabulary import build_vocabulary; print(*build_vocabulary({texts}, 120))"
     for _ in range(2):
-        printed = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
+        printed = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=True, capture_output=True, text=True)
         assert printed.stdout.split() == build_vocabulary(texts, 120)
 
 

@@ -22,9 +22,10 @@ import pytest
 import yaml
 
 from pipeline.errors import ServerError
-from serving import health, triton
+from serving import health
 from serving.process.ports import Ports
 from serving.staging import imported_modules
+from serving.triton import __main__ as launcher
 from serving.triton.control import ServerControl
 from tests.conftest import ENVIRONMENT, PROJECT
 from tests.serving.tiny_model import PATIENCE_SECONDS, eventually
@@ -82,7 +83,7 @@ def test_the_lock_has_hashes_and_the_versions_of_the_main_one():
     assert {line.split("[")[0] for line in wanted if line and line[0] not in "#-"} <= names
 
 
-@pytest.mark.parametrize("command", ["triton", "health", "versions", "rollback", "stop"])
+@pytest.mark.parametrize("command", ["triton/__main__", "health", "versions", "rollback", "stop"])
 def test_the_image_has_all_that_its_commands_import(command):
     packages = ("pipeline", "serving", "clients", "training", "benchmarks")
     modules = imported_modules(PROJECT / "serving" / f"{command}.py", PROJECT, packages)
@@ -115,7 +116,7 @@ def test_compose_hands_the_image_what_it_expects():
 
 def test_the_arguments_for_a_gpu_are_those_of_the_launcher():
     service = compose("compose.gpu.yaml")["services"]["triton"]
-    assert triton.parse_args(service["command"]).ready_timeout_seconds == 900
+    assert launcher.parse_args(service["command"]).ready_timeout_seconds == 900
     (target,) = [volume.split(":")[1] for volume in service["volumes"]]
     assert target in next(arguments for word, arguments in dockerfile() if word == "RUN" and "install -d" in arguments)
 
