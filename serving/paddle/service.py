@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml  # type: ignore[import-untyped]
+import yaml
 from paddle_serving_server.pipeline import Op, PipelineServer, RequestOp
 from paddle_serving_server.pipeline.pipeline_server import PipelineServicer
 from paddle_serving_server.pipeline.proto import pipeline_service_pb2
