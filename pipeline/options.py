@@ -79,7 +79,7 @@ def option(
     above: float | None = None,
     at_most: float | None = None,
     below: float | None = None,
-    choices: Sequence[str] = (),
+    choices: Sequence[str | int] = (),
     metavar: str | None = None,
     aliases: Sequence[str] = (),
     positional: bool = False,
@@ -92,14 +92,14 @@ def option(
         default: without one the option is required.
         help: one phrase; the default is added to it.
         at_least, above, at_most, below: bounds of a number, or of each number of a tuple.
-        choices: the words that may be given.
+        choices: the words, or the whole numbers, that may be given.
         aliases: other names on the command line.
         positional: an argument without a name, on the command line.
         repeated: each occurrence on the command line adds one value; otherwise values follow one name.
         may_be_empty: a tuple without a value may be given, as it may anyway where that is the default.
     """
     bounds = (at_least, above, at_most, below)
-    spec = _Spec(help, *bounds, tuple(choices), metavar, tuple(aliases), positional, repeated, may_be_empty)
+    spec = _Spec(help, *bounds, tuple(map(str, choices)), metavar, tuple(aliases), positional, repeated, may_be_empty)
     return field(default=default, metadata={_KEY: spec})
 
 
@@ -206,7 +206,7 @@ def _checked(each: dataclasses.Field, value: Any) -> Any:
 def _one(each: dataclasses.Field, name: str, value: Any) -> Any:
     spec = _spec(each)
     fits: Callable[[Any], bool] = _FITS[name]
-    if not fits(value) or (spec.choices and value not in spec.choices):
+    if not fits(value) or (spec.choices and str(value) not in spec.choices):
         raise _refusal(each, value)
     if name in ("int", "float"):
         value = int(value) if name == "int" else float(value)

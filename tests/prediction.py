@@ -28,7 +28,7 @@ def arbitrary_logits(texts):
 
 def use_stand_in(patch, identity="model"):
     classifier = Classifier(Decoder(LABELS), arbitrary_logits, "scratch-tiny", identity)
-    patch.setattr(predict, "chosen_classifier", lambda *arguments: classifier)
+    patch.setattr(predict.PredictOptions, "classifier", lambda options: classifier)
     patch.setattr("pipeline.files.chunks.ROWS_PER_CHUNK", 3)
 
 

@@ -5,19 +5,24 @@ python training/predict.py --device cpu --dataset_dir data --format tsv --output
 
 The file may be of any size: it is read, answered and written piece by piece. With --output_file a run may be
 interrupted at any moment; the same command with --resume goes on where it was, without repeating or losing a row.
+
+    from training.predict import PredictOptions, predict
+
+    for text, labels in predict(PredictOptions(device="cpu", dataset_dir="data")):
+        print(text, [label.label for label in labels])
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import itertools
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Callable
+from typing import IO, Any, Callable, NamedTuple
 
 from tqdm import tqdm
 
@@ -25,62 +30,100 @@ from pipeline.command import run
 from pipeline.errors import ClassifierError, InputError
 from pipeline.files.chunks import CHARACTERS_PER_CHUNK, chunks, rows_per_chunk
 from pipeline.files.dataset import DATA_FILE, LABEL_FILE
+from pipeline.labels.decoding import Prediction
+from pipeline.options import option, parse
 from pipeline.output import FORMATS
 from training.checkpoint.classifier import Classifier, check_labels
 from training.data.predictions_file import InputLines, PredictionsFile, check_output
 from training.model.model_names import contradict
-from training.options import (
-    DECODING_OPTIONS,
-    add_decoding_options,
-    add_model_options,
-    check_decoding_options,
-    chosen_classifier,
-    chosen_decoder,
-)
+from training.options import DecodingOptions, ModelOptions
 
 STANDARD_INPUT = "-"
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add = parser.add_argument
-    add_model_options(parser)
-    add("--dataset_dir", required=True, help="folder with data.txt and label.txt")
-    add("--data_file", default=DATA_FILE, help="texts in --dataset_dir, or - for standard input (%(default)s)")
-    add("--label_file", default=LABEL_FILE, help="held against the model's labels; may be absent (%(default)s)")
-    add("--model_name", help="not needed, the checkpoint knows it; refused where it names another encoder")
-    add("--format", choices=tuple(FORMATS), default="text", help="of the output (%(default)s)")
-    add("--output_file", help="where predictions go (standard output); what a finished run left there is replaced")
-    add(
-        "--resume", action="store_true", help="go on with the interrupted run that wrote --output_file, if there is one"
+@dataclass(frozen=True)
+class PredictOptions(ModelOptions, DecodingOptions):
+    """Which texts are answered, and by which model."""
+
+    dataset_dir: Path = option(help="folder with data.txt and label.txt")
+    data_file: str = option(DATA_FILE, "texts in --dataset_dir, or - for standard input")
+    label_file: str = option(LABEL_FILE, "held against the model's labels; may be absent")
+    model_name: str | None = option(None, "not needed, the checkpoint knows it; refused where it names another encoder")
+
+
+@dataclass(frozen=True)
+class WriteOptions(PredictOptions):
+    """The same, and where and how the answers are written."""
+
+    format: str = option("text", "of the output", choices=tuple(FORMATS))
+    output_file: Path | None = option(
+        None, "where predictions go (standard output); what a finished run left there is replaced"
     )
-    add_decoding_options(parser)
-    args = parser.parse_args(argv)
-    if args.resume and not args.output_file:
-        parser.error("--resume goes on with a file; give its --output_file")
-    return args
+    resume: bool = option(False, "go on with the interrupted run that wrote --output_file, if there is one")
+
+    def check(self) -> None:
+        super().check()
+        if self.resume and not self.output_file:
+            raise InputError("--resume goes on with a file; give its --output_file")
+
+
+class Answer(NamedTuple):
+    """A text and its label paths, most confident first."""
+
+    text: str
+    labels: list[Prediction]
+
+
+def predict(options: PredictOptions) -> Iterator[Answer]:
+    """Answer each text, in the file's order; texts are read and answered as the answers are asked for.
+
+    Raises:
+        InputError: the texts, the label file or the model cannot be used; an unusable text, when its turn comes.
+        EnvironmentFault: the machine lacks the device.
+        ClassifierError: the model's scores are not finite.
+    """
+    opened = _open_data(options)  # what is missing shows before a model is loaded
+    classifier = _classifier(options)
+
+    def answers() -> Iterator[Answer]:
+        with opened as stream:
+            lines = InputLines(stream, str(stream.name))
+            for answered in _answered(classifier, options, lines, lines.texts()):
+                yield from answered
+
+    return answers()
+
+
+def write_predictions(options: WriteOptions) -> int:
+    """Answer each text, and write the answers to `output_file`, or to standard output.
+
+    Returns:
+        The number of texts that this call has answered.
+
+    Raises:
+        InputError: as `predict` does, and where `output_file` cannot be written or must not be.
+        EnvironmentFault, ClassifierError: as `predict` does.
+    """
+    output = options.output_file
+    with _open_data(options) as stream:
+        if output and not _anything_to_do(output, stream, options.resume):
+            print(f"{output} is complete; leave out --resume to predict anew", file=sys.stderr)
+            return 0
+        return _write(_classifier(options), stream, options)
+
+
+def parse_args(argv: Sequence[str] | None) -> WriteOptions:
+    return parse(WriteOptions, argv, __doc__)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    args = parse_args(argv)
-    check_decoding_options(args)
-    output = Path(args.output_file) if args.output_file else None
-    with _open_data(args) as stream:
-        if output and not _anything_to_do(output, stream, args.resume):
-            print(f"{output} is complete; leave out --resume to predict anew", file=sys.stderr)
-            return
-        classifier = chosen_classifier(args)
-        _check_model(classifier, args)
-        started = time.monotonic()
-        rows = _predict(classifier, stream, output, args)
-    seconds = time.monotonic() - started
-    print(f"{rows} texts in {seconds:.1f} s, {rows / max(seconds, 1e-9):.0f} a second", file=sys.stderr)
+    write_predictions(parse_args(argv))
 
 
-def _open_data(args: argparse.Namespace) -> contextlib.AbstractContextManager[IO[bytes]]:
-    if args.data_file == STANDARD_INPUT:
+def _open_data(options: PredictOptions) -> contextlib.AbstractContextManager[IO[bytes]]:
+    if options.data_file == STANDARD_INPUT:
         return contextlib.nullcontext(sys.stdin.buffer)
-    path = Path(args.dataset_dir) / args.data_file
+    path = options.dataset_dir / options.data_file
     try:
         return open(path, "rb")
     except OSError as error:
@@ -93,47 +136,59 @@ def _anything_to_do(output: Path, stream: IO[bytes], resume: bool) -> bool:
     return check_output(output, resume)
 
 
-def _check_model(classifier: Classifier, args: argparse.Namespace) -> None:
-    """Hold what the command line says of the model against the model.
+def _classifier(options: PredictOptions) -> Classifier:
+    """The model, held against what the options say of it.
 
     Raises:
         InputError: --label_file lists other labels, or --model_name names another known encoder. A folder's name is
             not judged: the same encoder may lie anywhere.
     """
-    path = Path(args.dataset_dir) / args.label_file
-    if path.exists() or args.label_file != LABEL_FILE:  # one that was asked for may not be absent
+    classifier = options.classifier()
+    path = options.dataset_dir / options.label_file
+    if path.exists() or options.label_file != LABEL_FILE:  # one that was asked for may not be absent
         check_labels(path, classifier.hierarchy)
-    if contradict(args.model_name, classifier.model_name):
+    if contradict(options.model_name, classifier.model_name):
         raise InputError(
-            f"--model_name is {args.model_name}, and {args.params_path} was trained with {classifier.model_name}; "
-            "leave --model_name out, or give another --params_path"
+            f"--model_name is {options.model_name}, and {options.params_path} was trained with "
+            f"{classifier.model_name}; leave --model_name out, or give another --params_path"
         )
+    return classifier
 
 
-def _predict(classifier: Classifier, stream: IO[bytes], output: Path | None, args: argparse.Namespace) -> int:
-    """Answer what `stream` holds; returns the number of texts that this run has answered."""
-    decoder, show = chosen_decoder(classifier.decoder, args), FORMATS[args.format]
+def _answered(
+    classifier: Classifier, options: PredictOptions, lines: InputLines, texts: Iterator[str]
+) -> Iterator[list[Answer]]:
+    """The answers to `texts`, which are what is left of `lines`, piece by piece."""
+    decoder = options.decoder(classifier.decoder)
+    for chunk in chunks(texts, rows_per_chunk(len(classifier.hierarchy)), CHARACTERS_PER_CHUNK):
+        try:
+            predictions = decoder.decode(classifier.logits(chunk)).predictions()
+        except ClassifierError as error:
+            place = f"{lines.name}, lines {lines.rows - len(chunk) + 1} to {lines.rows}"
+            raise ClassifierError(f"{place}: {error}") from error
+        yield list(map(Answer, chunk, predictions))
+
+
+def _write(classifier: Classifier, stream: IO[bytes], options: WriteOptions) -> int:
+    output, show, started = options.output_file, FORMATS[options.format], time.monotonic()
     lines = InputLines(stream, str(stream.name))
     texts = lines.texts()
     write: Callable[[bytes, InputLines], None] = _write_standard_output
     done = 0
     with contextlib.ExitStack() as stack:
         if output:
-            file = stack.enter_context(PredictionsFile(output, _description(classifier, args)))
+            file = stack.enter_context(PredictionsFile(output, _description(classifier, options)))
             done = sum(1 for _ in itertools.islice(texts, file.progress.rows))
             file.check_input(lines)
             write = file.append
         bar = stack.enter_context(_progress_bar(stream, lines.bytes, hidden=output is None and sys.stdout.isatty()))
-        for chunk in chunks(texts, rows_per_chunk(len(classifier.hierarchy)), CHARACTERS_PER_CHUNK):
-            try:
-                predictions = decoder.decode(classifier.logits(chunk)).predictions()
-            except ClassifierError as error:
-                place = f"{lines.name}, lines {lines.rows - len(chunk) + 1} to {lines.rows}"
-                raise ClassifierError(f"{place}: {error}") from error
-            write("".join(f"{show(*answer)}\n" for answer in zip(chunk, predictions)).encode(), lines)
+        for answered in _answered(classifier, options, lines, texts):
+            write("".join(f"{show(*answer)}\n" for answer in answered).encode(), lines)
             bar.set_postfix_str(f"{lines.rows} rows", refresh=False)
             bar.update(lines.bytes - bar.n)
-    return lines.rows - done
+    rows, seconds = lines.rows - done, time.monotonic() - started
+    print(f"{rows} texts in {seconds:.1f} s, {rows / max(seconds, 1e-9):.0f} a second", file=sys.stderr)
+    return rows
 
 
 def _write_standard_output(block: bytes, lines: InputLines) -> None:
@@ -141,10 +196,10 @@ def _write_standard_output(block: bytes, lines: InputLines) -> None:
     sys.stdout.buffer.flush()
 
 
-def _description(classifier: Classifier, args: argparse.Namespace) -> dict[str, Any]:
+def _description(classifier: Classifier, options: WriteOptions) -> dict[str, Any]:
     """All that the answers depend on, except for the texts."""
-    options = ("format", "max_seq_length", *DECODING_OPTIONS)
-    return {"model": classifier.identity, **{f"--{name}": getattr(args, name) for name in options}}
+    given = {"format": options.format, "max_seq_length": options.max_seq_length, **options.decoding()}
+    return {"model": classifier.identity, **{f"--{name}": value for name, value in given.items()}}
 
 
 def _progress_bar(stream: IO[bytes], done: int, hidden: bool) -> tqdm:

@@ -25,6 +25,7 @@ class Training(Options):
     shuffle: bool = option(True, "shuffle the rows")
     at_least_one: bool | None = option(None, "answer every text")
     top_k: int | None = option(None, "labels at most", at_least=1)
+    latency_at: int = option(32, "batch size that counts", choices=(1, 32))
     splits: tuple[float, ...] = option((0.8, 0.2), "shares of the files", above=0)
     url: tuple[str, ...] = option((), "servers", repeated=True)
     text: tuple[str, ...] = option((), "texts", positional=True)
@@ -37,7 +38,7 @@ class Training(Options):
 def test_the_command_line_and_python_make_equal_options():
     typed = (
         "--dataset_dir data --epochs 3 --token_dropout .5 --loss zlpr --early_stop --shuffle false --top_k 2 "
-        "--no-at_least_one --splits 1 .5 --url a --url b -"
+        "--no-at_least_one --splits 1 .5 --latency_at 1 --url a --url b -"
     )
     parsed = parse(Training, typed.split())
     assert parsed == Training(
@@ -49,6 +50,7 @@ def test_the_command_line_and_python_make_equal_options():
         shuffle=False,
         at_least_one=False,
         top_k=2,
+        latency_at=1,
         splits=(1.0, 0.5),
         url=("a", "b"),
         text=("-",),
@@ -72,6 +74,7 @@ def test_defaults_are_written_once():
         ("loss", "zlrp", ["zlrp"], "--loss is 'zlrp'; give one of bce, zlpr; did you mean zlpr?"),
         ("shuffle", "no", ["no"], "--shuffle is 'no'; give true or false"),
         ("top_k", -1, ["-1"], "--top_k is -1; give a whole number, at least 1"),
+        ("latency_at", 2, ["2"], "--latency_at is 2; give one of 1, 32"),
         ("splits", (0.8, 0), ["0.8", "0"], "--splits is 0; give a list, each a number, above 0"),
         ("splits", (), [], "--splits is empty; give a list, each a number, above 0"),
         ("dataset_dir", "", [""], "--dataset_dir is ''; give a path"),

@@ -132,11 +132,11 @@ def test_another_known_encoder_is_refused_and_a_folder_is_not_judged(folder):
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (("--top_k", 0), "top_k is 0"),
-        (("--threshold", 1), r"threshold 1.0 lies outside \(0, 1\)"),
+        (("--top_k", 0), "--top_k is 0; give a whole number, at least 1"),
+        (("--threshold", 1), "--threshold is 1.0; give a number, above 0 and below 1"),
         (("--data_file", "none.txt"), "cannot read .*none.txt: No such file"),
         (("--params_path", "/nowhere"), "there is no checkpoint at /nowhere"),
-        (("--batch_size", 0), "--batch_size 0"),
+        (("--batch_size", 0), "--batch_size is 0; give a whole number, at least 1"),
     ],
 )
 def test_options_that_cannot_be_met_are_named(folder, options, reason):
@@ -147,7 +147,7 @@ def test_options_that_cannot_be_met_are_named(folder, options, reason):
 
 def test_logits_that_are_not_finite_are_placed(folder, stand_in, monkeypatch):
     broken = Classifier(Decoder(LABELS), lambda texts: np.full((len(texts), 3), np.nan, "f4"))
-    monkeypatch.setattr(predict, "chosen_classifier", lambda *arguments: broken)
+    monkeypatch.setattr(predict.PredictOptions, "classifier", lambda options: broken)
     with pytest.raises(ClassifierError, match=r"data.txt, lines 1 to 3: row 0: the model's logits are not finite"):
         answers(folder)
 

@@ -1,81 +1,88 @@
 """Evaluate a trained model class by class and write the rows that it gets wrong to a file.
 
 python training/analysis/evaluate.py --device cpu --dataset_dir data --params_path ./checkpoint
+
+    from training.analysis.evaluate import EvaluateOptions, evaluate
+
+    evaluate(EvaluateOptions(device="cpu", dataset_dir="data"))["summary"]["micro_f1"]
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 from pipeline.command import run
 from pipeline.errors import InputError
 from pipeline.files.atomic import atomic_writer
 from pipeline.files.dataset import DEV_FILE, LABEL_FILE, TRAIN_FILE, read_labels
-from training.analysis.evaluation import check_labelled_file, evaluate
+from pipeline.options import option, parse
+from training.analysis.evaluation import check_labelled_file, measure
+from training.analysis.report import write_report
 from training.checkpoint.classifier import check_labels
-from training.options import (
-    add_decoding_options,
-    add_model_options,
-    check_decoding_options,
-    chosen_classifier,
-    chosen_decoder,
-)
+from training.options import DecodingOptions, ModelOptions
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    add = parser.add_argument
-    add_model_options(parser)
-    add("--dataset_dir", required=True, help="folder with train.txt, dev.txt and label.txt")
-    add("--bad_case_path", default="./bad_case.txt", help="where the wrong rows are written (%(default)s)")
-    add("--train_file", default=TRAIN_FILE, help="training rows in --dataset_dir (%(default)s)")
-    add("--dev_file", default=DEV_FILE, help="rows in --dataset_dir that the model did not learn from (%(default)s)")
-    add("--label_file", default=LABEL_FILE, help="label paths in --dataset_dir (%(default)s)")
-    add_decoding_options(parser)
-    add("--report", metavar="FILE", help="write a page to look at: one HTML file")
-    add("--json", metavar="FILE", help="write every figure as JSON")
-    return parser.parse_args(argv)
+@dataclass(frozen=True)
+class EvaluateOptions(ModelOptions, DecodingOptions):
+    """Which model is measured, on what, and what is written of it."""
+
+    dataset_dir: Path = option(help="folder with train.txt, dev.txt and label.txt")
+    bad_case_path: Path = option("./bad_case.txt", "where the wrong rows are written")
+    train_file: str = option(TRAIN_FILE, "training rows in --dataset_dir")
+    dev_file: str = option(DEV_FILE, "rows in --dataset_dir that the model did not learn from")
+    label_file: str = option(LABEL_FILE, "label paths in --dataset_dir")
+    report: Path | None = option(None, "write a page to look at: one HTML file", metavar="FILE")
+    json: Path | None = option(None, "write every figure as JSON", metavar="FILE")
+
+
+def evaluate(options: EvaluateOptions) -> dict[str, Any]:
+    """Measure a model, and write the wrong rows, and the page and the figures where they are asked for.
+
+    Returns:
+        The figures, see `training.analysis.evaluation.measure`, and a `title`.
+
+    Raises:
+        InputError: a file of the dataset or the model cannot be used, or a path must not be written.
+        EnvironmentFault: the machine lacks the device.
+        ClassifierError: the model's scores are not finite.
+    """
+    label_path, train_path, dev_path = (
+        options.dataset_dir / name for name in (options.label_file, options.train_file, options.dev_file)
+    )
+    outputs = {"--bad_case_path": options.bad_case_path, "--report": options.report, "--json": options.json}
+    check_outputs(outputs, (label_path, train_path, dev_path))
+    listed = read_labels(label_path)
+    train, dev = (check_labelled_file(path, listed) for path in (train_path, dev_path))
+    classifier = options.classifier()
+    check_labels(label_path, classifier.hierarchy)
+    classifier = replace(classifier, decoder=options.decoder(classifier.decoder))
+    with atomic_writer(options.bad_case_path) as bad_cases:
+        figures = measure(classifier, train, dev, bad_cases)
+    evaluation = {"title": f"{options.params_path} on {dev_path}", **figures}
+    if options.json:
+        write_json(options.json, evaluation)
+    if options.report:
+        write_report(options.report, evaluation)
+    return evaluation
+
+
+def parse_args(argv: Sequence[str] | None) -> EvaluateOptions:
+    return parse(EvaluateOptions, argv, __doc__)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    args = parse_args(argv)
-    folder = Path(args.dataset_dir)
-    label_path, train_path, dev_path = (folder / name for name in (args.label_file, args.train_file, args.dev_file))
-    check_decoding_options(args)
-    outputs = {"--bad_case_path": args.bad_case_path, "--report": args.report, "--json": args.json}
-    check_outputs(outputs, (label_path, train_path, dev_path))
-    writers: dict[str, Callable[[Path, dict[str, Any]], None]] = {}
-    if args.json:
-        writers[args.json] = write_json
-    if args.report:
-        from training.analysis.report import write_report
-
-        writers[args.report] = write_report
-    listed = read_labels(label_path)
-    train, dev = (check_labelled_file(path, listed) for path in (train_path, dev_path))
-    classifier = chosen_classifier(args)
-    check_labels(label_path, classifier.hierarchy)
-    classifier = replace(classifier, decoder=chosen_decoder(classifier.decoder, args))
-    with atomic_writer(args.bad_case_path) as bad_cases:
-        evaluation = evaluate(classifier, train, dev, bad_cases)
-    evaluation = {"title": f"{args.params_path} on {dev_path}", **evaluation}
-    try:
-        for line in printed(evaluation):
-            now = datetime.now()
-            print(f"[{now:%Y-%m-%d %H:%M:%S},{now.microsecond // 1000:03d}] [    INFO] - {line}")
-    finally:  # also when the reader of the printed report leaves early
-        for path, write in writers.items():
-            write(Path(path), evaluation)
+    for line in printed(evaluate(parse_args(argv))):
+        now = datetime.now()
+        print(f"[{now:%Y-%m-%d %H:%M:%S},{now.microsecond // 1000:03d}] [    INFO] - {line}")
 
 
-def check_outputs(outputs: Mapping[str, str | None], inputs: Sequence[Path]) -> None:
+def check_outputs(outputs: Mapping[str, str | Path | None], inputs: Sequence[Path]) -> None:
     """Refuse, before hours of work, paths that cannot be written, or whose content would be lost.
 
     Args:
@@ -86,18 +93,18 @@ def check_outputs(outputs: Mapping[str, str | None], inputs: Sequence[Path]) -> 
         InputError: a path is empty, a folder or not in a folder that can be written, an input, or another output.
     """
     taken = {path.resolve(): str(path) for path in inputs}
-    for option, name in outputs.items():
+    for called, name in outputs.items():
         if name is None:
             continue
         path = Path(name)
         if not name or path.is_dir():
-            raise InputError(f"{option} {name!r} is a folder; give the path of a file")
+            raise InputError(f"{called} {name} is a folder; give the path of a file")
         above = next(folder for folder in path.resolve().parents if folder.exists())
         if not above.is_dir() or not os.access(above, os.W_OK):
-            raise InputError(f"{option} {name} cannot be written: {above} is no folder that you may write to")
+            raise InputError(f"{called} {name} cannot be written: {above} is no folder that you may write to")
         if path.resolve() in taken:
-            raise InputError(f"{option} {name} would overwrite {taken[path.resolve()]}; give another path")
-        taken[path.resolve()] = f"what {option} writes"
+            raise InputError(f"{called} {name} would overwrite {taken[path.resolve()]}; give another path")
+        taken[path.resolve()] = f"what {called} writes"
 
 
 def write_json(path: Path, evaluation: dict[str, Any]) -> None:

@@ -48,7 +48,7 @@ def check_labelled_file(path: Path, hierarchy: LabelHierarchy) -> LabelledFile:
     return LabelledFile(path, rows)
 
 
-def evaluate(classifier: Classifier, train: LabelledFile, dev: LabelledFile, bad_cases: IO[bytes]) -> dict[str, Any]:
+def measure(classifier: Classifier, train: LabelledFile, dev: LabelledFile, bad_cases: IO[bytes]) -> dict[str, Any]:
     """Compare a classifier's answers with the labels of two files.
 
     Args:

@@ -9,7 +9,7 @@ import shutil
 import statistics
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,9 @@ from pipeline.files.checksums import check_replaceable
 from pipeline.files.dataset import read_examples
 from training.checkpoint.classifier import load_classifier
 from training.checkpoint.model_card import write_model_card
+from training.gate.options import ReleaseOptions
 from training.gate.table import draw, markdown, table
-from training.gate.verdict import Allowances, Candidate, Cost, fastest_first, measure_quality, refusal
+from training.gate.verdict import Candidate, Cost, fastest_first, measure_quality, refusal
 from training.gate.worker import Worker
 
 PLOT_FILE = "gate.png"
@@ -49,26 +50,6 @@ SINGLE_TEXTS, BATCHES_OF_32 = 16, 2
 
 
 @dataclass(frozen=True)
-class GateOptions:
-    """What is measured, and how.
-
-    Attributes:
-        allowances: how much worse a candidate may be.
-        runtimes, precisions: what candidates are made of; see `pipeline.compute.runtimes`.
-        latency_at: the batch size, 1 or 32, whose latency decides.
-        threads: of the processor; None for one per core.
-        rounds: in which all candidates are timed in turn.
-    """
-
-    allowances: Allowances
-    runtimes: Sequence[str]
-    precisions: Sequence[str]
-    latency_at: int = 32
-    threads: int | None = None
-    rounds: int = 7
-
-
-@dataclass(frozen=True)
 class LabelledTexts:
     """Texts of a labelled file and their labels, bool [texts, labels]."""
 
@@ -76,24 +57,18 @@ class LabelledTexts:
     actual: np.ndarray
 
 
-def release(
-    params_path: Path, device: str, labelled: Path, bundles: Sequence[Path], output_path: Path, options: GateOptions
-) -> None:
-    """Measure all candidates, print the table, and write the fastest that passes, with the table, as a bundle.
-
-    Raises:
-        InputError: a bundle, the checkpoint or the labelled file cannot be used, or they are of different labels.
-        ClassifierError: no candidate passes; nothing is written.
-    """
+def release_fastest(options: ReleaseOptions) -> Bundle:
+    """Measure all candidates, print the table, and write the fastest that passes; see `training.release.release`."""
+    params_path, output_path = options.params_path, options.output_path
     check_replaceable(output_path, "--output_path")
-    opened = [Bundle(path) for path in bundles]
+    opened = [Bundle(path) for path in options.bundles]
     for bundle in opened:
         if bundle.manifest.labels != opened[0].manifest.labels:
             raise InputError(f"{bundle.path} and {opened[0].path} have different labels; give bundles of one model")
-    classifier = load_classifier(params_path, device, opened[0].manifest.max_seq_length, 32)
+    classifier = load_classifier(params_path, options.device, opened[0].manifest.max_seq_length, 32)
     if classifier.hierarchy.labels != opened[0].manifest.labels:
         raise InputError(f"{params_path} and {opened[0].path} have different labels; export the checkpoint again")
-    data = _read(labelled, opened[0])
+    data = _read(options.labelled, opened[0])
     logits = classifier.logits(data.texts)
     unpruned = measure_quality(classifier.decoder, logits, logits, data.actual)
     print(
@@ -115,11 +90,12 @@ def release(
                 if name in chosen.files:
                     shutil.copyfile(chosen.file(name), folder / name)
             draw(candidates, passed[0], folder / PLOT_FILE)
-            gate = _record(candidates, of_bundle, labelled, len(data.texts), options)
+            gate = _record(candidates, of_bundle, len(data.texts), options)
             manifest = replace(chosen.manifest, gate=gate)
             write_model_card(folder, manifest, markdown(candidates, passed[0]))
             seal(folder, manifest)
     print(f"released {passed[0].bundle} in {passed[0].runtime} {passed[0].precision} to {output_path}")
+    return Bundle(output_path)
 
 
 @dataclass(frozen=True)
@@ -130,7 +106,7 @@ class _Entry:
     candidate: Candidate
 
 
-def _entries(bundles: Sequence[Bundle], options: GateOptions) -> list[_Entry]:
+def _entries(bundles: Sequence[Bundle], options: ReleaseOptions) -> list[_Entry]:
     """Every combination, with a refusal where this machine lacks it."""
     entries = []
     for bundle in bundles:
@@ -142,8 +118,9 @@ def _entries(bundles: Sequence[Bundle], options: GateOptions) -> list[_Entry]:
     return entries
 
 
-def _measure(entries: Sequence[_Entry], data: LabelledTexts, unpruned: float, options: GateOptions) -> None:
+def _measure(entries: Sequence[_Entry], data: LabelledTexts, unpruned: float, options: ReleaseOptions) -> None:
     """Fill in quality, cost and refusal of each candidate that this machine can run."""
+    threads = options.num_threads
     with contextlib.ExitStack() as stack:
         running: list[tuple[_Entry, Worker, Timing]] = []
         references: dict[Path, np.ndarray] = {}
@@ -153,9 +130,11 @@ def _measure(entries: Sequence[_Entry], data: LabelledTexts, unpruned: float, op
                 continue
             rows = bundle.encoder().encode(data.texts)
             if bundle.path not in references:
-                with Worker(bundle.path, REFERENCE, "float32", options.threads) as reference:
+                with Worker(bundle.path, REFERENCE, "float32", threads) as reference:
                     references[bundle.path] = reference.logits(rows)
-            worker = stack.enter_context(Worker(bundle.path, candidate.runtime, candidate.precision, options.threads))
+            worker = stack.enter_context(
+                Worker(bundle.path, candidate.runtime, candidate.precision, options.num_threads)
+            )
             try:
                 logits = worker.logits(rows)
             except (ClassifierError, EnvironmentFault) as error:
@@ -164,7 +143,7 @@ def _measure(entries: Sequence[_Entry], data: LabelledTexts, unpruned: float, op
             expected = references[bundle.path]
             candidate.quality = measure_quality(bundle.decoder(), logits, expected, data.actual)
             same_width = measure_quality(bundle.decoder(), expected, expected, data.actual).micro_f1
-            candidate.refusal = refusal(candidate, same_width, unpruned, options.allowances)
+            candidate.refusal = refusal(candidate, same_width, unpruned, options)
             running.append((entry, worker, Timing(rows)))
         for _ in range(options.rounds):
             for _, worker, timing in running:
@@ -213,15 +192,20 @@ def with_all_graphs(bundle: Bundle, precisions: Sequence[str], place: Path) -> B
 
 
 def _record(
-    candidates: Sequence[Candidate], passed: Sequence[Candidate], labelled: Path, texts: int, options: GateOptions
+    candidates: Sequence[Candidate], passed: Sequence[Candidate], texts: int, options: ReleaseOptions
 ) -> dict[str, Any]:
     """What the released bundle says of the gate that it went through."""
     return {
         "choices": [{"runtime": candidate.runtime, "precision": candidate.precision} for candidate in passed],
-        "allowances": asdict(options.allowances),
-        "measured_on": labelled.name,
+        "allowances": {
+            "half": options.allowance_half,
+            "int8": options.allowance_int8,
+            "width": options.allowance_width,
+            "agreement": options.agreement,
+        },
+        "measured_on": options.labelled.name,
         "texts": texts,
-        "threads": options.threads or len(os.sched_getaffinity(0)),
+        "threads": options.num_threads or len(os.sched_getaffinity(0)),
         "latency_at": options.latency_at,
         "processor": processor(),
         "candidates": [candidate.to_json() for candidate in candidates],

@@ -8,36 +8,25 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.errors import InputError
 from pipeline.labels.decoding import Decoder
 from pipeline.metrics.sets import Metrics
+from pipeline.options import Options, option
 
 HALF = ("bfloat16", "float16")
 
 
 @dataclass(frozen=True)
-class Allowances:
-    """How far a candidate may differ from what it is compared with; falls in points (hundredths) of micro F1.
+class Allowances(Options):
+    """How far a candidate may differ from what it is compared with; falls in points (hundredths) of micro F1."""
 
-    Attributes:
-        half: fall of bfloat16 and float16 below the same width in float32.
-        int8: fall of int8 below the same width in float32.
-        width: fall of any candidate below the unpruned checkpoint; None for any fall.
-        agreement: the least share of texts, in percent, with the label set of the same width in float32.
-
-    Raises:
-        InputError: a negative allowance.
-    """
-
-    half: float = 0.1
-    int8: float = 0.5
-    width: float | None = None
-    agreement: float = 99.5
-
-    def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            if value is not None and not value >= 0:
-                raise InputError(f"--allowance_{name} is {value}; it must not be negative")
+    allowance_half: float = option(0.1, "points of F1 that bfloat16 and float16 may lose to float32", at_least=0)
+    allowance_int8: float = option(0.5, "points of F1 that int8 may lose to float32", at_least=0)
+    allowance_width: float | None = option(
+        None, "points of F1 that any candidate may lie below the checkpoint (any)", at_least=0
+    )
+    agreement: float = option(
+        99.5, "percent of the texts that must keep their float32 label set", at_least=0, at_most=100
+    )
 
 
 @dataclass(frozen=True)
@@ -122,7 +111,7 @@ def refusal(candidate: Candidate, same_width: float, unpruned: float, allowances
     """
     assert candidate.quality is not None
     points = 100 * candidate.quality.micro_f1
-    limits = {**dict.fromkeys(HALF, allowances.half), "int8": allowances.int8}
+    limits = {**dict.fromkeys(HALF, allowances.allowance_half), "int8": allowances.allowance_int8}
     fall, limit = 100 * same_width - points, limits.get(candidate.precision)
     if limit is not None and fall > limit:
         return f"micro F1 is {fall:.2f} points below float32's at this width, more than {limit:g}"
@@ -130,8 +119,8 @@ def refusal(candidate: Candidate, same_width: float, unpruned: float, allowances
     if same < allowances.agreement:
         return f"only {same:.2f} % of the label sets are float32's, less than {allowances.agreement:g}"
     fall = 100 * unpruned - points
-    if allowances.width is not None and fall > allowances.width:
-        return f"micro F1 is {fall:.2f} points below the checkpoint's, more than {allowances.width:g}"
+    if allowances.allowance_width is not None and fall > allowances.allowance_width:
+        return f"micro F1 is {fall:.2f} points below the checkpoint's, more than {allowances.allowance_width:g}"
     return ""
 
 

@@ -1,7 +1,5 @@
 import json
 import re
-import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -46,7 +44,7 @@ def folder(tmp_path, monkeypatch):
         "生二\t人生,人生##死亡\n无二\t灾害,灾害##死亡\n半二\t人生,人生##死亡\n灾，二\t人生,人生##死亡\n"
     )
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(command, "chosen_classifier", lambda *_: classifier())
+    monkeypatch.setattr(command.EvaluateOptions, "classifier", lambda _: classifier())
     return tmp_path
 
 
@@ -61,7 +59,6 @@ def evaluation(*options):
 
 
 def test_documented_defaults():
-    args = vars(command.parse_args(["--dataset_dir", "data"]))
     documented = {
         "device": "gpu",
         "params_path": "./checkpoint/",
@@ -72,7 +69,8 @@ def test_documented_defaults():
         "dev_file": "dev.txt",
         "label_file": "label.txt",
     }
-    assert {name: args[name] for name in documented} == documented
+    given = command.parse_args(["--dataset_dir", "data"])
+    assert given == command.EvaluateOptions(dataset_dir="data", **documented)
 
 
 def test_the_printed_report(folder, capsys):
@@ -125,7 +123,7 @@ def test_wrong_rows_are_written(folder):
 
 def test_the_evaluation_holds_what_a_page_needs(folder):
     found = evaluation()
-    assert found["title"] == "./checkpoint/ on data/dev.txt"
+    assert found["title"] == "checkpoint on data/dev.txt"
     assert (found["train_rows"], found["rows"]) == (3, 4)
     assert [(level["level"], level["labels"]) for level in found["levels"]] == [(1, 2), (2, 2)]
     assert found["labels"][1] == {
@@ -146,7 +144,7 @@ def test_the_evaluation_holds_what_a_page_needs(folder):
 
 
 def test_an_inconsistent_model_shows(folder, monkeypatch):
-    monkeypatch.setattr(command, "chosen_classifier", lambda *_: classifier("threshold"))
+    monkeypatch.setattr(command.EvaluateOptions, "classifier", lambda _: classifier("threshold"))
     (folder / "data" / "dev.txt").write_text("孤\t人生,人生##死亡\n")
     summary = evaluation()["summary"]
     assert summary["micro_f1"] == pytest.approx(2 / 3)
@@ -167,7 +165,7 @@ def test_rows_are_read_in_bounded_chunks(folder, monkeypatch):
         asked.append(len(texts))
         return np.full((len(texts), 4), -9, np.float32)
 
-    monkeypatch.setattr(command, "chosen_classifier", lambda *_: Classifier(Decoder(LABELS), logits))
+    monkeypatch.setattr(command.EvaluateOptions, "classifier", lambda _: Classifier(Decoder(LABELS), logits))
     text = "长" * (SHOWN_CHARACTERS + 1)
     (folder / "data" / "dev.txt").write_text(f"{text}\t人生\n" * 2500)
     cases = evaluation()["bad_cases"]
@@ -181,8 +179,7 @@ def test_rows_are_read_in_bounded_chunks(folder, monkeypatch):
 
 def test_the_page_is_written_from_the_evaluation(folder, monkeypatch):
     written = {}
-    report = SimpleNamespace(write_report=lambda path, evaluation: written.update({path.name: evaluation}))
-    monkeypatch.setitem(sys.modules, "training.analysis.report", report)
+    monkeypatch.setattr(command, "write_report", lambda path, evaluation: written.update({path.name: evaluation}))
     found = evaluation("--report", "report.html")
     assert json.loads(json.dumps(written["report.html"])) == found
 
@@ -213,9 +210,9 @@ def write(name, text):
         (None, ("--train_file", "no.txt"), InputError, r"cannot read data/no\.txt: No such file"),
         (None, ("--dev_file", "no.txt"), InputError, r"cannot read data/no\.txt: No such file"),
         (None, ("--label_file", "no.txt"), InputError, r"cannot read data/no\.txt: No such file"),
-        (None, ("--threshold", "1"), InputError, r"threshold 1\.0 lies outside \(0, 1\)"),
-        (None, ("--threshold", "nan"), InputError, r"threshold nan lies outside"),
-        (None, ("--bad_case_path", "data"), InputError, "--bad_case_path 'data' is a folder"),
+        (None, ("--threshold", "1"), InputError, "--threshold is 1.0; give a number, above 0 and below 1"),
+        (None, ("--threshold", "nan"), InputError, "--threshold is nan; give a number"),
+        (None, ("--bad_case_path", "data"), InputError, "--bad_case_path data is a folder"),
         (None, ("--bad_case_path", "data/../data/dev.txt"), InputError, r"would overwrite data/dev\.txt"),
         (None, ("--json", "bad_case.txt"), InputError, "would overwrite what --bad_case_path writes"),
         (None, ("--json", "data/dev.txt/e.json"), InputError, r"--json .* cannot be written: .*dev\.txt is no folder"),
@@ -245,7 +242,7 @@ def test_a_file_that_changes_meanwhile_is_noticed(folder, monkeypatch):
             stream.write("生\t人生\n")
         return classifier()
 
-    monkeypatch.setattr(command, "chosen_classifier", load)
+    monkeypatch.setattr(command.EvaluateOptions, "classifier", load)
     with pytest.raises(InputError, match=r"data/dev\.txt had 4 rows and then 5"):
         evaluate()
     assert {path.name for path in folder.iterdir()} == {"data"}

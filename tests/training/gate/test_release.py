@@ -12,7 +12,7 @@ import pytest
 from onnx import numpy_helper
 
 from pipeline.compute.graph_precision import derived_graph
-from pipeline.errors import ClassifierError, InputError
+from pipeline.errors import ClassifierError
 from pipeline.files.bundle import Bundle, seal
 from pipeline.labels.decoding import Decoder
 from pipeline.labels.hierarchy import LabelHierarchy
@@ -37,23 +37,17 @@ def candidate(precision="float32", micro_f1=0.9, milliseconds=1.0, agreement=1.0
     [
         ("bfloat16", 0.8991, Allowances(), ""),
         ("bfloat16", 0.8989, Allowances(), "0.11 points below float32's at this width, more than 0.1"),
-        ("float16", 0.8989, Allowances(half=0.2), ""),
+        ("float16", 0.8989, Allowances(allowance_half=0.2), ""),
         ("int8", 0.8951, Allowances(), ""),
         ("int8", 0.8949, Allowances(), "0.51 points below float32's at this width, more than 0.5"),
         ("float32", 0.5, Allowances(), ""),
-        ("float32", 0.9, Allowances(width=2), ""),
-        ("float32", 0.9, Allowances(width=1.9), "2.00 points below the checkpoint's, more than 1.9"),
+        ("float32", 0.9, Allowances(allowance_width=2), ""),
+        ("float32", 0.9, Allowances(allowance_width=1.9), "2.00 points below the checkpoint's, more than 1.9"),
         ("int8", 0.95, Allowances(), ""),
     ],
 )
 def test_a_candidate_may_fall_as_far_as_its_precision_allows(precision, micro_f1, allowances, said):
     assert refusal(candidate(precision, micro_f1), 0.9, 0.92, allowances) == (f"micro F1 is {said}" if said else "")
-
-
-@pytest.mark.parametrize("options", [{"half": -1}, {"int8": float("nan")}, {"width": -0.1}])
-def test_an_allowance_that_cannot_be_meant_is_refused(options):
-    with pytest.raises(InputError, match=f"--allowance_{next(iter(options))}"):
-        Allowances(**options)
 
 
 def test_a_candidate_must_give_the_label_sets_of_float32():
@@ -190,8 +184,8 @@ def test_what_cannot_be_compared_is_refused(sample_dataset, checkpoint, bundle_p
         ([bundle_path, bundle_path], (), "two of the --bundles are called export"),
         ([tmp_path / "none"], (), "there is no bundle at"),
         ([bundle_path], ("--dev_file", "none.txt"), "none.txt"),
-        ([bundle_path], ("--rounds", 0), "--rounds is 0"),
-        ([bundle_path], ("--allowance_int8", -1), "--allowance_int8 is -1.0"),
+        ([bundle_path], ("--rounds", 0), "--rounds is 0; give a whole number, at least 1"),
+        ([bundle_path], ("--allowance_int8", -1), "--allowance_int8 is -1.0; give a number, at least 0"),
     ):
         done = run(sample_dataset, checkpoint, bundles, tmp_path / "release", *options)
         assert done.returncode == 2

@@ -1,0 +1,47 @@
+"""What may be released, what it must reach, and where to it is released."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.compute.runtimes import AUTO, PADDLE, PRECISIONS, RUNTIMES
+from pipeline.files.dataset import DEV_FILE
+from pipeline.options import option
+from training.gate.verdict import Allowances
+from training.options import DEVICES
+
+
+@dataclass(frozen=True)
+class ReleaseOptions(Allowances):
+    """What is measured, what it must reach, and where the best is written."""
+
+    device: str = option("cpu", "what the checkpoint computes on", choices=DEVICES)
+    dataset_dir: Path = option(help="folder with the labelled file to measure on")
+    dev_file: str = option(DEV_FILE, "that file")
+    params_path: Path = option("./checkpoint/", "the float32 checkpoint, or a bundle, to compare with")
+    bundles: tuple[Path, ...] = option(("./export",), "exports and pruned models to choose from")
+    output_path: Path = option("./release", "where the bundle to publish is written")
+    runtime: str = option(AUTO, "to release; auto measures all", choices=(AUTO, *RUNTIMES, PADDLE))
+    paddle_serving: bool = option(False, "measure what Paddle Serving computes with, too")
+    precision: str = option(AUTO, "to release; auto measures all", choices=(AUTO, *PRECISIONS))
+    latency_at: int = option(32, "batch size whose latency decides, 1 or 32", choices=(1, 32))
+    num_threads: int | None = option(None, "processor threads (one per core)", at_least=1)
+    rounds: int = option(7, "interleaved rounds of timing", at_least=1)
+
+    @property
+    def runtimes(self) -> Sequence[str]:
+        """Those that are measured."""
+        named = RUNTIMES if self.runtime == AUTO else (self.runtime,)
+        return (*named, PADDLE) if self.paddle_serving and PADDLE not in named else named
+
+    @property
+    def precisions(self) -> Sequence[str]:
+        """Those that are measured."""
+        return PRECISIONS if self.precision == AUTO else (self.precision,)
+
+    @property
+    def labelled(self) -> Path:
+        """The file to measure on."""
+        return self.dataset_dir / self.dev_file
