@@ -11,6 +11,7 @@ QUICK ?=
 PARTS ?=
 URL ?=
 TEXTS ?=
+SLOW ?=
 RPC_PORT ?= 18090
 PADDLE_HTTP_PORT ?= 9999
 SERVE ?=
@@ -60,8 +61,8 @@ serve-paddle: $(READY) $(SERVING) ## serve what was published with Paddle Servin
 stop: ## stop what serve and serve-paddle started
 	@$(PYTHON) -m serving.stop
 
-test: $(READY) paddle-if-possible ## run the tests, a real Triton server among them
-	@$(BIN)/python -m pytest
+test: $(READY) paddle-if-possible ## run the tests, a real Triton server among them; SLOW=1: the slow ones too
+	@$(BIN)/python -m pytest $(if $(SLOW),-m "")
 
 lint: $(READY) ## check style and types
 	@$(BIN)/ruff check .
@@ -71,6 +72,7 @@ lint: $(READY) ## check style and types
 bench: $(READY) ## measure serving against the baseline, limits and growth, about an hour; QUICK=1: 4 minutes
 	@$(BIN)/python -m benchmarks.bench $(if $(QUICK),--quick) $(if $(URL),--url $(URL)) $(if $(PARTS),--parts $(PARTS)) \
 		$(if $(DATASET),--dataset_dir "$(DATASET)") $(if $(TEXTS),--texts "$(TEXTS)")
+	@$(if $(QUICK)$(PARTS)$(URL),,$(BIN)/python -m pytest -m slow)
 
 docs: $(READY) $(DOCS) ## build the pages to build/docs; SERVE=1: show them on loopback, port DOCS_PORT
 	@$(BIN)/python docs/write_options.py

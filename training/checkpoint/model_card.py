@@ -20,13 +20,13 @@ FEW_ROWS = 10
 SHOWN_LABELS, SHOWN_CHARACTERS = 20, 80
 
 _SPECIAL = re.compile(r"""[\\`*_{}\[\]<>()#+!|&~$^=:@"']|(?i:(?<=www)\.)""")
-_POLICIES = {
+POLICY_SENTENCES = {
     "threshold": "a label is answered where its score reaches its threshold, whatever its parents' scores are",
     "ancestors": "a label is answered where its score reaches its threshold, and its ancestors with it",
     "top_down": "a label is answered where its score and those of all its ancestors reach their thresholds",
     "single_path": "of the labels that reach their thresholds, those on the best path are answered",
 }
-_NORMALISATIONS = {
+NORMALISATION_PHRASES = {
     "none": "texts are read as they are",
     "half_width": "full-width forms of ASCII characters become ASCII, and each run of white space one space",
 }
@@ -185,7 +185,7 @@ def describe_decoding(decoder: Decoder) -> str:
 
 def _decoding(manifest: Manifest) -> str:
     policy, thresholds = manifest.decoding, np.asarray(manifest.thresholds, np.float64)
-    said = [f"Policy `{policy.policy}`: {_POLICIES[policy.policy]}."]
+    said = [f"Policy `{policy.policy}`: {POLICY_SENTENCES[policy.policy]}."]
     if len(set(manifest.thresholds)) == 1:
         said.append(f"The threshold of every label is {thresholds[0]:g}.")
     else:
@@ -203,7 +203,7 @@ def _decoding(manifest: Manifest) -> str:
 def _limits(manifest: Manifest) -> str:
     said = [
         f"It reads the first {manifest.max_seq_length - 2} tokens of a text; the rest is cut off.",
-        f"Before reading, {_NORMALISATIONS[manifest.normalisation]} (`{manifest.normalisation}`).",
+        f"Before reading, {NORMALISATION_PHRASES[manifest.normalisation]} (`{manifest.normalisation}`).",
         "It knows the language and the kind of text that it was trained on, and was tested on no other.",
         "The best epoch and any tuned threshold were chosen on the file that the results are measured on: expect a "
         "little less on new texts.",

@@ -15,11 +15,12 @@ from pipeline.errors import InputError
 from pipeline.files.bundle import Bundle, Manifest
 from pipeline.files.checksums import write_all_checksums
 from pipeline.files.dataset import ReadReport, read_examples
-from pipeline.labels.decoding import DecodingPolicy
+from pipeline.labels.decoding import POLICIES, DecodingPolicy
+from pipeline.text.normalisation import NORMALISATIONS
 from pipeline.text.tokenisation import TokeniserSettings
 from training import export_model
 from training.checkpoint.files import read_checkpoint
-from training.checkpoint.model_card import escape, model_card
+from training.checkpoint.model_card import NORMALISATION_PHRASES, POLICY_SENTENCES, escape, model_card
 from training.data.encoded import EncodedDataset, describe
 
 HOSTILE = (
@@ -112,6 +113,11 @@ def test_many_labels_and_long_ones_are_cut():
     labels = tuple(f"label {number}" for number in range(500))
     assert "label 19 and 480 more" in model_card(manifest(labels))
     assert escape("x" * 1000) == "x" * 79 + "…"
+
+
+def test_every_policy_and_normalisation_has_its_words():
+    assert set(POLICY_SENTENCES) == set(POLICIES)
+    assert set(NORMALISATION_PHRASES) == set(NORMALISATIONS)
 
 
 def test_thresholds_of_their_own_and_a_pruned_width_are_told():
