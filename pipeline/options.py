@@ -198,7 +198,7 @@ def _checked(each: dataclasses.Field, value: Any) -> Any:
         return _one(each, name, value)
     if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
         raise _refusal(each, value)
-    if not value and each.default and not _spec(each).may_be_empty:
+    if not value and each.default != () and not _spec(each).may_be_empty:
         raise InputError(f"{_named(each)} is empty; give {_expected(each)}")
     return tuple(_one(each, name, part) for part in value)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline.errors import InputError
 from pipeline.files.dataset import DEV_FILE, LABEL_FILE, TRAIN_FILE
-from pipeline.labels.decoding import POLICIES, Decoder, DecodingPolicy, check_thresholds
+from pipeline.labels.decoding import POLICIES, Decoder
 from pipeline.options import Options, option
 from training.checkpoint.classifier import Classifier, load_classifier
 from training.data.named_datasets import NAMES, dataset_folder
@@ -113,17 +113,12 @@ class DecodingOptions(Options):
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """Which trained model, and how it computes; see `chosen_classifier`."""
+    """Which trained model, and how it computes; see `ModelOptions`."""
     add = parser.add_argument
     add("--device", choices=DEVICES, default="gpu", help="what to compute on; a bundle needs cpu (%(default)s)")
     add("--params_path", default="./checkpoint/", help="a checkpoint, its parameter file, or a bundle (%(default)s)")
     add("--max_seq_length", type=int, default=128, help="tokens per text, as in training (%(default)s)")
     add("--batch_size", type=int, default=32, help="texts of full length that are computed at once (%(default)s)")
-
-
-def chosen_classifier(args: argparse.Namespace) -> Classifier:
-    """The model that `add_model_options` tell of; raises as `load_classifier` does."""
-    return load_classifier(args.params_path, args.device, args.max_seq_length, args.batch_size)
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
@@ -154,31 +149,3 @@ def fetch_dataset(args: argparse.Namespace) -> None:
     """Point `dataset_dir` to the dataset that --dataset names; raises as `dataset_folder` does."""
     if args.dataset:
         args.dataset_dir = str(dataset_folder(args.dataset))
-
-
-DECODING_OPTIONS = ("threshold", "policy", "at_least_one", "top_k")
-
-
-def add_decoding_options(parser: argparse.ArgumentParser) -> None:
-    """How scores become label sets, where not as the model itself says; see `chosen_decoder`."""
-    add = parser.add_argument
-    add("--threshold", type=float, help="score from which a label counts, for all labels (the model's own)")
-    add("--policy", choices=POLICIES, help="how label sets are made consistent (the model's own)")
-    add(
-        "--at_least_one",
-        action=argparse.BooleanOptionalAction,
-        help="answer every text with at least one label (the model's own)",
-    )
-    add("--top_k", type=int, help="at most this many labels per text (the model's own)")
-
-
-def check_decoding_options(args: argparse.Namespace) -> None:
-    """Raise InputError for options that no model can be decoded with, before one is loaded."""
-    DecodingPolicy(top_k=args.top_k)
-    if args.threshold is not None:
-        check_thresholds(args.threshold, 1)
-
-
-def chosen_decoder(own: Decoder, args: argparse.Namespace) -> Decoder:
-    """The model's own decoder, but for what the options of `add_decoding_options` say."""
-    return own.changed(**{name: getattr(args, name) for name in DECODING_OPTIONS})

@@ -25,6 +25,7 @@ class Training(Options):
     shuffle: bool = option(True, "shuffle the rows")
     at_least_one: bool | None = option(None, "answer every text")
     top_k: int | None = option(None, "labels at most", at_least=1)
+    teachers: tuple[Path, ...] | None = option(None, "files to learn from")
     latency_at: int = option(32, "batch size that counts", choices=(1, 32))
     splits: tuple[float, ...] = option((0.8, 0.2), "shares of the files", above=0)
     url: tuple[str, ...] = option((), "servers", repeated=True)
@@ -76,6 +77,7 @@ def test_defaults_are_written_once():
         ("top_k", -1, ["-1"], "--top_k is -1; give a whole number, at least 1"),
         ("latency_at", 2, ["2"], "--latency_at is 2; give one of 1, 32"),
         ("splits", (0.8, 0), ["0.8", "0"], "--splits is 0; give a list, each a number, above 0"),
+        ("teachers", [], [], "--teachers is empty; give a list, each a path"),
         ("splits", (), [], "--splits is empty; give a list, each a number, above 0"),
         ("dataset_dir", "", [""], "--dataset_dir is ''; give a path"),
     ],
