@@ -2,6 +2,7 @@
 
 import ast
 import re
+import runpy
 
 import pytest
 
@@ -17,6 +18,17 @@ def test_an_example_fits_on_a_page_and_says_how_it_is_run(example):
     about = ast.get_docstring(ast.parse(text)) if example.suffix == ".py" else text.partition("set -eu")[0]
     assert f"examples/{example.name}" in about
     assert example.name.partition(".")[0] in (PROJECT / "tests" / "examples" / "test_examples.py").read_text()
+
+
+def test_train_and_export(tmp_path, monkeypatch, capsys):
+    for name, value in (("FOLDER", tmp_path), ("ROWS", 300), ("EPOCHS", 1)):
+        monkeypatch.setenv(name, str(value))
+    found = runpy.run_path(str(PROJECT / "examples" / "train_and_export.py"))
+    printed = capsys.readouterr().out
+    assert "['level 1: micro F1 0." in printed
+    assert f"{found['text']} [" in printed
+    assert printed.splitlines()[-1].startswith(f"{found['bundle'].identity} [[")
+    assert {path.name for path in tmp_path.iterdir()} >= {"data", "checkpoint", "bad_case.txt", "export"}
 
 
 def test_ask_triton(triton):
