@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import InputError
 from pipeline.files.dataset import read_texts
-from pipeline.options import parse, rows
 from pipeline.predictor import Predictor
 from training.analysis.evaluate import EvaluateOptions, evaluate
 from training.export_model import ExportOptions, export
 from training.predict import PredictOptions, WriteOptions, predict, write_predictions
-from training.release import ReleaseOptions
 from training.train import TrainingRun, train
 
 
@@ -60,24 +56,3 @@ def test_texts_are_answered_as_the_answers_are_asked_for(folder):
     assert [next(answers).text, next(answers).text] == ["裁员", "地震"]
     with pytest.raises(InputError, match=r"data\.txt:3: text is empty"):
         next(answers)
-
-
-def bad_numbers() -> Iterator[tuple[type, str, float, str]]:
-    """Each number that an option of the commands takes, one beyond each of its bounds, and what the option expects."""
-    for options in (TrainingRun, EvaluateOptions, WriteOptions, ExportOptions, ReleaseOptions):
-        expected = {row.name: row.expects for row in rows(options)}
-        for each in dataclasses.fields(options):
-            spec, step = each.metadata["option"], 1 if "int" in str(each.type) else 1e-6
-            beyond = {spec.at_least: -step, spec.above: 0, spec.at_most: step, spec.below: 0}
-            for limit in beyond.keys() - {None}:
-                yield options, each.name, limit + beyond[limit], expected[f"--{each.name}"]
-
-
-@pytest.mark.parametrize(("options", "name", "value", "expected"), bad_numbers())
-def test_a_number_out_of_range_is_refused_alike_from_python_and_from_the_shell(options, name, value, expected):
-    required = {} if options is ExportOptions else {"dataset_dir": "data"}
-    with pytest.raises(InputError, match=f"^--{name} is .*; give {expected}$") as from_python:
-        options(**required, **{name: value})
-    with pytest.raises(InputError) as from_shell:
-        parse(options, [f"--{name}={value}"], defaults=required)
-    assert str(from_shell.value) == str(from_python.value)

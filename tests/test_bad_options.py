@@ -1,0 +1,52 @@
+"""A value that an option cannot take is refused in the same words from Python and from the shell, by every command."""
+
+from __future__ import annotations
+
+import dataclasses
+import runpy
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from pipeline.errors import InputError
+from pipeline.options import REQUIRED, Options, parse, rows
+from tests.conftest import PROJECT
+
+REFERENCE = runpy.run_path(str(PROJECT / "docs" / "write_options.py"))
+STAND_INS = {"Path": "data", "str": "text", "int": 1, "float": 1.0}
+"""For options that are required, by type."""
+
+
+def all_options() -> list[type[Options]]:
+    """Of every command that the reference lists."""
+    return [command.options for _, places in REFERENCE["PAGES"].values() for command in REFERENCE["commands"](places)]
+
+
+def unusable(options: type[Options]) -> Iterator[tuple[dataclasses.Field, Any]]:
+    """A number beyond each bound, and a word that is neither a number nor a choice."""
+    for each in dataclasses.fields(options):
+        spec, step = each.metadata["option"], 1 if "int" in str(each.type) else 1e-6
+        beyond = {spec.at_least: -step, spec.above: 0, spec.at_most: step, spec.below: 0}
+        numbers = [limit + beyond[limit] for limit in beyond.keys() - {None}]
+        for value in [*numbers, *["?"] * bool(numbers or spec.choices)]:
+            yield each, value
+
+
+def test_python_and_the_shell_are_answered_alike():
+    tried = 0
+    for options in all_options():
+        expected = {row.name.strip("-"): row.expects for row in rows(options)}
+        needed = {each.name: str(each.type) for each in dataclasses.fields(options) if each.default is REQUIRED}
+        required = {name: ["data"] if kind.startswith("tuple") else STAND_INS[kind] for name, kind in needed.items()}
+        for each, value in unusable(options):
+            given = [value] if "tuple" in str(each.type) else value
+            with pytest.raises(InputError) as from_python:
+                options(**{**required, each.name: given})
+            with pytest.raises(InputError) as from_shell:
+                parse(options, [f"--{each.name}={value}"], defaults=required)
+            assert str(from_shell.value) == str(from_python.value)
+            assert str(from_python.value).startswith(f"--{each.name} is ")
+            assert f"; give {expected[each.name]}" in str(from_python.value)
+            tried += 1
+    assert tried > 100
