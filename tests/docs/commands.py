@@ -1,0 +1,157 @@
+"""How the command lines of the pages are run, shrunk, and which cannot be run here.
+
+A line is run if `shrunk` knows its program, or left out if NOT_RUN says why. Any other line fails the test of its page.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Callable
+from unittest import mock
+
+from tests.conftest import ENVIRONMENT, PROJECT
+from tests.docs.workspace import Annotator
+
+PYTHON, PYTHON_SERVING = ".venv/bin/python", ".venv-serving/bin/python"
+PLAIN = ("curl", "grep", "cat")
+IN_DOCCANO = re.compile(r"# in doccano: import ([^\s,]+).* as (\S+)")
+
+NOT_RUN: Mapping[str, str] = {
+    r"make (setup|demo|bench|minilm|stop|docs)\b": "takes minutes or changes this checkout; the acceptance runs it",
+    r"make serve(-paddle)?\b": "runs until it is stopped; the servers of the blocks after it are fixtures",
+    r".* training/train\.py .*--resume$": "needs an interrupted run: tests/training/loop/test_resume.py",
+    r".* -m paddle\.distributed\.launch ": "needs free processors: tests/training/loop/test_distributed.py",
+    r"\.venv/bin/visualdl ": "runs until it is stopped",
+    r"prometheus ": "runs until it is stopped: tests/serving/monitoring/test_monitoring.py",
+    r".*\bdocker (run|compose) ": "there is no docker here: tests/serving/container/test_files.py",
+    r"cd serving/container$": "there is no docker here",
+    r"\(umask 077; openssl ": "writes a secret into this checkout",
+    r"python3 -m venv build/peers ": "installs packages",
+    r"\.venv/bin/python -m pip install notebook ": "installs packages",
+    r".* -m serving\.triton .*--tls_cert ": "runs until it is stopped: tests/serving/triton/server/test_command.py",
+    r".* -m serving\.triton --trace_endpoint ": "runs until it is stopped: tests/serving/triton/server/test_tracing.py",
+    r".* -m clients\.triton .*--tls_ca ": "needs certificates: tests/clients/test_triton_tls.py",
+    r".* -m serving\.publish .*--server ": "names another machine: tests/serving/triton/test_deployment.py",
+    r".* training/wos\.py ": "needs the published release: tests/training/test_wos.py",
+    r"PYTHONPATH=paddle_serving python3\.9 ": "runs until it is stopped: tests/serving/paddle",
+}
+"""Why a command line cannot be run here, by a pattern that matches its beginning."""
+
+SHRINK: Mapping[str, str] = {
+    "training/make_sample_dataset.py": "--train_rows 200 --dev_rows 200 --test_rows 200",
+    "training/train.py": "--model_name scratch-tiny --epochs 1 --overwrite --save_dir trained",
+    "training/prune.py": "--width_mult 1/2 --num_train_epochs 1",
+    "training/release.py": "--runtime onnxruntime --precision float32 --bundles export --rounds 1",
+    "training/analysis/dirty.py": "--dirty_num 20",
+    "training/analysis/sparse.py": "--sparse_num 10 --valid_num 10 --valid_threshold 0.1",
+}
+"""Options that are added, by script."""
+
+
+@dataclass
+class Shell:
+    """Runs the lines of the pages in the current folder.
+
+    Attributes:
+        addresses: what stands for an address of the pages, such as 127.0.0.1:8001.
+        annotator: corrects what a comment takes to doccano.
+        extra: options that are added, by module: where this folder's servers and publications are.
+        done: lines that were run already, on any page.
+    """
+
+    addresses: Callable[[str], str]
+    annotator: Annotator
+    extra: Mapping[str, Sequence[str]]
+    done: set[str] = field(default_factory=set)
+
+    def run(self, line: str) -> None:
+        """Run one line.
+
+        Raises:
+            AssertionError: it is neither known nor listed in NOT_RUN, or fails.
+        """
+        if brought := IN_DOCCANO.match(line):
+            self.annotator.correct(Path(brought[1]), Path(brought[2]))
+            return
+        words = shlex.split(line, comments=True)
+        plain = shlex.join(words)
+        if not words or line in self.done or any(re.match(pattern, line) for pattern in NOT_RUN):
+            return
+        target = None
+        if ">" in words:
+            words, target = words[: words.index(">")], words[words.index(">") + 1]
+        output = b""
+        for part in _split(words, "|"):
+            output = self._program(part, output)
+        if target:
+            assert output, f"{plain} writes nothing to {target}"
+            Path(target).write_bytes(output)
+        self.done.add(line)
+
+    def _program(self, words: list[str], given: bytes) -> bytes:
+        words = [self.addresses(word) for word in words]
+        if words[0] == PYTHON:
+            name, rest = (words[2], words[3:]) if words[1] == "-m" else (words[1], words[2:])
+            return self._in_process(name, rest, given)
+        if words[0] == PYTHON_SERVING:
+            command = [str(PROJECT / PYTHON_SERVING), "-W", "ignore", *words[1:], *self.extra.get(words[2], ())]
+        else:
+            assert words[0] in PLAIN, f"nothing is known of {shlex.join(words)}; run it or say in NOT_RUN why not"
+            command = words
+        environment = {**ENVIRONMENT, "PYTHONPATH": str(PROJECT)}
+        done = subprocess.run(command, input=given, env=environment, capture_output=True, check=False)
+        assert done.returncode == 0, f"{shlex.join(words)} failed:\n{done.stdout!r}\n{done.stderr!r}"
+        assert b'"error"' not in done.stdout, f"{shlex.join(words)} is answered {done.stdout!r}"
+        return done.stdout
+
+    def _in_process(self, name: str, words: list[str], given: bytes) -> bytes:
+        module = name.removesuffix(".py").replace("/", ".")
+        added = [*SHRINK.get(name, "").split(), *self.extra.get(name, ())]
+        try:
+            main = importlib.import_module(module).main
+        except ModuleNotFoundError as error:
+            raise AssertionError(f"the page names {name}, and {error}") from None
+        output, stdin = io.TextIOWrapper(io.BytesIO(), encoding="utf-8"), io.TextIOWrapper(io.BytesIO(given))
+        with contextlib.redirect_stdout(output), mock.patch.object(sys, "stdin", stdin):
+            main(_without_repeated(words, added))
+        output.flush()
+        return output.buffer.getvalue()  # type: ignore[attr-defined]
+
+
+def lines(text: str) -> list[str]:
+    """The command lines of a block, continued ones joined; a line that ends inside quotes goes on, too."""
+    found, open_line = [], ""
+    for part in text.replace("\\\n", " ").splitlines():
+        open_line = f"{open_line}\n{part}" if open_line else part
+        if open_line.count("'") % 2 == 0:
+            found.append(" ".join(open_line.split()) if "'" not in open_line else open_line.strip())
+            open_line = ""
+    return [line for line in found if line]
+
+
+def _without_repeated(words: list[str], added: list[str]) -> list[str]:
+    """Both, but of an option that may come several times only what is added."""
+    kept = list(words)
+    while "--url" in added and "--url" in kept:
+        place = kept.index("--url")
+        del kept[place : place + 2]
+    return [*added, *kept] if "--" in kept else [*kept, *added]
+
+
+def _split(words: list[str], separator: str) -> list[list[str]]:
+    parts: list[list[str]] = [[]]
+    for word in words:
+        if word == separator:
+            parts.append([])
+        else:
+            parts[-1].append(word)
+    return parts
