@@ -27,6 +27,22 @@ def commands(page):
     return [re.sub(r"[ \t]*#.*", "", text) for text in found]
 
 
+@pytest.mark.parametrize("page", sorted(PROJECT.glob("*.md")), ids=lambda page: page.name)
+def test_links_beside_the_pages_lead_somewhere(page):
+    """mkdocs, which `make docs` runs strictly, looks at the links between the pages."""
+    for target in re.findall(r"\]\((?!https?://)([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        name, _, anchor = target.partition("#")
+        path = page.parent / name if name else page
+        assert path.exists(), f"{page.name} links to {name}, which is not there"
+        assert not anchor or anchor in anchors(path), f"{page.name} links to {target}, and {name} has no such heading"
+
+
+def anchors(page):
+    """The anchors of a page's headings."""
+    headings = re.findall(r"^#+ (.*)", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
 def test_no_page_is_in_chinese_alone():
     assert {page.relative_to(CHINESE).as_posix() for page in CHINESE.rglob("*.md")} <= set(PAGES)
 
