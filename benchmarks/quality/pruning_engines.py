@@ -1,163 +1,142 @@
-"""Pruning by `training/prune.py` against paddlenlp's `Trainer.compress` with paddleslim, on one checkpoint.
+"""The two engines of `training/prune.py` on one checkpoint: F1 and time.
 
-python -m benchmarks.quality.pruning_engines --dataset_dir data --params_dir checkpoint --width_mult 0.5 \
-    --paddleslim FOLDER --epochs 3 --learning_rate 5e-4
+    python -m benchmarks.quality.pruning_engines --dataset_dir data --params_dir checkpoint --output_file engines.json
 
-Both get the same rows, width, epochs, batch size and learning rate; both are measured on dev by the checkpoint's own
-decoder. paddleslim is needed for this comparison alone: `pip install --no-deps --target FOLDER paddleslim==2.6.0`.
+Both get the same rows and options and take turns, each in a process of its own. What is timed is `prune`: the student
+is taught, measured on dev after each epoch, and exported. On a machine that has other things to do, believe the
+processor's seconds rather than the clock's. test.txt is read once, at the end.
 """
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import json
-import sys
+import multiprocessing
+import resource
+import statistics
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from benchmarks.records import environment, write_record
 from pipeline.command import run
-from pipeline.compute.batching import pad
-from pipeline.errors import EnvironmentFault
-from pipeline.labels.decoding import Decoder
-from pipeline.metrics.threshold_tuning import micro_f1
+from pipeline.files.dataset import DEV_FILE, TEST_FILE, read_examples
+from pipeline.metrics.sets import Metrics
+from pipeline.options import Options, option, parse
+from training.checkpoint.classifier import load_classifier
+from training.prune import prune
+from training.pruning.options import ENGINES, PruningRun
+
+BATCH = 32
+TIMES = ("seconds", "processor seconds")
+F1 = ("micro_f1", "macro_f1")
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--dataset_dir", required=True, help="folder with train.txt and dev.txt")
-    parser.add_argument("--params_dir", required=True, help="the checkpoint to prune")
-    parser.add_argument("--paddleslim", required=True, help="folder that paddleslim was installed to")
-    parser.add_argument("--width_mult", default="0.5", help="share of heads and neurons to keep (%(default)s)")
-    parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--learning_rate", type=float, default=5e-4)
-    parser.add_argument("--max_seq_length", type=int, default=64)
-    parser.add_argument("--batch_size", type=int, default=32)
-    return parser.parse_args(argv)
+@dataclass(frozen=True)
+class ComparisonOptions(Options):
+    """What is pruned, on what, and how."""
+
+    dataset_dir: Path = option(help="folder with train.txt, dev.txt, test.txt and label.txt")
+    params_dir: Path = option("./checkpoint/", "the checkpoint to prune")
+    width_mult: str = option("1/2", "share of heads and neurons to keep")
+    num_train_epochs: int = option(2, "passes over the training rows", at_least=1)
+    learning_rate: float = option(5e-4, "peak learning rate", above=0)
+    max_seq_length: int = option(64, "tokens per text", at_least=3)
+    seeds: tuple[int, ...] = option((3,), "a round for each, in which both engines take a turn", at_least=0)
+    output_file: Path | None = option(None, "where the results are written as JSON")
+
+
+def compare(options: ComparisonOptions) -> dict[str, Any]:
+    """What each engine takes and reaches in each round, and what the checkpoint reaches: the record."""
+    record: dict[str, Any] = {
+        "environment": environment(),
+        "options": {name: value for name, value in asdict(options).items() if not isinstance(value, Path)},
+        "dataset": options.dataset_dir.resolve().name,
+        "rounds": [],
+    }
+    with tempfile.TemporaryDirectory() as place:
+        folders = []
+        for seed in options.seeds:
+            for engine in ENGINES:
+                folder = Path(place) / f"{engine}-{seed}"
+                context = multiprocessing.get_context("spawn")
+                with ProcessPoolExecutor(1, mp_context=context) as pool:  # a process that has nothing warm yet
+                    found, bundle = pool.submit(measured, options, engine, seed, folder).result()
+                print(f"{engine}, seed {seed}: {json.dumps(found)}", flush=True)
+                record["rounds"].append({"engine": engine, "seed": seed, **found})
+                folders.append(bundle)
+        for entry, folder in zip(record["rounds"], folders):
+            entry["test"] = scores(folder, options, TEST_FILE)
+    files = {"dev": DEV_FILE, "test": TEST_FILE}
+    record["checkpoint"] = {name: scores(options.params_dir, options, file) for name, file in files.items()}
+    record["means"] = {engine: means(record["rounds"], engine) for engine in ENGINES}
+    return record
+
+
+def means(rounds: Sequence[dict[str, Any]], engine: str) -> dict[str, float]:
+    """Of an engine's rounds."""
+    own = [entry for entry in rounds if entry["engine"] == engine]
+    figures = {name: [entry[name] for entry in own] for name in TIMES}
+    figures |= {f"{file} {name}": [entry[file][name] for entry in own] for file in ("dev", "test") for name in F1}
+    return {name: round(statistics.fmean(values), 2) for name, values in figures.items()}
+
+
+def measured(options: ComparisonOptions, engine: str, seed: int, folder: Path) -> tuple[dict[str, Any], Path]:
+    """Seconds of pruning by an engine, and the dev scores and the folder of what it made."""
+    for module in ("run", "paddleslim_engine"):  # importing paddle is no part of the time
+        importlib.import_module(f"training.pruning.{module}")
+    run_options = PruningRun(
+        dataset_dir=options.dataset_dir,
+        params_dir=options.params_dir,
+        output_dir=folder,
+        engine=engine,
+        width_mult=(options.width_mult,),
+        num_train_epochs=options.num_train_epochs,
+        learning_rate=options.learning_rate,
+        max_seq_length=options.max_seq_length,
+        per_device_train_batch_size=BATCH,
+        device="cpu",
+        seed=seed,
+        logging_steps=100,
+    )
+    before, started = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
+    (bundle,) = prune(run_options)
+    seconds, after = time.monotonic() - started, resource.getrusage(resource.RUSAGE_SELF)
+    processor = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    return {
+        **dict(zip(TIMES, (round(seconds, 1), round(processor, 1)))),
+        "dev": in_percent(bundle.manifest.metrics["dev"]),
+    }, bundle.path
+
+
+def scores(folder: Path, options: ComparisonOptions, name: str) -> dict[str, float]:
+    """Of a checkpoint or a bundle on a file of the dataset."""
+    classifier = load_classifier(folder, "cpu", options.max_seq_length, BATCH)
+    examples = list(read_examples(options.dataset_dir / name, classifier.hierarchy))
+    metrics = Metrics(classifier.hierarchy)
+    selected = classifier.decoder.decode(classifier.logits([example.text for example in examples])).selected
+    metrics.update(classifier.hierarchy.matrix([example.labels for example in examples]), selected)
+    return in_percent(metrics.result())
+
+
+def in_percent(result: dict[str, Any]) -> dict[str, float]:
+    return {name: round(100 * result[name], 2) for name in F1}
+
+
+def parse_args(argv: Sequence[str] | None) -> ComparisonOptions:
+    return parse(ComparisonOptions, argv, __doc__)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    args = parse_args(argv)
-    with tempfile.TemporaryDirectory() as folder:
-        results = {"prune.py": ours(args, folder), "Trainer.compress": theirs(args, folder)}
-    ratio = results["prune.py"]["seconds"] / results["Trainer.compress"]["seconds"]
-    print(json.dumps({**results, "time ratio": round(ratio, 3)}))
-
-
-def ours(args: argparse.Namespace, folder: str) -> dict[str, float]:
-    """Seconds and dev micro F1 of `prune.py`."""
-    importlib.import_module("training.pruning.run")  # importing paddle is no part of the time
-    from pipeline.files.bundle import Bundle
-    from training import prune
-
-    options = {
-        "dataset_dir": args.dataset_dir,
-        "params_dir": args.params_dir,
-        "output_dir": folder,
-        "width_mult": args.width_mult,
-        "num_train_epochs": args.epochs,
-        "learning_rate": args.learning_rate,
-        "max_seq_length": args.max_seq_length,
-        "per_device_train_batch_size": args.batch_size,
-        "device": "cpu",
-        "logging_steps": 100,
-    }
-    started = time.monotonic()
-    prune.main([word for name, value in options.items() for word in (f"--{name}", str(value))])
-    seconds = time.monotonic() - started
-    (bundle,) = (path for path in Path(folder).iterdir() if (path / "bundle.json").exists())
-    return {"seconds": round(seconds, 1), "dev micro F1": Bundle(bundle).manifest.metrics["dev"]["micro_f1"]}
-
-
-def theirs(args: argparse.Namespace, folder: str) -> dict[str, float]:
-    """Seconds and dev micro F1 of `Trainer.compress`; the best evaluation counts, of which there is one per epoch."""
-    sys.path.append(args.paddleslim)
-    import paddle
-    from paddlenlp.trainer import CompressionArguments, Trainer
-
-    mend_layer_norm()
-    from training.checkpoint.files import read_checkpoint
-    from training.data.encoded import read_encoded
-
-    checkpoint = read_checkpoint(args.params_dir)
-    encoder = checkpoint.encoder(args.max_seq_length)
-    train, dev = (
-        read_encoded(Path(args.dataset_dir) / name, checkpoint.hierarchy, encoder) for name in ("train.txt", "dev.txt")
-    )
-    datasets = [
-        [{"input_ids": row, "labels": labels} for row, labels in zip(part.rows, part.labels.astype(np.float32))]
-        for part in (train, dev)
-    ]
-    decoder = Decoder(checkpoint.hierarchy, checkpoint.decoder().thresholds, checkpoint.record.decoding)
-    reached: list[float] = []
-
-    def evaluate(trainer: Any, model: Any, batches: Any) -> float:
-        model.eval()
-        logits = []
-        with paddle.no_grad():
-            for batch in batches:
-                batch.pop("labels")
-                answer = model(**batch)
-                logits.append((answer[0] if isinstance(answer, (tuple, list)) else answer).numpy())
-        model.train()
-        reached.append(micro_f1(decoder, np.concatenate(logits), dev.labels))
-        return reached[-1]
-
-    arguments = CompressionArguments(
-        output_dir=f"{folder}/compress",
-        strategy="dynabert",
-        width_mult_list=[args.width_mult],
-        per_device_train_batch_size=args.batch_size,
-        per_device_eval_batch_size=args.batch_size,
-        learning_rate=args.learning_rate,
-        num_train_epochs=args.epochs,
-        save_steps=-(-len(train) // args.batch_size),
-        logging_steps=100,
-        device="cpu",
-        disable_tqdm=True,
-    )
-    trainer = Trainer(
-        model=checkpoint.model(),
-        args=arguments,
-        data_collator=_collate,
-        train_dataset=datasets[0],
-        eval_dataset=datasets[1],
-        criterion=paddle.nn.BCEWithLogitsLoss(),
-    )
-    started = time.monotonic()
-    trainer.compress(custom_evaluate=evaluate)  # evaluates the teacher first
-    return {"seconds": round(time.monotonic() - started, 1), "dev micro F1": max(reached[1:])}
-
-
-def mend_layer_norm() -> None:
-    """Let paddleslim's SuperLayerNorm run: it expects three values of a kernel that in Paddle 2.6 gives one."""
-    import paddle
-
-    ones = paddle.ones([1, 1])
-    if isinstance(paddle._C_ops.layer_norm(ones, ones[0], ones[0], 1e-5, 1), (tuple, list)):
-        return  # this Paddle gives what paddleslim expects
-
-    try:
-        layers = importlib.import_module("paddleslim.nas.ofa.layers")
-    except ImportError as error:
-        raise EnvironmentFault(f"paddleslim does not load ({error}); see --help for how to install it") from error
-
-    def forward(layer: Any, source: Any) -> Any:
-        width = int(source.shape[-1])
-        return paddle.nn.functional.layer_norm(source, width, layer.weight[:width], layer.bias[:width], layer._epsilon)
-
-    layers.SuperLayerNorm.forward = forward
-
-
-def _collate(rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:
-    input_ids = pad([row["input_ids"] for row in rows])
-    labels = np.stack([row["labels"] for row in rows])
-    return {"input_ids": input_ids, "token_type_ids": np.zeros_like(input_ids), "labels": labels}
+    options = parse_args(argv)
+    record = compare(options)
+    if options.output_file:
+        write_record(options.output_file, record)
+    print(json.dumps(record["means"]))
 
 
 if __name__ == "__main__":

@@ -178,6 +178,7 @@ COMMANDS = {
 def test_defaults_are_the_documented_ones(script):
     defaults = vars(SCRIPTS[script].parse_args(["--dataset_dir", "data"] if script in NEED_A_DATASET else []))
     defaults["dataset_dir"] = None  # it has none, see below
+    defaults = {name: " ".join(value) if isinstance(value, tuple) else value for name, value in defaults.items()}
     expected = {name: DIFFERENT.get((script, name), (default,))[0] for name, default in DOCUMENTED[script].items()}
     for name, value in defaults.items():
         if isinstance(value, Path):
@@ -222,8 +223,8 @@ def test_documented_command_lines_are_understood(command):
     for option, word in zip(words, [*words[1:], "--"]):
         if option.startswith("--"):
             value = args[option[2:]]
-            if isinstance(value, list):
-                assert value == [word]
+            if isinstance(value, tuple):
+                assert value == (word,)
             else:
                 assert value is True if word.startswith("--") else type(value)(word) == value
 

@@ -7,15 +7,14 @@ import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Protocol
 
 from pipeline.errors import ClassifierError, EnvironmentFault, InputError
 from pipeline.files.atomic import remove_folder, remove_leftovers
 from pipeline.files.checksums import check_replaceable, sha256_file
 from training.checkpoint.files import RECORD_FILE
 from training.loop.distributed import ProcessGroup
-from training.loop.state import RunFiles
-from training.loop.trainer import Trainer
+from training.loop.state import Progress, RunFiles
 from training.options import RunOptions
 
 NOT_OF_THE_RUN = (
@@ -25,11 +24,23 @@ NOT_OF_THE_RUN = (
 """Options that may differ when a run goes on; folders may, for their files' contents are compared."""
 
 
+class Resumable(Protocol):
+    """A training run before it begins; see `training.loop.trainer.Trainer`."""
+
+    files: RunFiles
+    group: ProcessGroup
+    progress: Progress
+
+    def resume(self) -> None: ...
+
+    def run(self) -> dict[str, Any]: ...
+
+
 def run_interruptibly(
     save_dir: Path,
     group: ProcessGroup,
     identity: dict[str, Any],
-    create_trainer: Callable[[RunFiles], Trainer],
+    create_trainer: Callable[[RunFiles], Resumable],
     *,
     resume: bool,
     overwrite: bool,
@@ -67,7 +78,7 @@ def run_interruptibly(
         group.wait()
         best = _finish(trainer)
         group.wait()
-        if group.leads:
+        if group.leads and state.exists():
             remove_folder(state)
     return best
 
@@ -137,16 +148,17 @@ def _check_state(save_dir: Path, state: Path, resume: bool) -> bool:
     return state.exists()
 
 
-def _finish(trainer: Trainer) -> dict[str, Any]:
+def _finish(trainer: Resumable) -> dict[str, Any]:
     """Run to the end. A run whose loss was not finite leaves nothing to resume."""
     try:
         return trainer.run()
     except BrokenPipeError:
         raise
     except OSError as error:
+        again = " with --resume" if trainer.files.state.exists() else ""
         raise EnvironmentFault(
             f"writing beside {trainer.files.state} failed ({error}); the checkpoint and the training state that were "
-            "there before are whole: mend the cause and run again with --resume"
+            f"there before are whole: mend the cause and run again{again}"
         ) from error
     except ClassifierError:
         if trainer.group.leads and trainer.files.state.exists():

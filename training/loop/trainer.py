@@ -185,10 +185,7 @@ class Trainer:
         rows = self.dev_set.rows[self.group.rank :: self.group.size]
         logits = run_in_batches(rows, lambda *inputs: model_logits(self.model, *inputs), EVALUATION_TOKENS)
         logits = self.group.gather_rows(logits.reshape(len(rows), len(self.hierarchy)), len(self.dev_set))
-        decoder = tune(self.hierarchy, logits, self.dev_set.labels, self.options.thresholds)
-        metrics = Metrics(self.hierarchy)
-        metrics.update(self.dev_set.labels, decoder.decode(logits).selected)
-        return metrics.result(), decoder
+        return tuned_scores(self.hierarchy, logits, self.dev_set.labels, self.options.thresholds)
 
     def _run_epoch(self, epoch: int) -> None:
         """Run the epoch's steps that are not done yet."""
@@ -285,3 +282,18 @@ class Trainer:
         self.progress.history.append(entry)
         if self._curves:
             self._curves.log(entry)
+
+
+def tuned_scores(
+    hierarchy: LabelHierarchy, logits: np.ndarray, labels: np.ndarray, thresholds: str
+) -> tuple[dict[str, Any], Decoder]:
+    """Scores of logits, float32 [texts, labels], and the decoder that gave them.
+
+    Args:
+        labels: bool [texts, labels].
+        thresholds: how they are chosen, one of `pipeline.metrics.threshold_tuning.MODES`.
+    """
+    decoder = tune(hierarchy, logits, labels, thresholds)
+    metrics = Metrics(hierarchy)
+    metrics.update(labels, decoder.decode(logits).selected)
+    return metrics.result(), decoder

@@ -29,7 +29,8 @@ def _parse(word: str) -> Fraction:
         raise InputError(f"--width_mult {word!r} is no number; give a fraction such as 2/3 or 0.75") from error
     if not 0 < width <= 1:
         raise InputError(f"--width_mult is {word}; it must be above 0 and at most 1")
-    return width
+    fraction = width.limit_denominator(1000)
+    return fraction if float(fraction) == float(width) else width  # 0.6666666666666666 is how a float writes 2/3
 
 
 def kept(count: int, width: Fraction) -> int:

@@ -1,82 +1,80 @@
-"""The options of `prune.py`: the command line, then a configuration file, then defaults."""
+"""The options of pruning, validated when made, without importing paddle."""
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
-from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 from pipeline.errors import InputError
+from pipeline.metrics.threshold_tuning import MODES
+from pipeline.options import option
+from training.loop.options import LoopOptions
+from training.model.width import parse_widths
+from training.options import RunOptions, SeedOptions
 
-CONFIG_FILE = "prune_config.json"
-
-
-def parse_with_config(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
-    """Parse `argv`; values of the file that its --prune_config names stand in for defaults.
-
-    Options of paddlenlp's `TrainingArguments` and `CompressionArguments` that mean nothing here are accepted with a
-    note.
-
-    Raises:
-        InputError: the file is unreadable, or no JSON object, or a value in it is of the wrong kind.
-        SystemExit: an option that nobody knows.
-    """
-    first, _ = parser.parse_known_args(argv)
-    path = Path(first.prune_config or CONFIG_FILE)
-    config = _read_config(path) if first.prune_config or path.exists() else {}
-    known = {action.dest: action for action in parser._actions}
-    parser.set_defaults(**{name: _default(path, known[name], value) for name, value in config.items() if name in known})
-    args, unknown = parser.parse_known_args(argv)
-    named = [word[2:].split("=")[0] for word in unknown if word.startswith("--")]
-    if len(unknown) > len(named) and not named:
-        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
-    lacking = _without_effect([*named, *(name for name in config if name not in known)])
-    if lacking:
-        parser.error(f"unrecognized arguments: {' '.join(lacking)}")
-    return args
+STUDENT, PADDLESLIM = ENGINES = ("student", "paddleslim")
+WIDTHS, WIDTHS_ALIAS, DEFAULT_WIDTH = "width_mult", "width_mult_list", "2/3"
 
 
-def _read_config(path: Path) -> dict[str, Any]:
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"cannot read --prune_config {path}: {error}") from error
-    if not isinstance(config, dict):
-        raise InputError(f'{path} holds no JSON object; write for example {{"learning_rate": 3e-5}}')
-    print(f"note: options that the command line leaves out are taken from {path}", file=sys.stderr)
-    return {name: value for name, value in config.items() if value is not None}
+@dataclass(frozen=True)
+class StudentOptions(SeedOptions):
+    """How a narrow model is taught, by the names that paddlenlp's TrainingArguments give it."""
+
+    per_device_train_batch_size: int = option(32, "texts per training step and process", at_least=1)
+    per_device_eval_batch_size: int = option(32, "texts at once when importance is measured", at_least=1)
+    learning_rate: float = option(3e-5, "peak learning rate", above=0)
+    num_train_epochs: int = option(10, "passes over the training rows for each width", at_least=1)
+    weight_decay: float = option(0.0, "decay of all parameters but biases and normalisation layers", at_least=0)
+    warmup_steps: int = option(0, "steps over which the learning rate grows from 0", at_least=0)
+    logging_steps: int = option(5, "steps between lines of the log", at_least=1)
+
+    def loop(self, *, save_steps: int | None, thresholds: str) -> LoopOptions:
+        """The options of the training loop; `save_steps` and `thresholds` are as there."""
+        return LoopOptions(
+            learning_rate=self.learning_rate,
+            batch_size=self.per_device_train_batch_size,
+            epochs=self.num_train_epochs,
+            warmup=True,
+            warmup_steps=self.warmup_steps,
+            weight_decay=self.weight_decay,
+            logging_steps=self.logging_steps,
+            save_steps=save_steps,
+            thresholds=thresholds,
+            seed=self.seed,
+        )
 
 
-def _default(path: Path, action: argparse.Action, value: Any) -> Any:
-    """A value of the file as argparse would have made it of the command line's words."""
-    if isinstance(action.const, bool):
-        if not isinstance(value, bool):
-            raise InputError(f"{path}: {action.dest} is {value!r}; give true or false")
-        return value
-    convert = action.type if callable(action.type) else str
-    try:
-        if action.nargs == "+":
-            return [convert(str(part)) for part in (value if isinstance(value, list) else [value])]
-        converted = convert(str(value))
-    except ValueError as error:
-        raise InputError(f"{path}: {action.dest} is {value!r}: {error}") from error
-    if action.choices and converted not in action.choices:
-        raise InputError(f"{path}: {action.dest} is {value!r}; choose one of {', '.join(map(str, action.choices))}")
-    return converted
+@dataclass(frozen=True)
+class PruningRun(StudentOptions, RunOptions):
+    """Which checkpoint to prune, to which widths, and how the narrow models are taught."""
 
+    params_dir: Path = option("./checkpoint/", "the checkpoint to prune: its folder, or its parameter file")
+    width_mult: tuple[str, ...] = option(
+        (DEFAULT_WIDTH,), "shares of heads and neurons to keep, one model for each", aliases=(WIDTHS_ALIAS,)
+    )
+    output_dir: Path = option("./prune", "where the pruned models are written, each in a folder of its own")
+    engine: str = option(
+        STUDENT,
+        "student teaches a narrow model that is cut out first; paddleslim is paddlenlp's Trainer.compress, and slower",
+        choices=ENGINES,
+    )
+    save_steps: int = option(100, "steps after which the training state is written; paddleslim writes none", at_least=1)
+    thresholds: str | None = option(None, "how thresholds are chosen on dev (as the checkpoint's were)", choices=MODES)
+    unlabelled_file: str | None = option(
+        None, "texts in --dataset_dir on which to learn from the whole model too, such as data.txt"
+    )
 
-def _without_effect(names: Iterable[str]) -> list[str]:
-    """Note those that paddlenlp's arguments know; returns the others, as options."""
-    names = list(names)
-    if not names:
-        return []
-    from paddlenlp.trainer import CompressionArguments
+    def check(self) -> None:
+        super().check()
+        parse_widths(self.width_mult)
+        if self.resume and self.engine == PADDLESLIM:
+            raise InputError(
+                f"--engine {PADDLESLIM} writes no training state, so that --resume has nothing to go on with; run "
+                f"without --resume, or with --engine {STUDENT}"
+            )
 
-    known = set(CompressionArguments.__dataclass_fields__)
-    for name in names:
-        if name in known:
-            print(f"note: --{name} has no effect on pruning here", file=sys.stderr)
-    return [f"--{name}" for name in names if name not in known]
+    @property
+    def widths(self) -> list[Fraction]:
+        """The shares to keep, each once."""
+        return parse_widths(self.width_mult)

@@ -8,12 +8,10 @@ import paddle
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from paddlenlp import transformers
 
 from pipeline.compute.batching import pad
 from pipeline.errors import InputError
-from pipeline.files.dataset import ReadReport
-from training.data.encoded import EncodedDataset
+from tests.training.pruning.conftest import HEAD_SIZE, HEADS, NEURONS
 from training.loop.distillation import Distillation
 from training.loop.losses import binary_cross_entropy
 from training.model.first_token import read_first_token_only
@@ -21,37 +19,6 @@ from training.model.narrowing import encoder_layers, narrowed
 from training.model.width import folder_name, kept, parse_widths
 from training.pruning.importance import measure_importance
 from training.pruning.selection import prune
-
-HEADS, HEAD_SIZE, NEURONS = 6, 4, 36
-SHAPE = {
-    "vocab_size": 50,
-    "hidden_size": HEADS * HEAD_SIZE,
-    "num_hidden_layers": 2,
-    "num_attention_heads": HEADS,
-    "intermediate_size": NEURONS,
-    "max_position_embeddings": 16,
-    "hidden_dropout_prob": 0.0,
-    "attention_probs_dropout_prob": 0.0,
-    "initializer_range": 0.3,
-    "num_labels": 5,
-}
-
-
-@pytest.fixture(params=["Ernie", "Bert"])
-def model(request):
-    network, config = (getattr(transformers, request.param + name) for name in ("ForSequenceClassification", "Config"))
-    paddle.seed(3)
-    made = network(config(**SHAPE))
-    made.eval()
-    return made
-
-
-@pytest.fixture
-def dataset():
-    generator = np.random.default_rng(3)
-    rows = [generator.integers(5, 50, length) for length in (9, 4, 12, 6, 6)]
-    return EncodedDataset([""] * 5, rows, generator.random((5, 5)) < 0.4, ReadReport())
-
 
 INPUT_IDS = paddle.to_tensor(np.random.default_rng(5).integers(5, 50, (4, 9)))
 
@@ -176,6 +143,7 @@ def test_a_width_keeps_a_whole_number_of_heads_or_says_which_would(part, of):
 def test_widths_are_read_as_people_write_them():
     assert parse_widths("2/3") == [Fraction(2, 3)]
     assert parse_widths(["3/4", "0.5,0.25", "[1/2]"]) == [Fraction(3, 4), Fraction(1, 2), Fraction(1, 4)]
+    assert parse_widths(str(2 / 3)) == [Fraction(2, 3)]
     assert [folder_name(width) for width in parse_widths("2/3,1/4,1")] == ["0.6666666666666666", "0.25", "1.0"]
 
 
