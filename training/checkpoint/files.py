@@ -145,11 +145,16 @@ def write_checkpoint(
         record: how it was trained.
     """
     with atomic_folder(path) as folder:
-        model.save_pretrained(str(folder))
-        shutil.copyfile(folder / MODEL_CONFIG_FILE, folder / "model_config.json")
+        save_model(model, folder)
         for file in tokeniser_folder.iterdir():
             (folder / file.name).write_bytes(file.read_bytes())
         write_labels(folder / LABEL_FILE, hierarchy)
         text = json.dumps(asdict(record), ensure_ascii=False, indent=1)
         (folder / RECORD_FILE).write_text(text + "\n", encoding="utf-8")
         write_all_checksums(folder)
+
+
+def save_model(model: Any, folder: Path) -> None:
+    """Write the parameters and the encoder configuration of a paddle model to an existing folder."""
+    model.save_pretrained(str(folder))
+    shutil.copyfile(folder / MODEL_CONFIG_FILE, folder / "model_config.json")

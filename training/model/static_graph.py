@@ -32,14 +32,14 @@ def export_static(model: Any, folder: Path) -> None:
     """
     model.eval()
     packable = read_first_token_only(model)
-    _save(model, PLAIN_INPUTS, folder / GRAPH_PREFIX)
+    save_graph(model, PLAIN_INPUTS, folder / GRAPH_PREFIX)
     if not packable:
         return
     with tempfile.TemporaryDirectory(dir=folder) as place:
         graph = Path(place) / PACKED_GRAPH_FILE
         packed = PackedClassifier(model)
         packed.eval()
-        _save(packed, PACKED_INPUTS, graph.with_suffix(""))
+        save_graph(packed, PACKED_INPUTS, graph.with_suffix(""))
         if not filecmp.cmp(graph.with_suffix(".pdiparams"), folder / PADDLE_PARAMETERS_FILE, shallow=False):
             raise ClassifierError(
                 "paddle stores the parameters of the packed graph in another order; nothing was exported"
@@ -47,7 +47,8 @@ def export_static(model: Any, folder: Path) -> None:
         graph.rename(folder / PACKED_GRAPH_FILE)
 
 
-def _save(model: Any, inputs: Iterable[str], prefix: Path) -> None:
+def save_graph(model: Any, inputs: Iterable[str], prefix: Path) -> None:
+    """Write `prefix`.pdmodel, .pdiparams and .pdiparams.info of `model`; its inputs are int64 [batch, length] each."""
     import paddle
 
     specifications = [paddle.static.InputSpec([None, None], "int64", name=name) for name in inputs]
