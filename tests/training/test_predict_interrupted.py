@@ -164,10 +164,9 @@ def test_a_complete_output_is_left_alone_by_resume(folder, capsys):
     assert answers(folder).count(b"text: ") == 1
 
 
-def test_resume_needs_a_file(folder, capsys):
-    with pytest.raises(SystemExit):
-        predict.main(["--dataset_dir", str(folder), "--resume"])
-    assert "--resume goes on with a file; give its --output_file" in capsys.readouterr().err
+def test_resume_needs_a_file():
+    with pytest.raises(InputError, match="--resume goes on with a file; give its --output_file"):
+        predict.WriteOptions(dataset_dir="data", resume=True)
 
 
 def test_a_full_disk_costs_nothing_that_was_written(command, tmp_path):
