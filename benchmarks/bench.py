@@ -10,21 +10,23 @@ A part that fails is named at the end and does not stop the others; `--parts` me
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
 
 from benchmarks import report
 from benchmarks.records import PROJECT, RESULTS, read_record
 from benchmarks.tables import TABLES
+from benchmarks.texts import SAMPLE
 from pipeline.command import run
 from pipeline.errors import ClassifierError, EnvironmentFault, InputError
 from pipeline.files.dataset import TEST_FILE
+from pipeline.options import Options, option, parse
 
 SERVING, LOAD = "serving", "load"
 OWN_RESULTS = PROJECT / "build" / "bench"
@@ -32,64 +34,93 @@ OWN_RESULTS = PROJECT / "build" / "bench"
 QUICK_SERVING = ("--rounds", "5", "--seconds", "2.5", "--texts_per_pass", "64", "--budget_seconds", "200")
 WHOLE_SERVING = ("--rounds", "5", "--seconds", "5")
 
-PARTS: dict[str, Callable[[argparse.Namespace], list[str]]] = {
-    SERVING: lambda args: [
+
+def _shown(path: Path) -> str:
+    return str(path.relative_to(PROJECT))
+
+
+PART_NAMES = (SERVING, "limit", LOAD, "growth", "frontier", "paddle_serving", "peers", "precision_speed")
+
+
+@dataclass(frozen=True)
+class BenchOptions(Options):
+    """What is measured, on which texts."""
+
+    quick: bool = option(False, "measure serving against the baseline alone, with short turns")
+    parts: tuple[str, ...] = option(PART_NAMES, "parts that are measured", choices=PART_NAMES)
+    url: str | None = option(None, "gRPC host:port of a server of your own, which gets the load without a baseline")
+    dataset_dir: Path | None = option(None, f"dataset folder whose {TEST_FILE} is sent ({SAMPLE})")
+    texts: Path | None = option(None, "file with a text per line, or with labelled rows, that is sent")
+    output_dir: Path | None = option(
+        None, f"folder for the JSON files ({_shown(RESULTS)}; {_shown(OWN_RESULTS)} with --quick or --url)"
+    )
+
+    def check(self) -> None:
+        super().check()
+        if self.dataset_dir and self.texts:
+            raise InputError("--dataset_dir and --texts both say what is sent; give one of them")
+        if self.texts and not self.texts.is_file():
+            raise InputError(f"--texts {self.texts} is no file")
+        if self.dataset_dir and not (self.dataset_dir / TEST_FILE).is_file():
+            raise InputError(f"--dataset_dir {self.dataset_dir} has no {TEST_FILE}, whose texts would be sent")
+        if self.quick and self.url:
+            raise InputError(
+                "--quick compares ours with the baseline and --url measures another server; give one of them"
+            )
+
+    @property
+    def folder(self) -> Path:
+        """Where the JSON files go."""
+        return self.output_dir or (OWN_RESULTS if self.quick or self.url else RESULTS)
+
+    @property
+    def chosen(self) -> Sequence[str]:
+        """The parts that are measured."""
+        return [SERVING] if self.quick else [LOAD] if self.url else self.parts
+
+    def sent(self) -> list[str]:
+        """The words that tell a part which texts to send."""
+        path = self.dataset_dir / TEST_FILE if self.dataset_dir else self.texts
+        return ["--texts", str(path.resolve())] if path else []
+
+    def linear(self) -> list[str]:
+        """The words that tell a part what to train the linear baseline on."""
+        return ["--linear", str(self.dataset_dir.resolve())] if self.dataset_dir else []
+
+
+PARTS: dict[str, Callable[[BenchOptions], list[str]]] = {
+    SERVING: lambda options: [
         "benchmarks.serving.throughput",
-        *(QUICK_SERVING if args.quick else WHOLE_SERVING),
-        *_texts(args),
+        *(QUICK_SERVING if options.quick else WHOLE_SERVING),
+        *options.sent(),
     ],
-    "limit": lambda args: ["benchmarks.compute.limit", *_texts(args)],
-    LOAD: lambda args: ["benchmarks.serving.load", *(("--url", args.url) if args.url else ()), *_texts(args)],
-    "growth": lambda args: ["benchmarks.serving.growth"],
-    "frontier": lambda args: ["benchmarks.quality.frontier", *_texts(args), *_linear(args)],
-    "paddle_serving": lambda args: ["benchmarks.paddle.serving", *_texts(args, "--file")],
-    "peers": lambda args: ["benchmarks.peers.peers", *_texts(args)],
-    "precision_speed": lambda args: ["benchmarks.compute.precision_speed"],
+    "limit": lambda options: ["benchmarks.compute.limit", *options.sent()],
+    LOAD: lambda options: [
+        "benchmarks.serving.load",
+        *(("--url", options.url) if options.url else ()),
+        *options.sent(),
+    ],
+    "growth": lambda options: ["benchmarks.serving.growth"],
+    "frontier": lambda options: ["benchmarks.quality.frontier", *options.sent(), *options.linear()],
+    "paddle_serving": lambda options: ["benchmarks.paddle.throughput", *options.sent()],
+    "peers": lambda options: ["benchmarks.peers.comparison", *options.sent()],
+    "precision_speed": lambda options: ["benchmarks.compute.precision_speed"],
 }
 """Each part's module and options, beside `--output_file`, which names the part."""
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    add = parser.add_argument
-    add("--quick", action="store_true", help="serving against the baseline alone, with short turns")
-    add("--parts", nargs="+", choices=tuple(PARTS), default=list(PARTS), help="what is measured (all)")
-    add("--url", help="gRPC host:port of a server of your own: load on it, without a baseline")
-    add("--dataset_dir", type=Path, help="a dataset folder whose test.txt is sent (default: a generated sample)")
-    add("--texts", type=Path, help="instead: a file with a text per line, or the rows of a labelled file")
-    add(
-        "--output_dir",
-        type=Path,
-        help=f"for the JSON files ({_shown(RESULTS)}; else {_shown(OWN_RESULTS)})",
-    )
-    return parser.parse_args(argv)
+def measure(options: BenchOptions) -> list[str]:
+    """Measure the parts one after the other and write their records, tables and plots; returns those that failed."""
+    failed = [part for part in options.chosen if not run_part(part, options)]
+    if any((options.folder / f"{part}.json").is_file() for part in TABLES):
+        report.write(report.ReportOptions(results_dir=options.folder))
+    return failed
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    args = parse_args(argv)
-    if args.dataset_dir and args.texts:
-        raise InputError("--dataset_dir and --texts both say what is sent; give one of them")
-    if args.texts and not args.texts.is_file():
-        raise InputError(f"--texts {args.texts} is no file")
-    if args.dataset_dir and not (args.dataset_dir / TEST_FILE).is_file():
-        raise InputError(f"--dataset_dir {args.dataset_dir} has no {TEST_FILE}, whose texts would be sent")
-    if args.quick and args.url:
-        raise InputError("--quick compares ours with the baseline and --url measures another server; give one of them")
-    folder = args.output_dir or (OWN_RESULTS if args.quick or args.url else RESULTS)
-    parts = [SERVING] if args.quick else [LOAD] if args.url else args.parts
-    failed = [part for part in parts if not measure(part, args, folder)]
-    if any((folder / f"{part}.json").is_file() for part in TABLES):
-        report.main(["--results_dir", str(folder)])
-    if SERVING in parts and SERVING not in failed and (folder / f"{SERVING}.json").is_file():
-        print(json.dumps(headline(read_record(folder / f"{SERVING}.json"))))
-    if failed:
-        again = f"python -m benchmarks.bench --parts {' '.join(failed)}"
-        raise ClassifierError(f"{', '.join(failed)} failed, see above why; `{again}` measures what is missing")
-
-
-def measure(part: str, args: argparse.Namespace, folder: Path) -> bool:
+def run_part(part: str, options: BenchOptions) -> bool:
     """Run a part to its end; whether it went well, or was skipped for what this machine lacks, as it has said."""
-    words = [*PARTS[part](args), "--output_file", str((folder / f"{part}.json").resolve())]
+    record = options.folder / f"{part}.json"
+    words = [*PARTS[part](options), "--output_file", str(record.resolve())]
     print(f"== {part}: python -m {' '.join(words)}", flush=True)
     started = time.monotonic()
     status = subprocess.run([sys.executable, "-m", *words], cwd=PROJECT, check=False).returncode
@@ -112,17 +143,19 @@ def headline(serving: Mapping[str, Any]) -> dict[str, Any]:
     return {**figures, "pairs": len(serving["rounds"]), "noisy": noisy}
 
 
-def _texts(args: argparse.Namespace, option: str = "--texts") -> list[str]:
-    path = args.dataset_dir / TEST_FILE if args.dataset_dir else args.texts
-    return [option, str(path.resolve())] if path else []
+def parse_args(argv: Sequence[str] | None) -> BenchOptions:
+    return parse(BenchOptions, argv, __doc__)
 
 
-def _linear(args: argparse.Namespace) -> list[str]:
-    return ["--linear", str(args.dataset_dir.resolve())] if args.dataset_dir else []
-
-
-def _shown(path: Path) -> str:
-    return str(path.relative_to(PROJECT))
+def main(argv: Sequence[str] | None = None) -> None:
+    options = parse_args(argv)
+    failed = measure(options)
+    record = options.folder / f"{SERVING}.json"
+    if SERVING in options.chosen and SERVING not in failed and record.is_file():
+        print(json.dumps(headline(read_record(record))))
+    if failed:
+        again = f"python -m benchmarks.bench --parts {' '.join(failed)}"
+        raise ClassifierError(f"{', '.join(failed)} failed, see above why; `{again}` measures what is missing")
 
 
 if __name__ == "__main__":

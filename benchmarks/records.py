@@ -12,7 +12,6 @@ from typing import Any
 
 from pipeline.errors import InputError
 from pipeline.files.atomic import atomic_writer
-from training.gate.run import processor
 
 PROJECT = Path(__file__).resolve().parent.parent
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -33,6 +32,8 @@ PACKAGES = (
 
 def environment() -> dict[str, Any]:
     """The machine, what runs on it, and of which commit."""
+    from training.gate.run import processor  # the rest of this module is there in other libraries' environments too
+
     commit = _git("rev-parse", "--short", "HEAD")
     changed = _git("status", "--porcelain", "--", ".", *(f":!{path}" for path in WRITTEN))
     return {

@@ -8,10 +8,10 @@ The tables of a page stand between two marker comments and are made from the rec
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.plots import PLOTS, save
@@ -20,6 +20,7 @@ from benchmarks.tables import COMPARED, PAGE_TABLES, TABLES, Record, Say, chines
 from pipeline.command import run
 from pipeline.errors import InputError
 from pipeline.files.atomic import atomic_writer
+from pipeline.options import Options, option, parse
 
 BEGIN, END = "<!-- benchmarks.report: begin -->\n", "<!-- benchmarks.report: end -->\n"
 READMES: Mapping[str, Say] = {"README.md": english, "README.zh-CN.md": chinese}
@@ -30,14 +31,20 @@ PICTURED = ("frontier", "load")
 TABLES_FILE = "tables.md"
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--results_dir", type=Path, default=RESULTS, help="folder with the parts' JSON")
-    return parser.parse_args(argv)
+@dataclass(frozen=True)
+class ReportOptions(Options):
+    """Of which records."""
+
+    results_dir: Path | None = option(None, f"folder with the parts' JSON files ({RESULTS.relative_to(PROJECT)})")
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    folder = parse_args(argv).results_dir
+def write(options: ReportOptions) -> list[Path]:
+    """Write the tables and plots of the records in a folder, and of README.md's those in the pages; returns the files.
+
+    Raises:
+        InputError: the folder has no record, or a page no place for tables.
+    """
+    folder = options.results_dir or RESULTS
     parts = [part for part in TABLES if (folder / f"{part}.json").is_file()]
     if not parts:
         raise InputError(f"{folder} has no record of {', '.join(TABLES)}; measure with python -m benchmarks.bench")
@@ -52,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             _write(PROJECT / name, with_tables(name, tables))
         for part in PICTURED:
             written.append(Path(shutil.copy(folder / f"{part}.png", PICTURES)))
-    print("\n".join(map(str, written)), file=sys.stderr)
+    return written
 
 
 def all_tables(folder: Path, parts: Sequence[str]) -> str:
@@ -106,6 +113,14 @@ def with_tables(name: str, tables: str) -> str:
 def _write(path: Path, text: str) -> None:
     with atomic_writer(path) as stream:
         stream.write(text.encode())
+
+
+def parse_args(argv: Sequence[str] | None) -> ReportOptions:
+    return parse(ReportOptions, argv, __doc__)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    print("\n".join(map(str, write(parse_args(argv)))), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -10,14 +10,14 @@ Whatever else is computed, attention among it, counts nothing and takes its time
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
 
@@ -26,96 +26,31 @@ import numpy as np
 from benchmarks.compute.in_process import InProcess
 from benchmarks.compute.matrix_products import CHAIN, ROWS, WIDTH, MatrixProducts, count_work, encoder_work
 from benchmarks.compute.operation_times import operation_times
-from benchmarks.compute.step_engines import LENGTHS
+from benchmarks.compute.step_engines import LENGTHS, OURS
 from benchmarks.compute.step_engines import ROWS as STEP_ROWS
-from benchmarks.compute.training_step import OURS, WARM_UP_STEPS, make_batch, worker
-from benchmarks.records import PROJECT, environment, write_record
-from benchmarks.serving.pair import made_bundle, shuffled_texts
-from benchmarks.serving.turns import PAUSE_SECONDS, spread
+from benchmarks.compute.training_step import WARM_UP_STEPS, make_batch, step_process, step_seconds
+from benchmarks.options import BundleOptions, RecordOptions, RoundsOptions, TextsOptions
+from benchmarks.records import environment
+from benchmarks.rounds import PAUSE_SECONDS, spread
 from pipeline.command import run
 from pipeline.compute.runtimes import unavailable
-from pipeline.errors import InputError
-from pipeline.files.bundle import Bundle
-from training.model.model_names import SCRATCH
+from pipeline.options import option, parse
 
 ENGINES = (("openvino", "bfloat16"), ("openvino", "float32"), ("onnxruntime", "float32"))
-MINILM = PROJECT / "build" / "minilm"
+MINILM = Path("build/minilm")
 TRAINING = "training"
+FORMULA = (
+    "FLOP of a token: 2 x parameters of the encoder's matrices; the last layer beyond keys and values once per text; "
+    "training: 3 x that; share: FLOP of tokens that are no padding per second / limit"
+)
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    add = parser.add_argument
-    add("--texts", type=Path, help="a text per line, or the rows of a labelled file (default: a generated sample)")
-    add("--bundle", type=Path, help="the model (default: one of --shape with random weights)")
-    add("--shape", choices=tuple(SCRATCH), default="scratch-medium", help="without --bundle (%(default)s)")
-    add("--texts_per_pass", type=int, default=128, help="texts drawn from the file (%(default)s)")
-    add("--model_dir", type=Path, default=MINILM, help="BERT model for training; skipped where absent (build/minilm)")
-    add("--rounds", type=int, default=5, help="in which all take a turn (%(default)s)")
-    add("--output_file", type=Path, help="where the results are written as JSON")
-    return parser.parse_args(argv)
+@dataclass(frozen=True)
+class LimitOptions(TextsOptions, BundleOptions, RoundsOptions, RecordOptions):
+    """What is held against the limit."""
 
-
-def main(argv: Sequence[str] | None = None) -> None:
-    args = parse_args(argv)
-    for name in ("texts_per_pass", "rounds"):
-        if getattr(args, name) < 1:
-            raise InputError(f"--{name} is {getattr(args, name)}; give at least 1")
-    texts = shuffled_texts(args.texts)
-    about = environment()
-    with tempfile.TemporaryDirectory(prefix="limit-") as folder, ExitStack() as stack:
-        bundle = Bundle(args.bundle) if args.bundle else made_bundle(args.shape, Path(folder) / "bundle", texts)
-        texts = texts[: args.texts_per_pass]
-        engines = [engine for engine in ENGINES if not unavailable(*engine)]
-        precisions = dict.fromkeys(precision for _, precision in engines)
-        products = {precision: stack.enter_context(MatrixProducts(precision)) for precision in precisions}
-        lengths = [len(row) for row in bundle.encoder().encode(texts)]
-        work, tokens = count_work(bundle), sum(lengths) / len(lengths)
-        turns = {
-            f"{runtime} {precision}": (
-                precision,
-                predicting(
-                    stack.enter_context(InProcess(bundle.path, runtime, precision, None)), texts, work.flop(tokens)
-                ),
-            )
-            for runtime, precision in engines
-        }
-        if (args.model_dir / "config.json").is_file():
-            turns[TRAINING] = ("float32", training(args.model_dir, Path(folder), stack))
-        else:
-            print(f"training is skipped: {args.model_dir} has no config.json (make minilm)", file=sys.stderr)
-        limits, rates = measure(products, turns, args.rounds)
-        operations = {
-            precision: operation_times(bundle, precision, texts)
-            for runtime, precision in engines
-            if runtime == "openvino"
-        }
-    results: dict[str, Any] = {
-        "environment": about,
-        "model": bundle.manifest.model_name,
-        "texts": args.texts.name if args.texts else "generated sample",
-        "tokens per text": round(tokens, 1),
-        "products": f"{CHAIN} of {ROWS} x {WIDTH} by {WIDTH} x {WIDTH}",
-        "formula": "FLOP of a token: 2 x parameters of the encoder's matrices; the last layer beyond keys and values "
-        "once per text; training: 3 x that; share: FLOP of tokens that are no padding per second / limit",
-        "encoder parameters": work.parameters,
-        "FLOP per token": work.per_token,
-        "FLOP per text beside": work.per_text,
-        "limit GFLOP/s": {name: spread([value / 1e9 for value in values]) for name, values in limits.items()},
-        "share of limit": {
-            name: spread([rate / limit for rate, limit in zip(values, limits[turns[name][0]])])
-            for name, values in rates.items()
-        },
-    }
-    results["share of openvino's time"] = operations
-    for precision, shares in operations.items():
-        print(f"openvino {precision}: {', '.join(f'{kind} {share:.1%}' for kind, share in shares.items())}")
-    for part in ("limit GFLOP/s", "share of limit"):
-        for name, figure in results[part].items():
-            print(f"{part:16} {name:22} {figure['median']:9.3f} ({figure['lowest']:.3f} to {figure['highest']:.3f})")
-    if args.output_file:
-        write_record(args.output_file, results)
-    print(json.dumps({name: figure["median"] for name, figure in results["share of limit"].items()}))
+    texts_per_pass: int = option(128, "texts drawn from the file", at_least=1)
+    model_dir: Path = option(MINILM, "folder of a BERT model to train; without it training is skipped")
 
 
 Turn = Callable[[], float]
@@ -139,14 +74,14 @@ def training(model_dir: Path, folder: Path, stack: ExitStack) -> Turn:
     config: dict[str, Any] = json.loads((model_dir / "config.json").read_text(encoding="utf-8"))
     work = encoder_work(*(int(config[key]) for key in ("hidden_size", "num_hidden_layers", "intermediate_size")))
     np.savez(folder / "batch.npz", **make_batch(model_dir))
-    process = stack.enter_context(worker(OURS, sys.executable, model_dir, folder / "batch.npz"))
+    process = stack.enter_context(step_process(OURS, sys.executable, model_dir, folder / "batch.npz"))
     length = max(LENGTHS)
-    process.seconds(length, WARM_UP_STEPS)
-    return lambda: 3 * STEP_ROWS * work.flop(length) / statistics.median(process.seconds(length, 5))
+    step_seconds(process, length, WARM_UP_STEPS)
+    return lambda: 3 * STEP_ROWS * work.flop(length) / statistics.median(step_seconds(process, length, 5))
 
 
-def measure(
-    products: dict[str, MatrixProducts], turns: dict[str, tuple[str, Turn]], rounds: int
+def take_turns(
+    products: Mapping[str, MatrixProducts], turns: Mapping[str, tuple[str, Turn]], rounds: int
 ) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
     """FLOP per second of the products by precision, and of all others by name, one of each per round."""
     limits: dict[str, list[float]] = {name: [] for name in products}
@@ -160,6 +95,76 @@ def measure(
             time.sleep(PAUSE_SECONDS)
             rates[name].append(turn())
     return limits, rates
+
+
+def measure(options: LimitOptions) -> dict[str, Any]:
+    """The record of all rounds.
+
+    Raises:
+        InputError: the texts or the bundle cannot be used.
+    """
+    texts = options.shuffled()
+    about = environment()
+    with tempfile.TemporaryDirectory(prefix="limit-") as folder, ExitStack() as stack:
+        bundle = options.open(Path(folder), texts)
+        texts = texts[: options.texts_per_pass]
+        engines = [engine for engine in ENGINES if not unavailable(*engine)]
+        precisions = dict.fromkeys(precision for _, precision in engines)
+        products = {precision: stack.enter_context(MatrixProducts(precision)) for precision in precisions}
+        lengths = [len(row) for row in bundle.encoder().encode(texts)]
+        work, tokens = count_work(bundle), sum(lengths) / len(lengths)
+        turns: dict[str, tuple[str, Turn]] = {}
+        for runtime, precision in engines:
+            predictor = stack.enter_context(InProcess(bundle.path, runtime, precision, None))
+            turns[f"{runtime} {precision}"] = (precision, predicting(predictor, texts, work.flop(tokens)))
+        if (options.model_dir / "config.json").is_file():
+            turns[TRAINING] = ("float32", training(options.model_dir, Path(folder), stack))
+        else:
+            print(f"training is skipped: {options.model_dir} has no config.json (make minilm)", file=sys.stderr)
+        limits, rates = take_turns(products, turns, options.rounds)
+        operations = {
+            precision: operation_times(bundle, precision, texts)
+            for runtime, precision in engines
+            if runtime == "openvino"
+        }
+    return {
+        "environment": about,
+        "model": bundle.manifest.model_name,
+        "texts": options.source,
+        "tokens per text": round(tokens, 1),
+        "products": f"{CHAIN} of {ROWS} x {WIDTH} by {WIDTH} x {WIDTH}",
+        "formula": FORMULA,
+        "encoder parameters": work.parameters,
+        "FLOP per token": work.per_token,
+        "FLOP per text beside": work.per_text,
+        "limit GFLOP/s": {name: spread([value / 1e9 for value in values]) for name, values in limits.items()},
+        "share of limit": {
+            name: spread([rate / limit for rate, limit in zip(values, limits[turns[name][0]])])
+            for name, values in rates.items()
+        },
+        "share of openvino's time": operations,
+    }
+
+
+def report(results: Mapping[str, Any]) -> None:
+    """Print the tables."""
+    for precision, shares in results["share of openvino's time"].items():
+        print(f"openvino {precision}: {', '.join(f'{kind} {share:.1%}' for kind, share in shares.items())}")
+    for part in ("limit GFLOP/s", "share of limit"):
+        for name, figure in results[part].items():
+            print(f"{part:16} {name:22} {figure['median']:9.3f} ({figure['lowest']:.3f} to {figure['highest']:.3f})")
+
+
+def parse_args(argv: Sequence[str] | None) -> LimitOptions:
+    return parse(LimitOptions, argv, __doc__)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    options = parse_args(argv)
+    results = measure(options)
+    options.write(results)
+    report(results)
+    print(json.dumps({name: figure["median"] for name, figure in results["share of limit"].items()}))
 
 
 if __name__ == "__main__":

@@ -8,21 +8,23 @@ compute the same batch in turn, and what counts is the median of the ratios to o
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.compute.random_model import LENGTH, VOCABULARY_SIZE, create_bundle, with_raw_graph
+from benchmarks.compute.random_model import LENGTH, SHAPES, VOCABULARY_SIZE, create_bundle, with_raw_graph
+from benchmarks.options import RecordOptions, RoundsOptions
+from benchmarks.records import environment
 from pipeline.command import run
 from pipeline.compute.batching import TOKEN_BUDGET
 from pipeline.compute.runtimes import PRECISIONS, RUNTIMES, graph_files, unavailable
+from pipeline.options import option, parse
 from training.gate.worker import Worker
 
 ROWS = 32
@@ -30,19 +32,20 @@ RAW = "raw paddle2onnx float32"
 REFERENCE = "onnxruntime float32"
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--shape", default="scratch-medium", help="a scratch model's name (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--num_threads", type=int, help="processor threads (one per core)")
-    parser.add_argument("--output_file", type=Path, help="where the results are written as JSON")
-    return parser.parse_args(argv)
+@dataclass(frozen=True)
+class PrecisionSpeedOptions(RoundsOptions, RecordOptions):
+    """Which shape is measured."""
+
+    shape: str = option("scratch-medium", "shape of the model", choices=tuple(SHAPES))
+    rounds: int = option(9, "rounds in which all take a turn", at_least=1)
+    threads: int = option(0, "processor threads of each engine, 0: one per core", at_least=0)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    args = parse_args(argv)
+def measure(options: PrecisionSpeedOptions) -> dict[str, Any]:
+    """The record: speed, memory and size of each engine that this machine has."""
+    about = environment()
     with tempfile.TemporaryDirectory() as place, ExitStack() as stack:
-        clean = create_bundle(args.shape, Path(place) / "clean", precisions=("float16", "int8"))
+        clean = create_bundle(options.shape, Path(place) / "clean", precisions=("float16", "int8"))
         raw = with_raw_graph(clean, Path(place) / "raw")
         engines = {RAW: (raw, "onnxruntime", "float32")}
         for runtime in RUNTIMES:
@@ -50,20 +53,17 @@ def main(argv: Sequence[str] | None = None) -> None:
                 if not unavailable(runtime, precision):
                     engines[f"{runtime} {precision}"] = (clean, runtime, precision)
         workers = {
-            name: stack.enter_context(Worker(bundle.path, runtime, precision, args.num_threads))
+            name: stack.enter_context(Worker(bundle.path, runtime, precision, options.threads or None))
             for name, (bundle, runtime, precision) in engines.items()
         }
-        results = measure(workers, args.rounds)
+        results = take_turns(workers, options.rounds)
         for name, (bundle, runtime, precision) in engines.items():
             files = [bundle.file(file) for file in graph_files(bundle, runtime, precision)]
             results[name]["graph MB"] = round(sum(file.stat().st_size for file in files) / 1e6, 1)
-    for name, result in results.items():
-        print(f"{name:26}", "  ".join(f"{key} {value}" for key, value in result.items()))
-    if args.output_file:
-        args.output_file.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    return {"environment": about, "engines": results}
 
 
-def measure(workers: dict[str, Worker], rounds: int) -> dict[str, dict[str, Any]]:
+def take_turns(workers: dict[str, Worker], rounds: int) -> dict[str, dict[str, Any]]:
     """Milliseconds of a batch of full length and of a single row, and their median ratios to REFERENCE.
 
     "As served" is the same batch cut by the token budget, as servers and the offline predictor do.
@@ -89,6 +89,18 @@ def measure(workers: dict[str, Worker], rounds: int) -> dict[str, dict[str, Any]
             results[name][f"ms {shape}"] = round(1000 * statistics.median(values), 1)
             results[name][f"ratio {shape}"] = round(statistics.median(ratios), 3)
     return results
+
+
+def parse_args(argv: Sequence[str] | None) -> PrecisionSpeedOptions:
+    return parse(PrecisionSpeedOptions, argv, __doc__)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    options = parse_args(argv)
+    results = measure(options)
+    options.write(results)
+    for name, result in results["engines"].items():
+        print(f"{name:26}", "  ".join(f"{key} {value}" for key, value in result.items()))
 
 
 if __name__ == "__main__":

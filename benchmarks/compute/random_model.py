@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.compute.in_process import fresh_process
 from pipeline.compute.batching import run_in_batches
 from pipeline.compute.graph_precision import ONNX_FILES, derived_graph
 from pipeline.files.bundle import MANIFEST_FILE, ONNX_FILE, Bundle, Golden, Manifest, seal
@@ -34,6 +35,7 @@ ERNIE = {
     "ernie-3.0-nano": ScratchShape(hidden_size=312, layers=4, heads=12, feed_forward_size=1248),
 }
 """The shapes of the published models."""
+SHAPES = {**SCRATCH, **ERNIE}
 SEED = 3
 TUNING_TEXTS, GOLDENS = 128, 4
 GAIN = 2.0
@@ -57,7 +59,7 @@ def create_bundle(
     in another.
 
     Args:
-        shape: a name of `training.model.model_names.SCRATCH` or of ERNIE.
+        shape: a name of SHAPES.
         texts: what it will classify: its vocabulary knows their characters, and its classifier gives them about
             LABELS_PER_TEXT labels and their parents. Without any, its vocabulary is fillers and it answers anything.
         width: share of the heads and neurons that a pruned model has kept.
@@ -76,7 +78,7 @@ def create_bundle(
     from training.model.static_graph import export_onnx, export_static
 
     paddle.seed(SEED)
-    config = scratch_config({**SCRATCH, **ERNIE}[shape], VOCABULARY_SIZE, len(labels), max_seq_length)
+    config = scratch_config(SHAPES[shape], VOCABULARY_SIZE, len(labels), max_seq_length)
     config.initializer_range = GAIN / config.hidden_size**0.5
     model = ErnieForSequenceClassification(config)
     if width != 1:
@@ -102,6 +104,15 @@ def create_bundle(
         width=str(width),
     )
     return seal(folder, manifest)
+
+
+def made_bundle(shape: str, folder: Path, texts: Sequence[str], **options: Any) -> Bundle:
+    """As `create_bundle`, in a process of its own.
+
+    paddle sets variables that would limit the threads of whatever is started by a process that has imported it.
+    """
+    with fresh_process() as pool:
+        return pool.submit(create_bundle, shape, folder, texts, **options).result()
 
 
 def with_raw_graph(bundle: Bundle, folder: Path) -> Bundle:

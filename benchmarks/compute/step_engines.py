@@ -1,16 +1,27 @@
-"""The two libraries that `benchmarks.compute.training_step` compares, each as one training step on a given batch."""
+"""The two libraries that `benchmarks.compute.training_step` compares, each as one training step on a given batch.
+
+Run as a command, it is the process of one of them, and answers each line `[length, steps]` with the seconds of each
+step. It runs in PyTorch's environment too, which has numpy and torch, and nothing of this project's.
+"""
 
 from __future__ import annotations
 
+import os
 import tempfile
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
 
 import numpy as np
 
+from benchmarks.line_process import serve_lines
+from pipeline.command import run
 from pipeline.labels.hierarchy import LabelHierarchy
+from pipeline.options import Options, option, parse
 
+OURS, THEIRS = "paddle", "torch"
 LENGTHS = (64, 128)
 ROWS, LABELS = 32, 160
 LEARNING_RATE, WEIGHT_DECAY, MAX_GRADIENT_NORM = 2e-5, 0.01, 1.0
@@ -119,3 +130,47 @@ def torch_engine(model_dir: str, batch: dict[str, np.ndarray], threads: int) -> 
 
     versions = {"torch": torch.__version__, "transformers": transformers.__version__, "threads": str(threads)}
     return Engine(versions, evaluate, step)
+
+
+ENGINES: dict[str, Callable[[str, dict[str, np.ndarray], int], Engine]] = {OURS: paddle_engine, THEIRS: torch_engine}
+
+
+@dataclass(frozen=True)
+class StepOptions(Options):
+    """Which library trains which model on which batch."""
+
+    library: str = option(help="library that computes the steps", choices=tuple(ENGINES))
+    model_dir: Path = option(help="folder of a Hugging Face BERT model")
+    batch_file: Path = option(help="the batch, as training_step writes it")
+
+
+def work(options: StepOptions) -> tuple[dict[str, Any], Callable[[list[int]], list[float]]]:
+    """What the process says at first, the versions and the losses before any step; and what answers its lines."""
+    with np.load(options.batch_file) as arrays:
+        batch = dict(arrays)
+    engine = ENGINES[options.library](str(options.model_dir), batch, len(os.sched_getaffinity(0)))
+
+    def seconds(asked: list[int]) -> list[float]:
+        length, steps = asked
+        found = []
+        for _ in range(steps):
+            started = time.perf_counter()
+            engine.step(length)
+            found.append(time.perf_counter() - started)
+        return found
+
+    losses = {str(length): engine.evaluate(length) for length in LENGTHS}
+    return {"versions": engine.versions, "losses": losses}, seconds
+
+
+def parse_args(argv: Sequence[str] | None) -> StepOptions:
+    return parse(StepOptions, argv, __doc__)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    options = parse_args(argv)
+    serve_lines(lambda: work(options))
+
+
+if __name__ == "__main__":
+    run(main)

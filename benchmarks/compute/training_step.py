@@ -12,30 +12,39 @@ environment of its own:
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.compute.step_engines import LABELS, LENGTHS, ROWS, paddle_engine, torch_engine
-from benchmarks.records import PROJECT
+from benchmarks.compute.step_engines import LABELS, LENGTHS, OURS, ROWS, THEIRS
+from benchmarks.line_process import LineProcess
 from pipeline.command import run
 from pipeline.errors import ClassifierError, EnvironmentFault, InputError
+from pipeline.options import Options, option, parse
 
 WARM_UP_STEPS = 3
 PAUSE_SECONDS = 0.3
 """Between turns: the threads of a library go on looking for work for a while when a step is over."""
-OURS, THEIRS = "paddle", "torch"
+
+
+@dataclass(frozen=True)
+class StepTimeOptions(Options):
+    """Which model is trained, by whom, and how often."""
+
+    model_dir: Path = option(help="folder of a Hugging Face BERT model, such as MiniLM's")
+    torch_python: str | None = option(None, "interpreter that has torch and transformers; without it theirs is skipped")
+    pairs: int = option(7, "turns of each library per batch shape", at_least=1)
+    steps: int = option(10, "training steps per turn", at_least=1)
 
 
 def make_batch(model_dir: Path) -> dict[str, np.ndarray]:
@@ -53,73 +62,30 @@ def make_batch(model_dir: Path) -> dict[str, np.ndarray]:
     }
 
 
-def work(engine_name: str, model_dir: str, batch_file: Path) -> None:
-    """Be the process of one library: answer each line `length steps` with the seconds of each step, as JSON."""
-    answers = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # what the libraries print is no answer
-    threads = len(os.sched_getaffinity(0))
-    with np.load(batch_file) as arrays:
-        batch = dict(arrays)
-    engine = {OURS: paddle_engine, THEIRS: torch_engine}[engine_name](model_dir, batch, threads)
-    losses = {str(length): engine.evaluate(length) for length in LENGTHS}
-    print(json.dumps({"versions": engine.versions, "losses": losses}), file=answers)
-    for line in sys.stdin:
-        length, steps = map(int, line.split())
-        seconds = []
-        for _ in range(steps):
-            started = time.perf_counter()
-            engine.step(length)
-            seconds.append(time.perf_counter() - started)
-        print(json.dumps(seconds), file=answers)
+def step_process(library: str, python: str, model_dir: Path, batch_file: Path) -> LineProcess:
+    """The process of a library."""
+    words = [python, "-m", "benchmarks.compute.step_engines", "--library", library]
+    words += ["--model_dir", str(model_dir.resolve()), "--batch_file", str(batch_file)]
+    return LineProcess(library, words)
 
 
-class Worker:
-    """The process of one library, seen from outside."""
-
-    def __init__(self, name: str, process: subprocess.Popen[str]) -> None:
-        self.name, self._process = name, process
-        self.about = self._answer()
-
-    def seconds(self, length: int, steps: int) -> list[float]:
-        """Seconds of each of so many training steps."""
-        assert self._process.stdin
-        time.sleep(PAUSE_SECONDS)
-        print(length, steps, file=self._process.stdin, flush=True)
-        return self._answer()
-
-    def _answer(self) -> Any:
-        assert self._process.stdout
-        line = self._process.stdout.readline()
-        if not line:
-            raise ClassifierError(f"the process of {self.name} ended with status {self._process.wait()}; see above why")
-        return json.loads(line)
+def step_seconds(process: LineProcess, length: int, steps: int) -> list[float]:
+    """Seconds of each of so many training steps."""
+    time.sleep(PAUSE_SECONDS)
+    return process.ask([length, steps])
 
 
-@contextmanager
-def worker(name: str, python: str, model_dir: Path, batch_file: Path) -> Iterator[Worker]:
-    """A running worker, ended with the block."""
-    module = ("-m", "benchmarks.compute.training_step", "--worker", name)
-    words = [python, *module, "--model_dir", str(model_dir.resolve()), "--batch_file", str(batch_file)]
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
-    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen(words, cwd=PROJECT, env=environment, **pipes) as process:
-        try:
-            yield Worker(name, process)
-        finally:
-            process.kill()
-
-
-def measure(workers: Sequence[Worker], pairs: int, steps: int) -> dict[int, dict[str, list[list[float]]]]:
+def take_turns(processes: Sequence[LineProcess], pairs: int, steps: int) -> dict[int, dict[str, list[list[float]]]]:
     """Seconds of each step by length, library and turn, the libraries taking turns."""
-    for turn in workers:
+    for process in processes:
         for length in LENGTHS:
-            turn.seconds(length, WARM_UP_STEPS)
+            step_seconds(process, length, WARM_UP_STEPS)
     found: dict[int, dict[str, list[list[float]]]] = {}
     for length in LENGTHS:
-        found[length] = {turn.name: [] for turn in workers}
+        found[length] = {process.name: [] for process in processes}
         for _ in range(pairs):
-            for turn in workers:
-                found[length][turn.name].append(turn.seconds(length, steps))
+            for process in processes:
+                found[length][process.name].append(step_seconds(process, length, steps))
     return found
 
 
@@ -136,64 +102,53 @@ def summarise(turns: dict[str, list[list[float]]]) -> dict[str, Any]:
     return result
 
 
-def print_table(results: dict[int, dict[str, Any]]) -> None:
+def report(results: Mapping[str, Any]) -> None:
+    """Print the table."""
     print(f"{'batch':>8} {'paddle ms':>10} {'torch ms':>10} {'ratio':>7}  lowest and highest pair")
-    for length, result in results.items():
+    for shape in (f"{ROWS}x{length}" for length in LENGTHS):
+        result = results[shape]
+        theirs = "   skipped"
         if "ratio" in result:
             pairs = f"{min(result['pair_ratios']):.3f} {max(result['pair_ratios']):.3f}"
             theirs = f"{result['torch_ms']:>10.1f} {result['ratio']:>7.3f}  {pairs}"
-        else:
-            theirs = "   skipped"
-        print(f"{ROWS:>4}x{length:<3} {result['paddle_ms']:>10.1f} {theirs}")
+        print(f"{shape:>8} {result['paddle_ms']:>10.1f} {theirs}")
 
 
-def check_same_model(workers: Sequence[Worker]) -> None:
-    """Raise ClassifierError unless all workers compute the same loss before the first step."""
+def check_same_model(processes: Sequence[LineProcess]) -> None:
+    """Raise ClassifierError unless all compute the same loss before the first step."""
     for length in LENGTHS:
-        losses = [turn.about["losses"][str(length)] for turn in workers]
+        losses = [process.about["losses"][str(length)] for process in processes]
         if not np.allclose(losses, losses[0], rtol=1e-3):
             raise ClassifierError(
                 f"the libraries give different losses for the same batch of length {length}: {losses}"
             )
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--model_dir", type=Path, required=True, help="a Hugging Face BERT folder, such as MiniLM's")
-    parser.add_argument(
-        "--torch_python", help="interpreter that has torch and transformers; without, theirs is skipped"
-    )
-    parser.add_argument("--pairs", type=int, default=7, help="turns of each library per batch shape (%(default)s)")
-    parser.add_argument("--steps", type=int, default=10, help="steps per turn (%(default)s)")
-    parser.add_argument("--worker", choices=(OURS, THEIRS), help=argparse.SUPPRESS)
-    parser.add_argument("--batch_file", type=Path, help=argparse.SUPPRESS)
-    return parser.parse_args(argv)
+def measure(options: StepTimeOptions) -> dict[str, Any]:
+    """Milliseconds per step by batch shape, and the versions.
 
-
-def main(argv: Sequence[str] | None = None) -> None:
-    args = parse_args(argv)
-    if args.worker:
-        work(args.worker, str(args.model_dir), args.batch_file)
-        return
-    if args.pairs < 1 or args.steps < 1:
-        raise InputError(f"--pairs is {args.pairs} and --steps {args.steps}; give at least 1 of each")
+    Raises:
+        InputError: there is no such model.
+        EnvironmentFault: `torch_python` lacks a library.
+        ClassifierError: a library fails, or they compute different losses.
+    """
     pythons = {OURS: sys.executable}
-    if args.torch_python:
-        check_torch(args.torch_python)
-        pythons[THEIRS] = args.torch_python
+    if options.torch_python:
+        check_torch(options.torch_python)
+        pythons[THEIRS] = options.torch_python
     else:
         print("PyTorch is skipped: give --torch_python an interpreter that has torch and transformers", file=sys.stderr)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         batch_file = Path(folder) / "batch.npz"
-        np.savez(batch_file, **make_batch(args.model_dir))
-        workers = [
-            stack.enter_context(worker(name, python, args.model_dir, batch_file)) for name, python in pythons.items()
+        np.savez(batch_file, **make_batch(options.model_dir))
+        processes = [
+            stack.enter_context(step_process(library, python, options.model_dir, batch_file))
+            for library, python in pythons.items()
         ]
-        check_same_model(workers)
-        results = {length: summarise(turns) for length, turns in measure(workers, args.pairs, args.steps).items()}
-        versions = {key: value for turn in workers for key, value in turn.about["versions"].items()}
-    print_table(results)
-    print(json.dumps({**{f"{ROWS}x{length}": result for length, result in results.items()}, **versions}))
+        check_same_model(processes)
+        turns = take_turns(processes, options.pairs, options.steps)
+        versions = {key: value for process in processes for key, value in process.about["versions"].items()}
+    return {**{f"{ROWS}x{length}": summarise(found) for length, found in turns.items()}, **versions}
 
 
 def check_torch(python: str) -> None:
@@ -207,6 +162,16 @@ def check_torch(python: str) -> None:
         raise EnvironmentFault(
             f"--torch_python {python} lacks torch or transformers: {python} -m pip install them both"
         )
+
+
+def parse_args(argv: Sequence[str] | None) -> StepTimeOptions:
+    return parse(StepTimeOptions, argv, __doc__)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    results = measure(parse_args(argv))
+    report(results)
+    print(json.dumps(results))
 
 
 if __name__ == "__main__":

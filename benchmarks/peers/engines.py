@@ -1,19 +1,24 @@
-"""The pipeline that `benchmarks.peers.peers` compares with, in an environment of its own with torch and transformers.
+"""transformers' pipeline, which `benchmarks.peers.comparison` runs in an environment of its own.
 
 The model is a BERT of the shape in `config.json` of a folder, with random weights, and a tokeniser of its `vocab.txt`.
+Run as a command, it answers each line, a JSON array of texts, with the seconds that classifying them takes.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
+from benchmarks.line_process import serve_lines
+from pipeline.command import run
+from pipeline.options import Options, option, parse
+
+PRECISIONS = ("float32", "bfloat16")
 BATCH_SIZE = 32
 THRESHOLD = 0.5
 LENGTH = 128
@@ -38,32 +43,35 @@ def answer(scores: Sequence[dict[str, Any]]) -> list[str]:
     return [each["label"] for each in scores if each["score"] > THRESHOLD]
 
 
-def work(folder: Path, precision: str) -> None:
-    """Answer each line, a JSON array of texts, with the seconds that classifying them takes."""
-    answers = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # what the libraries print is no answer
-    classify = classifier(folder, precision)
-    print("ready", file=answers)
-    for line in sys.stdin:
-        texts = json.loads(line)
+@dataclass(frozen=True)
+class PipelineOptions(Options):
+    """Which model the pipeline runs, and how."""
+
+    folder: Path = option(help="folder with config.json and vocab.txt")
+    precision: str = option(help="number format that it computes in", choices=PRECISIONS)
+
+
+def work(options: PipelineOptions) -> tuple[str, Callable[[list[str]], float]]:
+    """What the process says at first; and what classifies the texts of a line, and tells the seconds that it took."""
+    classify = classifier(options.folder, options.precision)
+
+    def seconds(texts: list[str]) -> float:
         started = time.perf_counter()
         for scores in classify(texts, truncation=True):
             answer(scores)
-        print(time.perf_counter() - started, file=answers)
+        return time.perf_counter() - started
+
+    return "ready", seconds
 
 
-def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """What `classifier` needs."""
-    parser.add_argument("--folder", type=Path, required=True, help="with config.json and vocab.txt")
-    parser.add_argument("--precision", choices=("float32", "bfloat16"), required=True)
+def parse_args(argv: Sequence[str] | None) -> PipelineOptions:
+    return parse(PipelineOptions, argv, __doc__)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    add_model_options(parser)
-    args = parser.parse_args()
-    work(args.folder, args.precision)
+def main(argv: Sequence[str] | None = None) -> None:
+    options = parse_args(argv)
+    serve_lines(lambda: work(options))
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -2,44 +2,39 @@
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-import litserve
-
-from benchmarks.peers.engines import BATCH_SIZE, add_model_options, answer, classifier
-
-BATCH_WAIT_SECONDS = 0.005
+from benchmarks.peers.engines import PipelineOptions
+from pipeline.command import run
+from pipeline.options import option, parse
 
 
-class Classifier(litserve.LitAPI):
-    """Waiting requests are joined into batches."""
+@dataclass(frozen=True)
+class LitServeOptions(PipelineOptions):
+    """Where the server listens."""
 
-    def __init__(self, folder: Path, precision: str) -> None:
-        super().__init__(max_batch_size=BATCH_SIZE, batch_timeout=BATCH_WAIT_SECONDS)
-        self._model = folder, precision
-
-    def setup(self, device: str) -> None:
-        self._classify = classifier(*self._model)
-
-    def decode_request(self, request: dict[str, str]) -> str:
-        return request["text"]
-
-    def predict(self, texts: list[str]) -> list[list[str]]:
-        return [answer(scores) for scores in self._classify(texts, truncation=True)]
-
-    def encode_response(self, output: list[str]) -> dict[str, list[str]]:
-        return {"labels": output}
+    port: int = option(help="HTTP port on 127.0.0.1", at_least=1, at_most=65535)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    add_model_options(parser)
-    parser.add_argument("--port", type=int, required=True, help="on 127.0.0.1")
-    args = parser.parse_args()
-    server = litserve.LitServer(Classifier(args.folder, args.precision), accelerator="cpu", workers_per_device=1)
-    server.run(host="127.0.0.1", port=args.port, num_api_servers=1, generate_client_file=False, log_level="warning")
+def serve(options: LitServeOptions) -> None:
+    """Serve until the process ends."""
+    import litserve
+
+    from benchmarks.peers.litserve_api import Classifier
+
+    api = Classifier(options.folder, options.precision)
+    server = litserve.LitServer(api, accelerator="cpu", workers_per_device=1)
+    server.run(host="127.0.0.1", port=options.port, num_api_servers=1, generate_client_file=False, log_level="warning")
+
+
+def parse_args(argv: Sequence[str] | None) -> LitServeOptions:
+    return parse(LitServeOptions, argv, __doc__)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    serve(parse_args(argv))
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

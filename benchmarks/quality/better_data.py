@@ -1,8 +1,8 @@
 """Whether the commands that improve training data do: the optimisation guide's experiments, on a real dataset.
 
-    python -m benchmarks.quality.better_data dirty --dataset_dir data --output better_data_dirty.json
-    python -m benchmarks.quality.better_data sparse --dataset_dir data --output better_data_sparse.json
-    python -m benchmarks.quality.better_data augment --dataset_dir data --output better_data_augment.json
+    python -m benchmarks.quality.better_data dirty --dataset_dir data --output_file better_data_dirty.json
+    python -m benchmarks.quality.better_data sparse --dataset_dir data --output_file better_data_sparse.json
+    python -m benchmarks.quality.better_data augment --dataset_dir data --output_file better_data_augment.json
 
 dirty: of 2,000 training rows 200 get a wrong label, in each of them one of the deepest labels is replaced by a random
 other one; found, corrected, trained again. sparse: 700 rows, and 100 more, chosen by sparse.py --annotate or at
@@ -14,25 +14,20 @@ measured is written at once, so that the same command goes on where it was inter
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Callable
 
 import numpy as np
 
-from benchmarks.quality.data_experiment import Experiment, run_script
+from benchmarks.quality.data_experiment import Experiment, ExperimentOptions, run_script
+from benchmarks.records import read_record, write_record
 from pipeline.command import run
-from pipeline.errors import ClassifierError
-from pipeline.files.atomic import atomic_writer
-from pipeline.files.dataset import (
-    TRAIN_FILE,
-    Example,
-    write_texts,
-)
+from pipeline.errors import InputError
+from pipeline.files.dataset import TRAIN_FILE, Example, write_texts
 from pipeline.labels.hierarchy import LabelHierarchy
+from pipeline.options import parse
 
 SPOILT_ROWS = 200
 ADDED_ROWS = 100
@@ -48,13 +43,13 @@ def dirty(experiment: Experiment) -> None:
     experiment.write("gold.txt", gold)
     right = dict(gold)
     found = experiment.results.setdefault("found", {})
-    short = experiment.args.short_epochs
+    short = experiment.options.short_epochs
     for method, options in (
         (
             "representer",
             (
-                *("--params_path", experiment.folder / "short", "--device", experiment.args.device),
-                *("--max_seq_length", experiment.args.max_seq_length),
+                *("--params_path", experiment.folder / "short", "--device", experiment.options.device),
+                *("--max_seq_length", experiment.options.max_seq_length),
             ),
         ),
         ("confident", ()),
@@ -110,10 +105,10 @@ def sparse(experiment: Experiment) -> None:
     gold = dict(experiment.others)
     write_texts(experiment.folder / "pool.txt", gold)
     experiment.measure("700 rows", TRAIN_FILE)
-    checkpoint = experiment.train("700 rows", TRAIN_FILE, experiment.args.epochs)
+    checkpoint = experiment.train("700 rows", TRAIN_FILE, experiment.options.epochs)
     run_script(
         "training/analysis/sparse.py",
-        *("--device", experiment.args.device, "--dataset_dir", experiment.folder, "--annotate"),
+        *("--device", experiment.options.device, "--dataset_dir", experiment.folder, "--annotate"),
         *("--params_path", checkpoint, "--unlabeled_file", "pool.txt"),
         *("--valid_num", ADDED_ROWS),
     )
@@ -143,12 +138,7 @@ def augment(experiment: Experiment) -> None:
         experiment.measure(name, train_file)
 
 
-EXPERIMENTS: dict[str, tuple[Callable[[Experiment], None], int]] = {
-    "dirty": (dirty, 2000),
-    "sparse": (sparse, 700),
-    "augment": (augment, 2000),
-}
-"""What is done, and with how many training rows."""
+EXPERIMENTS: dict[str, Callable[[Experiment], None]] = {"dirty": dirty, "sparse": sparse, "augment": augment}
 
 
 def means(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -161,47 +151,33 @@ def means(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return shared
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add = parser.add_argument
-    add("experiment", choices=tuple(EXPERIMENTS))
-    add("--dataset_dir", required=True, help="a dataset folder with a few thousand training rows")
-    add("--output", type=Path, required=True, help="JSON file of all that is measured; what it has is not repeated")
-    add("--work_dir", default="build/better_data", help="for datasets and checkpoints (%(default)s)")
-    add("--seeds", type=int, nargs="+", default=[1, 2, 3], help="one run each (%(default)s)")
-    add("--rows", type=int, help="training rows (700 for sparse, 2000 for the others)")
-    add("--model_name", default="scratch-tiny", help="as train.py takes it (%(default)s)")
-    add("--device", default="cpu", help="what to compute on (%(default)s)")
-    add("--learning_rate", type=float, default=1e-3, help="its peak (%(default)s)")
-    add("--trained", nargs="+", help="variants that train.py trains too; by default all")
-    add("--max_seq_length", type=int, default=128, help="as train.py takes it (%(default)s)")
-    add("--loss", default="zlpr", help="as train.py takes it (%(default)s)")
-    add("--epochs", type=int, default=10, help="of each training (%(default)s)")
-    add("--short_epochs", type=int, default=3, help="of the one whose representer points are taken (%(default)s)")
-    args = parser.parse_args(argv)
-    args.rows = args.rows or EXPERIMENTS[args.experiment][1]
-    return args
+def measure(options: ExperimentOptions) -> dict[str, Any]:
+    """The record of all seeds and their means, which is written to `output_file` after each step.
 
-
-def main(argv: Sequence[str] | None = None) -> None:
-    args = parse_args(argv)
-    options = {
-        name: value for name, value in vars(args).items() if name not in ("output", "work_dir", "seeds", "trained")
-    }
-    options["dataset_dir"] = Path(args.dataset_dir).name
-    found = json.loads(args.output.read_text(encoding="utf-8")) if args.output.exists() else {"runs": {}}
-    if found.setdefault("options", options) != options:
-        raise ClassifierError(f"{args.output} was measured with other options; give another --output")
+    Raises:
+        InputError: the dataset cannot be used, or `output_file` holds what was measured with other options.
+        ClassifierError: a command fails.
+    """
+    found = read_record(options.output_file) if options.output_file.exists() else {"runs": {}}
+    if found.setdefault("options", options.described()) != options.described():
+        raise InputError(f"{options.output_file} was measured with other options; give another --output_file")
 
     def save() -> None:
         found["means"] = means(list(found["runs"].values()))
-        with atomic_writer(args.output) as stream:
-            stream.write(json.dumps(found, indent=1, ensure_ascii=False).encode() + b"\n")
+        write_record(options.output_file, found)
 
-    for seed in args.seeds:
+    for seed in options.seeds:
         results = found["runs"].setdefault(f"seed {seed}", {})
-        EXPERIMENTS[args.experiment][0](Experiment(args, seed, results, save))
-    print(json.dumps(found["means"], ensure_ascii=False))
+        EXPERIMENTS[options.experiment](Experiment(options, seed, results, save))
+    return found
+
+
+def parse_args(argv: Sequence[str] | None) -> ExperimentOptions:
+    return parse(ExperimentOptions, argv, __doc__)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    print(json.dumps(measure(parse_args(argv))["means"], ensure_ascii=False))
 
 
 if __name__ == "__main__":

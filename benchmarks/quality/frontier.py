@@ -9,7 +9,6 @@ depend on what it has learnt. The published figures stand beside them; they are 
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import sys
@@ -17,18 +16,19 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks.compute.matrix_products import count_work
-from benchmarks.compute.random_model import ERNIE
+from benchmarks.compute.random_model import ERNIE, made_bundle
+from benchmarks.options import RecordOptions, RoundsOptions, TextsOptions
 from benchmarks.quality.linear_baseline import fit_baseline
-from benchmarks.records import RESULTS, environment, read_record, write_record
-from benchmarks.serving.pair import made_bundle, shuffled_texts
+from benchmarks.records import RESULTS, environment, read_record
 from pipeline.command import run
 from pipeline.compute.runtimes import unavailable
-from pipeline.errors import InputError
 from pipeline.files.dataset import DEV_FILE, LABEL_FILE, TEST_FILE, read_examples, read_labels
+from pipeline.options import option, parse
 from training.gate.worker import Worker
 
 BATCH = 32
@@ -50,38 +50,35 @@ PUBLISHED_WIDTHS = {
 """Micro F1 and macro F1 in %, ms per text in batches of 32 on a GPU, as the original documentation publishes them."""
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    add = parser.add_argument
-    add("--texts", type=Path, help="a text per line, or the rows of a labelled file (default: a generated sample)")
-    add("--shapes", nargs="*", choices=tuple(ERNIE), default=list(ERNIE), help="whose latency is measured (all)")
-    add("--linear", type=Path, nargs="*", default=[], help="dataset folders for the linear baseline")
-    add("--rounds", type=int, default=5, help="in which runtimes take turns (%(default)s)")
-    add("--releases", type=Path, default=RESULTS, help="folder with release_*.json (benchmarks/results)")
-    add("--output_file", type=Path, help="where the results are written as JSON")
-    return parser.parse_args(argv)
+@dataclass(frozen=True)
+class FrontierOptions(TextsOptions, RoundsOptions, RecordOptions):
+    """What is gathered and measured."""
+
+    shapes: tuple[str, ...] = option(
+        tuple(ERNIE), "shapes whose latency is measured", choices=tuple(ERNIE), may_be_empty=True
+    )
+    linear: tuple[Path, ...] = option((), "dataset folders that the linear baseline is trained on")
+    releases: Path | None = option(None, "folder with release_*.json (benchmarks/results)")
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    args = parse_args(argv)
-    if args.rounds < 1:
-        raise InputError(f"--rounds is {args.rounds}; give at least 1")
+def measure(options: FrontierOptions) -> dict[str, Any]:
+    """The record.
+
+    Raises:
+        InputError: the texts, a dataset folder or a record of the gate cannot be used.
+    """
     about = environment()
-    texts = shuffled_texts(args.texts)[: 2 * BATCH]
-    results: dict[str, Any] = {
+    texts = options.shuffled()[: 2 * BATCH]
+    releases = sorted((options.releases or RESULTS).glob("release_*.json"))
+    return {
         "environment": about,
-        "texts": args.texts.name if args.texts else "generated sample",
+        "texts": options.source,
         "batch": BATCH,
-        "gate": {path.stem[len("release_") :]: widths(path) for path in sorted(args.releases.glob("release_*.json"))},
-        "linear": {folder.resolve().name: linear(folder) for folder in args.linear},
-        "shapes": {shape: latency(shape, texts, args.rounds) for shape in args.shapes},
+        "gate": {path.stem[len("release_") :]: widths(path) for path in releases},
+        "linear": {folder.resolve().name: linear(folder) for folder in options.linear},
+        "shapes": {shape: latency(shape, texts, options.rounds) for shape in options.shapes},
         "published": {"models": PUBLISHED_MODELS, "widths": PUBLISHED_WIDTHS},
     }
-    for shape, found in results["shapes"].items():
-        print(shape, "  ".join(f"{name} {value}" for name, value in found.items()))
-    if args.output_file:
-        write_record(args.output_file, results)
-    print(json.dumps({shape: found["ms per text"] for shape, found in results["shapes"].items()}))
 
 
 def widths(path: Path) -> list[dict[str, Any]]:
@@ -142,6 +139,19 @@ def latency(shape: str, texts: Sequence[str], rounds: int) -> dict[str, Any]:
             "million parameters of matrices": round(count_work(bundle).parameters / 1e6, 1),
             "ms per text": {name: round(statistics.median(values), 3) for name, values in milliseconds.items()},
         }
+
+
+def parse_args(argv: Sequence[str] | None) -> FrontierOptions:
+    return parse(FrontierOptions, argv, __doc__)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    options = parse_args(argv)
+    results = measure(options)
+    options.write(results)
+    for shape, found in results["shapes"].items():
+        print(shape, "  ".join(f"{name} {value}" for name, value in found.items()))
+    print(json.dumps({shape: found["ms per text"] for shape, found in results["shapes"].items()}))
 
 
 if __name__ == "__main__":

@@ -8,11 +8,11 @@ It takes seconds to train and needs no pretrained weights, so a neural model has
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 import warnings
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ from pipeline.files.dataset import (
 from pipeline.labels.decoding import Prediction
 from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.metrics.sets import Metrics
+from pipeline.options import Options, option, parse
 from pipeline.output import as_json_line
 from pipeline.text.normalisation import normalise
 from training.analysis.evidence.linear_model import tfidf_vectoriser
@@ -138,27 +139,34 @@ def _matrix(examples: Sequence[Example], hierarchy: LabelHierarchy) -> np.ndarra
     return hierarchy.matrix([example.labels for example in examples])
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--dataset_dir", required=True, help="a dataset folder")
-    parser.add_argument("--data_file", default=DATA_FILE, help="texts in --dataset_dir for --output_file (%(default)s)")
-    parser.add_argument(
-        "--output_file", type=Path, help="write the labels' probabilities for --data_file, as JSON lines"
-    )
-    return parser.parse_args(argv)
+@dataclass(frozen=True)
+class LinearBaselineOptions(Options):
+    """What it learns from, and what it predicts."""
+
+    dataset_dir: Path = option(help="folder with train.txt, dev.txt and label.txt")
+    data_file: str = option(DATA_FILE, "texts in --dataset_dir for --output_file")
+    output_file: Path | None = option(None, "JSON lines that the labels' probabilities for --data_file are written to")
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    args = parse_args(argv)
-    folder = Path(args.dataset_dir)
+def measure(options: LinearBaselineOptions) -> dict[str, Any]:
+    """Train, write the probabilities if that is asked for, and score; raises InputError for files as they are read."""
+    folder = options.dataset_dir
     hierarchy = read_labels(folder / LABEL_FILE)
     started = time.monotonic()
     baseline = fit_baseline(folder, hierarchy)
-    if args.output_file:
-        write_probabilities(baseline, read_texts(folder / args.data_file), args.output_file)
+    if options.output_file:
+        write_probabilities(baseline, read_texts(folder / options.data_file), options.output_file)
     scores = baseline.score(list(read_examples(evaluation_file(folder), hierarchy)))
     chosen = {name: round(scores[name], 4) for name in ("micro_f1", "macro_f1", "accuracy", "consistent_share")}
-    print(json.dumps({**chosen, "texts": scores["texts"], "seconds": round(time.monotonic() - started, 1)}))
+    return {**chosen, "texts": scores["texts"], "seconds": round(time.monotonic() - started, 1)}
+
+
+def parse_args(argv: Sequence[str] | None) -> LinearBaselineOptions:
+    return parse(LinearBaselineOptions, argv, __doc__)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    print(json.dumps(measure(parse_args(argv))))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ stops the server, all under load, with the supervisor that `make serve` runs.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import signal
@@ -21,15 +20,20 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.memory import resident_bytes
+from benchmarks.options import EngineOptions, RecordOptions
+from benchmarks.records import environment
 from benchmarks.serving.checked_load import FAILED, REFUSED, RIGHT, WRONG, CheckedLoad, reliable_answers
+from benchmarks.texts import read_texts
 from pipeline.command import run
-from pipeline.compute.runtimes import AUTO, PRECISIONS, RUNTIMES, resolve
+from pipeline.compute.runtimes import resolve
 from pipeline.errors import InputError
 from pipeline.files.bundle import Bundle
-from pipeline.files.dataset import read_lines
+from pipeline.options import option, parse
 from pipeline.predictor import Predictor
 from serving.process import processes
 from serving.process.ports import Ports
@@ -46,54 +50,59 @@ MIXED_LENGTHS = (1, 1, 1, 3)
 """How often a text is repeated within itself, for lengths beyond those of the file."""
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    add = parser.add_argument
-    add("what", choices=("soak", "overload", "faults"))
-    add("--bundle", type=Path, required=True, help="what is served")
-    add("--other", type=Path, help="faults: what is published in turn (--bundle again)")
-    add("--texts", type=Path, required=True, help="a text per line, or labelled rows")
-    add("--seconds", type=float, default=600.0, help="of the soak, or of the overload (%(default)s)")
-    add("--flips", type=int, default=20, help="faults: how often is published or rolled back (%(default)s)")
-    add("--factor", type=float, default=10.0, help="overload: times the capacity (%(default)s)")
-    add("--runtime", choices=(AUTO, *RUNTIMES), default=AUTO)
-    add("--precision", choices=(AUTO, *PRECISIONS), default=AUTO)
-    add("--queue_milliseconds", type=int, default=ServingOptions().queue_milliseconds)
-    add("--output_file", type=Path, help="where the figures are written as JSON")
-    return parser.parse_args(argv)
+@dataclass(frozen=True)
+class EnduranceOptions(EngineOptions, RecordOptions):
+    """What the server is put to, with which bundle and texts."""
+
+    what: str = option(help="what the server is put to", choices=("soak", "overload", "faults"), positional=True)
+    bundle: Path = option(help="bundle that is served")
+    other: Path | None = option(None, "bundle that is published in turn under faults (--bundle again)")
+    texts: Path = option(help="file with a text per line, or with labelled rows")
+    seconds: float = option(600.0, "seconds of the soak; the overload takes 20 of them at most", above=0)
+    flips: int = option(20, "times that is published or rolled back under faults", at_least=1)
+    factor: float = option(10.0, "overload, as a multiple of what the server answers at most", above=0)
+    queue_milliseconds: int = option(
+        ServingOptions().queue_milliseconds, "milliseconds that texts may have to wait for the model", at_least=0
+    )
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    args = parse_args(argv)
-    bundles = [Bundle(path) for path in (args.bundle, args.other or args.bundle)]
-    runtime, precision = resolve(bundles[0], args.runtime, args.precision)
-    options = ServingOptions(runtime, precision, queue_milliseconds=args.queue_milliseconds)
-    texts = [line.split("\t")[0] for _, line in read_lines(args.texts)]
-    texts = [text * MIXED_LENGTHS[row % len(MIXED_LENGTHS)] for row, text in enumerate(texts)]
+def measure(options: EnduranceOptions) -> dict[str, Any]:
+    """The record.
+
+    Raises:
+        InputError: a bundle or the texts cannot be used.
+        ServerError: the server does not start.
+    """
+    bundles = [Bundle(path) for path in (options.bundle, options.other or options.bundle)]
+    runtime, precision = resolve(bundles[0], options.runtime, options.precision)
+    serving = ServingOptions(runtime, precision, queue_milliseconds=options.queue_milliseconds)
+    texts = [text * MIXED_LENGTHS[row % len(MIXED_LENGTHS)] for row, text in enumerate(read_texts(options.texts))]
     expected = reliable_answers([Predictor(bundle, runtime, precision) for bundle in bundles], texts)
     if not expected:
-        raise InputError(f"no text of {args.texts} has an answer that does not depend on rounding; try another bundle")
+        raise InputError(
+            f"no text of {options.texts} has an answer that does not depend on rounding; try another bundle"
+        )
+    about = environment()
     with tempfile.TemporaryDirectory(prefix="triton-endurance-") as place:
         repository = ModelRepository(Path(place) / "repository")
-        Deployment(repository).publish(bundles[0], options)
+        Deployment(repository).publish(bundles[0], serving)
         with watched_server(repository, Path(place) / "state") as (server, reports):
             load = CheckedLoad(server.grpc_address, expected)
-            if args.what == "faults":
-                figures = faults(args, server, load, Deployment(repository, [server.control]), bundles, options)
+            if options.what == "faults":
+                deployment = Deployment(repository, [server.control])
+                figures = faults(options.flips, server, load, deployment, bundles[1], serving)
             else:
-                figures = (soak if args.what == "soak" else overload)(args, server, load)
+                figures = (soak if options.what == "soak" else overload)(options, server, load)
             load.close()
-    figures = {
-        "what": args.what,
+    return {
+        "environment": about,
+        "what": options.what,
         "runtime": runtime,
         "precision": precision,
         "texts": len(expected),
         **figures,
         "reports": reports,
     }
-    print(json.dumps(figures, ensure_ascii=False, indent=1))
-    if args.output_file:
-        args.output_file.write_text(json.dumps(figures, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
 @contextmanager
@@ -114,7 +123,7 @@ def watched_server(repository: ModelRepository, state_dir: Path) -> Iterator[tup
             thread.join()
 
 
-def soak(args: argparse.Namespace, server: TritonServer, load: CheckedLoad) -> dict[str, Any]:
+def soak(options: EnduranceOptions, server: TritonServer, load: CheckedLoad) -> dict[str, Any]:
     """CLIENTS requests under way all the time."""
     started = time.monotonic()
     samples: list[dict[str, float]] = []
@@ -123,38 +132,38 @@ def soak(args: argparse.Namespace, server: TritonServer, load: CheckedLoad) -> d
         now = time.monotonic() - started
         if now >= len(samples) * 10:
             samples.append({"seconds": round(now), **memory(server)})
-        return now >= args.seconds
+        return now >= options.seconds
 
     load.run_clients(CLIENTS, enough)
     return {**outcome_figures(load, time.monotonic() - started), "memory": samples}
 
 
-def overload(args: argparse.Namespace, server: TritonServer, load: CheckedLoad) -> dict[str, Any]:
+def overload(options: EnduranceOptions, server: TritonServer, load: CheckedLoad) -> dict[str, Any]:
     """The capacity with CLIENTS under way, then `factor` times as many arrivals, then the capacity again."""
-    seconds = min(args.seconds, 20.0)
+    seconds = min(options.seconds, 20.0)
     capacity = throughput(load, 10.0)
     surplus = CheckedLoad(server.grpc_address, load.expected)
-    surplus.run_arrivals(args.factor * capacity, seconds)
+    surplus.run_arrivals(options.factor * capacity, seconds)
     ended = time.monotonic()
     after = throughput(load, 5.0)
     figures = outcome_figures(surplus, seconds)
     surplus.close()
     return {
         "capacity": round(capacity, 1),
-        "sent": round(args.factor * capacity, 1),
+        "sent": round(options.factor * capacity, 1),
         **figures,
         "capacity in the 5 s after": round(after, 1),
         "seconds until then": round(time.monotonic() - ended, 1),
-        "queue milliseconds": args.queue_milliseconds,
+        "queue milliseconds": options.queue_milliseconds,
     }
 
 
 def faults(
-    args: argparse.Namespace,
+    flips: int,
     server: TritonServer,
     load: CheckedLoad,
     deployment: Deployment,
-    bundles: Sequence[Bundle],
+    other: Bundle,
     options: ServingOptions,
 ) -> dict[str, Any]:
     """Each Python process killed, then versions changed, then the server stopped, while requests go on."""
@@ -164,7 +173,7 @@ def faults(
     try:
         time.sleep(3)
         figures: dict[str, Any] = {f"killed {model}": kill(server, load, model) for model in COMPONENTS}
-        figures["versions changed"] = change_versions(args.flips, load, deployment, bundles[1], options)
+        figures["versions changed"] = change_versions(flips, load, deployment, other, options)
         before = load.tally.outcomes.copy()
         server.terminate()
         time.sleep(1)
@@ -223,10 +232,20 @@ def outcome_figures(load: CheckedLoad, seconds: float) -> dict[str, Any]:
 
 def memory(server: TritonServer) -> dict[str, float]:
     """Resident MB of the server and its Python processes, and MB of its regions in /dev/shm."""
-    pids = [server.pid, *processes.children(server.pid)]
-    resident = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids) * os.sysconf("SC_PAGE_SIZE")
+    resident = sum(map(resident_bytes, [server.pid, *processes.children(server.pid)]))
     regions = sum(path.stat().st_blocks * 512 for path in Path("/dev/shm").glob(f"{server.shared_memory_prefix}*"))
     return {"resident MB": round(resident / 2**20, 1), "shared MB": round(regions / 2**20, 1)}
+
+
+def parse_args(argv: Sequence[str] | None) -> EnduranceOptions:
+    return parse(EnduranceOptions, argv, __doc__)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    options = parse_args(argv)
+    figures = measure(options)
+    options.write(figures)
+    print(json.dumps(figures, ensure_ascii=False, indent=1))
 
 
 if __name__ == "__main__":

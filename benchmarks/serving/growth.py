@@ -12,7 +12,6 @@ measured, and stays in the file when others are measured again.
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import statistics
@@ -26,22 +25,25 @@ from typing import Any, Callable
 import numpy as np
 
 from benchmarks.compute.in_process import fresh_process
-from benchmarks.records import environment, read_record, write_record
+from benchmarks.compute.random_model import made_bundle
+from benchmarks.options import RecordOptions
+from benchmarks.records import environment, read_record
 from benchmarks.serving.endurance import memory, watched_server
-from benchmarks.serving.memory_growth import COMMANDS, measure, write_dataset
-from benchmarks.serving.pair import FASTEST, WAITING, made_bundle
+from benchmarks.serving.memory_growth import COMMANDS, run_measured, write_dataset
+from benchmarks.serving.pair import FASTEST, WAITING
 from benchmarks.serving.triton_load import PerfAnalyzer
 from pipeline.command import run
 from pipeline.compute.runtimes import AUTO, resolve, unavailable
-from pipeline.errors import InputError
 from pipeline.files.bundle import Bundle
 from pipeline.labels.hierarchy import SEPARATOR
+from pipeline.options import option, parse
 from pipeline.predictor import Predictor
 from serving.triton.deployment import Deployment
 from serving.triton.options import ServingOptions
 from serving.triton.repository import ModelRepository
 from training.model.model_names import SCRATCH
 
+AXES = ("length", "labels", "batch", "concurrency", "rows")
 SPECIAL_TOKENS = 2
 TEXT_LENGTH = 30
 """Tokens of a text where the length does not vary, as of news sentences."""
@@ -64,46 +66,25 @@ class Point:
     megabytes: float
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    add = parser.add_argument
-    add("--axes", nargs="+", choices=tuple(AXES), default=list(AXES), help="what grows (all)")
-    add("--shape", choices=tuple(SCRATCH), default="scratch-mini", help="except for rows (%(default)s)")
-    add("--length", type=int, nargs="+", default=[16, 32, 64, 128, 256, 512], help="tokens of a text (%(default)s)")
-    add("--labels", type=int, nargs="+", default=[10, 100, 1000, 10_000], help="(%(default)s)")
-    add("--batch", type=int, nargs="+", default=[1, 4, 16, 64, 256, 1024], help="texts of a call (%(default)s)")
-    add("--concurrency", type=int, nargs="+", default=[1, 2, 4, 8, 16, 32, 64], help="requests (%(default)s)")
-    add("--rows", type=int, nargs="+", default=[1000, 10_000, 100_000, 1_000_000], help="of a file (%(default)s)")
-    add("--output_file", type=Path, help="where the results are written as JSON")
-    return parser.parse_args(argv)
+@dataclass(frozen=True)
+class GrowthOptions(RecordOptions):
+    """What grows, and the points at which it is measured."""
+
+    axes: tuple[str, ...] = option(AXES, "what grows", choices=AXES)
+    shape: str = option("scratch-mini", "shape of the model, but for --axes rows", choices=tuple(SCRATCH))
+    length: tuple[int, ...] = option((16, 32, 64, 128, 256, 512), "tokens of a text", at_least=3)
+    labels: tuple[int, ...] = option((10, 100, 1000, 10_000), "labels of the model", at_least=1)
+    batch: tuple[int, ...] = option((1, 4, 16, 64, 256, 1024), "texts of a call", at_least=1)
+    concurrency: tuple[int, ...] = option((1, 2, 4, 8, 16, 32, 64), "requests under way", at_least=1)
+    rows: tuple[int, ...] = option((1000, 10_000, 100_000, 1_000_000), "rows of a file", at_least=1)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    args = parse_args(argv)
-    for axis in AXES:
-        if min(getattr(args, axis)) < 1:
-            raise InputError(f"--{axis} has {min(getattr(args, axis))}; give at least 1")
-    about = environment()
-    axes = measured_before(args)
-    print(f"{'axis':<22}{'n':>9}{'seconds':>12}{'MB':>9}", flush=True)
-    for axis in args.axes:
-        for name, points in AXES[axis](args).items():
-            axes[name] = {"points": [asdict(point) for point in points], **fits(points)}
-            for point in points:
-                print(f"{name:<22}{point.n:>9,}{point.seconds:>12.5f}{point.megabytes:>9.0f}", flush=True)
-            if args.output_file:
-                write_record(args.output_file, {"environment": about, "shape": args.shape, "axes": axes})
-            exponents = (f"{key.replace('_', ' ')} {value}" for key, value in axes[name].items() if "exponent" in key)
-            print(f"{name:<22}{'; '.join(exponents)}", flush=True)
-    print(json.dumps({name: found["time_exponent"] for name, found in axes.items()}))
-
-
-def measured_before(args: argparse.Namespace) -> dict[str, Any]:
+def measured_before(options: GrowthOptions) -> dict[str, Any]:
     """Axes that the output file holds already: they stay until they are measured again."""
-    if not args.output_file or not args.output_file.exists():
+    if not options.output_file or not options.output_file.exists():
         return {}
-    record = read_record(args.output_file)
-    return record["axes"] if record.get("shape") == args.shape else {}
+    record = read_record(options.output_file)
+    return record["axes"] if record.get("shape") == options.shape else {}
 
 
 def fits(points: Sequence[Point]) -> dict[str, float | None]:
@@ -126,40 +107,40 @@ def exponent(n: Sequence[int], values: Sequence[float]) -> float | None:
     return round(float(np.polyfit(np.log(n), np.log(values), 1)[0]), 2) + 0.0  # no -0.0
 
 
-def by_length(args: argparse.Namespace) -> dict[str, list[Point]]:
+def by_length(options: GrowthOptions) -> dict[str, list[Point]]:
     """Eight texts in a call."""
     with tempfile.TemporaryDirectory() as place:
-        bundle = made(args.shape, Path(place), max_seq_length=max(args.length))
-        return {"text length": [call(bundle, 8, length, n=length) for length in args.length]}
+        bundle = made(options.shape, Path(place), max_seq_length=max(options.length))
+        return {"text length": [call(bundle, 8, length, n=length) for length in options.length]}
 
 
-def by_labels(args: argparse.Namespace) -> dict[str, list[Point]]:
+def by_labels(options: GrowthOptions) -> dict[str, list[Point]]:
     """TEXTS_PER_CALL texts in a call."""
     points = []
-    for count in args.labels:
+    for count in options.labels:
         with tempfile.TemporaryDirectory() as place:
-            bundle = made(args.shape, Path(place), labels=tree(count))
+            bundle = made(options.shape, Path(place), labels=tree(count))
             points.append(call(bundle, TEXTS_PER_CALL, TEXT_LENGTH, n=count))
     return {"labels": points}
 
 
-def by_batch(args: argparse.Namespace) -> dict[str, list[Point]]:
+def by_batch(options: GrowthOptions) -> dict[str, list[Point]]:
     """One call."""
     with tempfile.TemporaryDirectory() as place:
-        bundle = made(args.shape, Path(place))
-        return {"texts per call": [call(bundle, size, TEXT_LENGTH, n=size) for size in args.batch]}
+        bundle = made(options.shape, Path(place))
+        return {"texts per call": [call(bundle, size, TEXT_LENGTH, n=size) for size in options.batch]}
 
 
-def by_concurrency(args: argparse.Namespace) -> dict[str, list[Point]]:
+def by_concurrency(options: GrowthOptions) -> dict[str, list[Point]]:
     """The median latency of a request to our server, and the memory that its processes have come to."""
     points = []
     with tempfile.TemporaryDirectory() as place:
-        bundle = made(args.shape, Path(place))
+        bundle = made(options.shape, Path(place))
         repository = ModelRepository(Path(place) / "repository")
         Deployment(repository).publish(bundle, ServingOptions(*engine(bundle), **WAITING))
         load = PerfAnalyzer([text_of(TEXT_LENGTH, number) for number in range(256)], Path(place))
         with watched_server(repository, Path(place) / "state") as (server, _):
-            for concurrency in args.concurrency:
+            for concurrency in options.concurrency:
                 first = load.turn(server.grpc_address, concurrency, 8 * concurrency)
                 requests = max(8 * concurrency, int(TURN_SECONDS * first.throughput))
                 turn = load.turn(server.grpc_address, concurrency, requests)
@@ -167,34 +148,34 @@ def by_concurrency(args: argparse.Namespace) -> dict[str, list[Point]]:
     return {"requests under way": points}
 
 
-def by_rows(args: argparse.Namespace) -> dict[str, list[Point]]:
+def by_rows(options: GrowthOptions) -> dict[str, list[Point]]:
     """predict.py and evaluate.py on files of so many rows, imports and all."""
     found: dict[str, list[Point]] = {command: [] for command in COMMANDS}
     with tempfile.TemporaryDirectory() as place:
         bundle = made("scratch-tiny", Path(place))
-        for rows in args.rows:
+        for rows in options.rows:
             with tempfile.TemporaryDirectory() as data:
                 write_dataset(Path(data), bundle.hierarchy, rows, seed=3)
                 for command, points in found.items():
-                    options = ["--params_path", str(bundle.path), "--device", "cpu"]
-                    each = measure(command, rows, Path(data), options)
+                    model = ["--params_path", str(bundle.path), "--device", "cpu"]
+                    each = run_measured(command, rows, Path(data), model)
                     points.append(Point(rows, each.seconds, each.peak_megabytes))
     return {f"rows, {command}": points for command, points in found.items()}
 
 
-AXES: dict[str, Callable[[argparse.Namespace], dict[str, list[Point]]]] = {
+MEASURED: dict[str, Callable[[GrowthOptions], dict[str, list[Point]]]] = {
     "length": by_length,
     "labels": by_labels,
     "batch": by_batch,
     "concurrency": by_concurrency,
     "rows": by_rows,
 }
-"""Each axis by its option, and what measures it: points by the name under which they are shown."""
+"""What measures each axis: points by the name under which they are shown."""
 
 
-def made(shape: str, place: Path, **options: Any) -> Bundle:
+def made(shape: str, place: Path, **more: Any) -> Bundle:
     """A bundle in `place`, as `create_bundle` makes it."""
-    return made_bundle(shape, place / "bundle", [text_of(TEXT_LENGTH, number) for number in range(64)], **options)
+    return made_bundle(shape, place / "bundle", [text_of(TEXT_LENGTH, number) for number in range(64)], **more)
 
 
 def tree(count: int) -> tuple[str, ...]:
@@ -234,6 +215,35 @@ def _call(bundle: Path, runtime_precision: tuple[str, str], texts: int, length: 
     # Not resource.getrusage(): what that knows is at least the memory of the process that started this one.
     (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="utf-8"))
     return statistics.median(found), int(peak) * 1024 / 1e6
+
+
+def measure(options: GrowthOptions) -> dict[str, Any]:
+    """The record; each axis is printed and written as soon as it is measured.
+
+    Raises:
+        ClassifierError: a server or a command fails.
+    """
+    record: dict[str, Any] = {"environment": environment(), "shape": options.shape, "axes": measured_before(options)}
+    print(f"{'axis':<22}{'n':>9}{'seconds':>12}{'MB':>9}", flush=True)
+    for axis in options.axes:
+        for name, points in MEASURED[axis](options).items():
+            found = {"points": [asdict(point) for point in points], **fits(points)}
+            record["axes"][name] = found
+            for point in points:
+                print(f"{name:<22}{point.n:>9,}{point.seconds:>12.5f}{point.megabytes:>9.0f}", flush=True)
+            options.write(record)
+            exponents = (f"{key.replace('_', ' ')} {value}" for key, value in found.items() if "exponent" in key)
+            print(f"{name:<22}{'; '.join(exponents)}", flush=True)
+    return record
+
+
+def parse_args(argv: Sequence[str] | None) -> GrowthOptions:
+    return parse(GrowthOptions, argv, __doc__)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    record = measure(parse_args(argv))
+    print(json.dumps({name: found["time_exponent"] for name, found in record["axes"].items()}))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ counts from when a request was meant to be sent: queueing is part of it, as it i
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import sys
@@ -18,17 +17,19 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.records import environment, write_record
+from benchmarks.options import RecordOptions, RoundsOptions
+from benchmarks.records import environment
+from benchmarks.rounds import NOISY_SPREAD, ORIGIN, OURS, PAUSE_SECONDS, spread
 from benchmarks.serving.checked_load import FAILED, REFUSED, RIGHT, CheckedLoad
-from benchmarks.serving.pair import add_pair_options, check_pair_options, serve_pair, shuffled_texts
+from benchmarks.serving.pair import PairOptions, serve_pair
 from benchmarks.serving.triton_load import PerfAnalyzer
-from benchmarks.serving.turns import NOISY_SPREAD, ORIGIN, OURS, PAUSE_SECONDS, spread
 from pipeline.command import run
 from pipeline.errors import InputError
+from pipeline.options import option, parse
 
 SERVER = "server"
 """What a server of --url is called in the results."""
@@ -41,80 +42,66 @@ Round = dict[str, dict[str, dict[str, float]]]
 """Figures of a turn by server and setting."""
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    add = parser.add_argument
-    add("--url", help="gRPC host:port of a server of your own, measured alone (default: ours and the baseline)")
-    add_pair_options(parser)
-    add("--concurrency", type=int, nargs="+", default=[1, 4, 8, 16, 32, 64], help="with one text each (%(default)s)")
-    add("--batch", type=int, nargs="+", default=[8, 32], help="texts per request (%(default)s)")
-    add("--batch_concurrency", type=int, default=4, help="requests under way with --batch (%(default)s)")
-    add("--rounds", type=int, default=5, help="in which all take a turn at each setting (%(default)s)")
-    add("--seconds", type=float, default=2.0, help="that a turn should take at least (%(default)s)")
-    add("--arrivals", type=float, nargs="*", default=[0.25, 0.5, 0.75, 0.9], help="share of what each answers at most")
-    add("--arrival_seconds", type=float, default=6.0, help="that requests arrive at each rate (%(default)s)")
-    add("--output_file", type=Path, help="where the results are written as JSON")
-    return parser.parse_args(argv)
+@dataclass(frozen=True)
+class LoadOptions(PairOptions, RoundsOptions, RecordOptions):
+    """Which load is put on which servers."""
+
+    url: str | None = option(None, "gRPC host:port of a server of your own, measured alone (ours and the baseline)")
+    concurrency: tuple[int, ...] = option((1, 4, 8, 16, 32, 64), "requests under way, of one text each", at_least=1)
+    batch: tuple[int, ...] = option((8, 32), "texts per request", at_least=1)
+    batch_concurrency: int = option(4, "requests of --batch texts under way", at_least=1)
+    seconds: float = option(2.0, "seconds that a turn should take at least", above=0, at_most=300)
+    arrivals: tuple[float, ...] = option(
+        (0.25, 0.5, 0.75, 0.9),
+        "rates of arrival, as shares of what each server answers at most",
+        above=0,
+        at_most=2,
+        may_be_empty=True,
+    )
+    arrival_seconds: float = option(6.0, "seconds that requests arrive at each rate", above=0, at_most=300)
+
+    def check(self) -> None:
+        super().check()
+        if self.url and (self.bundle or self.baseline_bundle):
+            raise InputError("--url measures a server that runs already; leave --bundle and --baseline_bundle out")
+        if self.url and ("://" in self.url or not self.url.rpartition(":")[2].isdigit()):
+            raise InputError(f"--url is {self.url!r}; give the gRPC address as host:port, such as 127.0.0.1:8001")
+
+    def settings(self) -> dict[str, tuple[int, int]]:
+        """Requests under way and texts per request, by a name such as `c32` or `c4 b8`."""
+        single = {f"c{concurrency}": (concurrency, 1) for concurrency in self.concurrency}
+        return single | {f"c{self.batch_concurrency} b{batch}": (self.batch_concurrency, batch) for batch in self.batch}
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    args = parse_args(argv)
-    check(args)
+def measure(options: LoadOptions) -> dict[str, Any]:
+    """The record of all rounds and arrivals.
+
+    Raises:
+        InputError: what is to be served or sent cannot be used.
+        ServerError: a server does not start, or fails.
+    """
     about = environment()
-    with tempfile.TemporaryDirectory(prefix="load-") as folder, servers(args, Path(folder)) as (texts, addresses, of):
-        load = PerfAnalyzer(texts, Path(folder))
-        rounds = closed_loop(load, addresses, settings(args), args.rounds, args.seconds)
+    with tempfile.TemporaryDirectory(prefix="load-") as name, servers(options, Path(name)) as (texts, addresses, of):
+        load = PerfAnalyzer(texts, Path(name))
+        rounds = closed_loop(load, addresses, options.settings(), options.rounds, options.seconds)
         summary = summarise(rounds)
         arrivals = {
-            name: open_loop(address, texts, args.arrivals, args.arrival_seconds, capacity(summary, name))
+            name: open_loop(address, texts, options.arrivals, options.arrival_seconds, capacity(summary, name))
             for name, address in addresses.items()
         }
-    results = {"environment": about, **of, "summary": summary, "arrivals": arrivals, "rounds": rounds}
-    report(summary, arrivals)
-    if args.output_file:
-        write_record(args.output_file, results)
-    print(
-        json.dumps(
-            {name: figure["median"] for name, figure in summary.get("ratios", {}).items()} | {"pairs": args.rounds}
-        )
-    )
-
-
-def check(args: argparse.Namespace) -> None:
-    """Raise InputError for what cannot be measured."""
-    for name in ("concurrency", "batch", "batch_concurrency", "rounds"):
-        value = getattr(args, name)
-        lowest = min(value) if isinstance(value, list) else value
-        if lowest < 1:
-            raise InputError(f"--{name} is {lowest}; give at least 1")
-    for name in ("seconds", "arrival_seconds"):
-        if not 0 < getattr(args, name) <= 300:
-            raise InputError(f"--{name} is {getattr(args, name):g}; give more than 0 and at most 300")
-    if not all(0 < share <= 2 for share in args.arrivals):
-        raise InputError(f"--arrivals are {args.arrivals}; give shares above 0 and at most 2")
-    if args.url and (args.bundle or args.baseline_bundle):
-        raise InputError("--url measures a server that runs already; leave --bundle and --baseline_bundle out")
-    if args.url and ("://" in args.url or not args.url.rpartition(":")[2].isdigit()):
-        raise InputError(f"--url is {args.url!r}; give the gRPC address as host:port, such as 127.0.0.1:8001")
+    return {"environment": about, **of, "summary": summary, "arrivals": arrivals, "rounds": rounds}
 
 
 @contextmanager
-def servers(args: argparse.Namespace, place: Path) -> Iterator[tuple[list[str], dict[str, str], dict[str, Any]]]:
+def servers(options: LoadOptions, place: Path) -> Iterator[tuple[list[str], dict[str, str], dict[str, Any]]]:
     """Texts to send, addresses of the servers by name, and what they are."""
-    width, texts = check_pair_options(args), shuffled_texts(args.texts)
-    if args.url:
-        source = args.texts.name if args.texts else "generated sample"
-        yield texts[: args.texts_per_pass], {SERVER: args.url}, {"url": args.url, "texts": source}
+    texts = options.shuffled()
+    if options.url:
+        yield texts[: options.texts_per_pass], {SERVER: options.url}, {"url": options.url, "texts": options.source}
         return
-    with serve_pair(args, width, texts, place) as pair:
+    with serve_pair(options, texts, place) as pair:
         addresses = {name: server.grpc_address for name, server in pair.servers.items()}
-        yield pair.texts, addresses, pair.about(args)
-
-
-def settings(args: argparse.Namespace) -> dict[str, tuple[int, int]]:
-    """Requests under way and texts per request, by a name such as `c32` or `c4 b8`."""
-    single = {f"c{concurrency}": (concurrency, 1) for concurrency in args.concurrency}
-    return single | {f"c{args.batch_concurrency} b{batch}": (args.batch_concurrency, batch) for batch in args.batch}
+        yield pair.texts, addresses, pair.about(options)
 
 
 def closed_loop(
@@ -214,6 +201,19 @@ def report(summary: Mapping[str, Any], arrivals: Mapping[str, Sequence[Mapping[s
         for point in points:
             cells = "".join(f"{point[key]:>10.1f}" for key in ("p50_ms", "p95_ms", "p99_ms"))
             print(f"{name:<12}{point['arrivals per second']:>12}{cells}{point['refused'] + point['failed']:>14}")
+
+
+def parse_args(argv: Sequence[str] | None) -> LoadOptions:
+    return parse(LoadOptions, argv, __doc__)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    options = parse_args(argv)
+    results = measure(options)
+    options.write(results)
+    report(results["summary"], results["arrivals"])
+    ratios = {name: figure["median"] for name, figure in results["summary"].get("ratios", {}).items()}
+    print(json.dumps({**ratios, "pairs": options.rounds}))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ temporary folder: characters and words at random, of the lengths of news sentenc
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import random
@@ -20,10 +19,11 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmarks.records import PROJECT
 from pipeline.command import run
-from pipeline.errors import ClassifierError, InputError
+from pipeline.errors import ClassifierError
 from pipeline.files.bundle import MANIFEST_FILE, Bundle
 from pipeline.files.dataset import (
     DATA_FILE,
@@ -37,6 +37,8 @@ from pipeline.files.dataset import (
     write_texts,
 )
 from pipeline.labels.hierarchy import LabelHierarchy
+from pipeline.options import option, parse
+from training.options import DEVICES, ModelOptions, SeedOptions
 
 TRAIN_ROWS = 100  # evaluate.py scores train.txt too; it stays small beside dev.txt
 COMMANDS = {
@@ -44,6 +46,16 @@ COMMANDS = {
     "evaluate": ("training/analysis/evaluate.py", "--bad_case_path", "bad_case.txt"),
 }
 """Each command's script and options, besides the model and the dataset folder; the last word is a file to write."""
+
+
+@dataclass(frozen=True)
+class MemoryGrowthOptions(ModelOptions, SeedOptions):
+    """Which model predicts and evaluates how many rows."""
+
+    params_path: Path = option(help="a checkpoint or a bundle")
+    rows: tuple[int, ...] = option((10_000, 100_000, 1_000_000), "rows of the files", at_least=1)
+    commands: tuple[str, ...] = option(tuple(COMMANDS), "commands that are run", choices=tuple(COMMANDS))
+    device: str = option("cpu", "what to compute on", choices=DEVICES)
 
 
 @dataclass(frozen=True)
@@ -94,7 +106,7 @@ def made_up_examples(hierarchy: LabelHierarchy, rows: int, seed: int) -> Iterato
         yield Example(f"{text[: length // 2]}{word} {text[length // 2 :]}", tuple(sorted(labels)))
 
 
-def measure(command: str, rows: int, dataset: Path, model_options: Sequence[str]) -> Measurement:
+def run_measured(command: str, rows: int, dataset: Path, model_options: Sequence[str]) -> Measurement:
     """Run a command to its end.
 
     Raises:
@@ -112,41 +124,41 @@ def measure(command: str, rows: int, dataset: Path, model_options: Sequence[str]
     return Measurement(command, rows, time.monotonic() - started, usage.ru_maxrss * 1024 / 1e6)
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    add = parser.add_argument
-    add("--params_path", type=Path, required=True, help="a checkpoint or a bundle")
-    add("--rows", type=int, nargs="+", default=[10_000, 100_000, 1_000_000], help="lengths of the file (%(default)s)")
-    add("--commands", nargs="+", choices=tuple(COMMANDS), default=list(COMMANDS), help="what is run (%(default)s)")
-    add("--device", default="cpu", help="what to compute on (%(default)s)")
-    add("--max_seq_length", type=int, default=128, help="tokens per text (%(default)s)")
-    add("--batch_size", type=int, default=32, help="texts of full length that are computed at once (%(default)s)")
-    add("--seed", type=int, default=3, help="of the rows (%(default)s)")
-    return parser.parse_args(argv)
+def measure(options: MemoryGrowthOptions) -> list[dict[str, Any]]:
+    """Time and memory of each command on each file; a line of the table is printed as soon as it is known.
 
-
-def main(argv: Sequence[str] | None = None) -> None:
-    args = parse_args(argv)
-    if min(args.rows) < 1:
-        raise InputError(f"--rows has {min(args.rows)}; give at least 1")
-    hierarchy = model_labels(args.params_path)
-    names = ("params_path", "device", "max_seq_length", "batch_size")
-    model_options = [word for name in names for word in (f"--{name}", str(getattr(args, name)))]
-    model_options[1] = str(args.params_path.resolve())
+    Raises:
+        InputError: `params_path` is no model.
+        ClassifierError: a command fails.
+    """
+    hierarchy = model_labels(options.params_path)
+    names = ("device", "max_seq_length", "batch_size")
+    model = [word for name in names for word in (f"--{name}", str(getattr(options, name)))]
+    model += ["--params_path", str(options.params_path.resolve())]
     measured = []
     print(f"{'command':10}{'rows':>12}{'seconds':>10}{'rows/s':>10}{'peak MB':>10}", flush=True)
-    for rows in args.rows:
+    for rows in options.rows:
         with tempfile.TemporaryDirectory() as folder:
-            write_dataset(Path(folder), hierarchy, rows, args.seed)
-            for command in args.commands:
-                each = measure(command, rows, Path(folder), model_options)
+            write_dataset(Path(folder), hierarchy, rows, options.seed)
+            for command in options.commands:
+                each = run_measured(command, rows, Path(folder), model)
                 figures = {**asdict(each), "rows_per_second": each.rows_per_second}
                 measured.append({k: round(v, 1) if isinstance(v, float) else v for k, v in figures.items()})
                 print(
                     f"{command:10}{rows:12,}{each.seconds:10.1f}{each.rows_per_second:10.0f}{each.peak_megabytes:10.0f}",
                     flush=True,
                 )
-    print(json.dumps({"params_path": str(args.params_path), "device": args.device, "measured": measured}))
+    return measured
+
+
+def parse_args(argv: Sequence[str] | None) -> MemoryGrowthOptions:
+    return parse(MemoryGrowthOptions, argv, __doc__)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    options = parse_args(argv)
+    measured = measure(options)
+    print(json.dumps({"params_path": str(options.params_path), "device": options.device, "measured": measured}))
 
 
 if __name__ == "__main__":

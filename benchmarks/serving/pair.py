@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
-import random
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -14,19 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.compute.in_process import InProcess, fresh_process
-from benchmarks.compute.random_model import create_bundle
+from benchmarks.compute.random_model import made_bundle
+from benchmarks.options import BundleOptions, EngineOptions, TextsOptions
 from benchmarks.records import PROJECT
+from benchmarks.rounds import ORIGIN, OURS
 from benchmarks.serving.origin_design import write_model_repository
-from benchmarks.serving.turns import ORIGIN, OURS, check_answers
-from pipeline.compute.runtimes import AUTO, PRECISIONS, RUNTIMES, resolve, unavailable
-from pipeline.errors import ClassifierError, DatasetError, InputError
+from benchmarks.serving.turns import check_answers
+from pipeline.compute.runtimes import AUTO, resolve, unavailable
+from pipeline.errors import ClassifierError, InputError
 from pipeline.files.bundle import Bundle
-from pipeline.files.dataset import TEST_FILE, read_lines
 from pipeline.labels.decoding import Decoder, DecodingPolicy
-from pipeline.text.normalisation import normalise, text_fault
+from pipeline.options import option
+from pipeline.text.normalisation import normalise
 from serving.process.ports import Ports
 from serving.triton.server.launcher import TritonServer
-from training.make_sample_dataset import SampleDataset, SampleOptions
 from training.model.model_names import SCRATCH
 from training.model.width import kept, parse_widths
 
@@ -34,8 +33,33 @@ FASTEST = ("openvino", "bfloat16")
 """What is served of a bundle that no release gate has chosen for, where the machine can."""
 WAITING: dict[str, Any] = {"queue_size": 16_384}
 """Ours refuses nothing while it is measured: how fast it computes is asked here, and not what it turns away."""
-SEED = 3
 READY_SECONDS = 180.0
+
+
+@dataclass(frozen=True)
+class PairOptions(TextsOptions, BundleOptions, EngineOptions):
+    """What ours and the baseline serve, and how ours computes."""
+
+    baseline_bundle: Path | None = option(None, "what the baseline serves, such as the unpruned model (--bundle)")
+    width: str = option("1", "share of the heads and neurons of --shape that ours has, such as 2/3")
+    threads: int = option(0, "processor threads of our server's model, 0: one per core", at_least=0)
+    texts_per_pass: int = option(256, "texts drawn from the file; a turn is whole passes over them", at_least=1)
+
+    def check(self) -> None:
+        super().check()
+        widths = parse_widths(self.width)
+        if len(widths) > 1:
+            raise InputError(f"--width is {self.width}; give one")
+        if self.bundle and widths[0] != 1:
+            raise InputError("--width is for models of --shape; give --bundle a pruned bundle instead")
+        if self.baseline_bundle and not self.bundle:
+            raise InputError("--baseline_bundle goes with --bundle; give both")
+        kept(SCRATCH[self.shape].heads, widths[0])
+
+    @property
+    def share(self) -> Fraction:
+        """The width as a number."""
+        return parse_widths(self.width)[0]
 
 
 @dataclass(frozen=True)
@@ -61,7 +85,7 @@ class Pair:
     agreement: dict[str, float]
     predictor: InProcess
 
-    def about(self, args: argparse.Namespace) -> dict[str, Any]:
+    def about(self, options: PairOptions) -> dict[str, Any]:
         """What was compared, for a record."""
         lengths = [len(row) for row in self.bundle.encoder().encode(self.texts)]
         return {
@@ -70,92 +94,32 @@ class Pair:
             "width": self.bundle.manifest.width,
             "model": self.bundle.manifest.model_name,
             "labels": len(self.bundle.hierarchy),
-            "texts": "/".join(args.texts.resolve().parts[-2:]) if args.texts else "generated sample",
+            "texts": options.source,
             "tokens per text": round(sum(lengths) / len(lengths), 1),
             "seconds until ready": self.seconds_until_ready,
             "equal label sets": self.agreement,
         }
 
 
-def add_pair_options(parser: argparse.ArgumentParser) -> None:
-    """What `check_pair_options` and `serve_pair` read."""
-    add = parser.add_argument
-    add("--texts", type=Path, help="a text per line, or the rows of a labelled file (default: a generated sample)")
-    add("--bundle", type=Path, help="what is served (default: a model of --shape with random weights)")
-    add("--baseline_bundle", type=Path, help="what the baseline serves, such as the unpruned model (default: --bundle)")
-    add("--shape", choices=tuple(SCRATCH), default="scratch-medium", help="without --bundle (%(default)s)")
-    add("--width", default="1", help="share of its heads and neurons that ours has, such as 2/3 (%(default)s)")
-    add("--runtime", choices=(AUTO, *RUNTIMES), default=AUTO, help="ours; auto: the gate's choice, else the fastest")
-    add("--precision", choices=(AUTO, *PRECISIONS), default=AUTO, help="likewise")
-    add("--threads", type=int, default=0, help="ours; processor threads of the model, 0: one per core (%(default)s)")
-    add("--texts_per_pass", type=int, default=256, help="drawn from the file; a turn is whole passes (%(default)s)")
-
-
-def check_pair_options(args: argparse.Namespace) -> Fraction:
-    """The width; raises InputError for what cannot be compared."""
-    if args.texts_per_pass < 1:
-        raise InputError(f"--texts_per_pass is {args.texts_per_pass}; give at least 1")
-    widths = parse_widths(args.width)
-    if len(widths) > 1:
-        raise InputError(f"--width is {args.width}; give one")
-    if args.bundle and widths[0] != 1:
-        raise InputError("--width is for models of --shape; give --bundle a pruned bundle instead")
-    if args.baseline_bundle and not args.bundle:
-        raise InputError("--baseline_bundle goes with --bundle; give both")
-    kept(SCRATCH[args.shape].heads, widths[0])
-    return widths[0]
-
-
-def read_texts(path: Path | None) -> list[str]:
-    """The texts of a file with a text per line, or with labels behind a tab; without a file those of the sample."""
-    if path is None:
-        return [example.text for example in SampleDataset(SampleOptions()).examples[TEST_FILE]]
-    texts = []
-    for number, line in read_lines(path):
-        texts.append(line.partition("\t")[0])
-        fault = text_fault(texts[-1])
-        if fault:
-            raise DatasetError(path, number, fault)
-    if not texts:
-        raise InputError(f"{path} has no rows; there is nothing to measure on")
-    return texts
-
-
-def shuffled_texts(path: Path | None) -> list[str]:
-    """As `read_texts`, in an order that is the same each time."""
-    texts = read_texts(path)
-    random.Random(SEED).shuffle(texts)
-    return texts
-
-
-def made_bundle(shape: str, folder: Path, texts: Sequence[str], **options: Any) -> Bundle:
-    """As `benchmarks.compute.random_model.create_bundle`, in a process of its own.
-
-    paddle sets variables that would limit the threads of whatever is started by a process that has imported it.
-    """
-    with fresh_process() as pool:
-        return pool.submit(create_bundle, shape, folder, texts, **options).result()
-
-
 @contextmanager
-def serve_pair(args: argparse.Namespace, width: Fraction, texts: Sequence[str], place: Path) -> Iterator[Pair]:
+def serve_pair(options: PairOptions, texts: Sequence[str], place: Path) -> Iterator[Pair]:
     """Both servers, for as long as the block lasts; their files go to `place`.
 
     Raises:
         ClassifierError: a server does not start, or answers too few texts as its bundle does in process.
     """
     print("preparing the models", file=sys.stderr)
-    ours, baseline = _prepare(args, width, texts, place)
-    measured = [normalise(text, ours.manifest.normalisation) for text in texts[: args.texts_per_pass]]
-    runtime, precision = _choose(ours, args.runtime, args.precision)
-    _publish(ours.path, place / OURS, runtime, precision, args.threads)
+    ours, baseline = _prepare(options, texts, place)
+    measured = [normalise(text, ours.manifest.normalisation) for text in texts[: options.texts_per_pass]]
+    runtime, precision = _choose(ours, options.runtime, options.precision)
+    _publish(ours.path, place / OURS, runtime, precision, options.threads)
     servers, ready = {}, {}
     with ExitStack() as stack:
         for name in (OURS, ORIGIN):
             state = place / f"{name}-state"
             servers[name] = stack.enter_context(TritonServer(place / name, ports=Ports.free(), state_dir=state))
             ready[name] = round(servers[name].wait_ready(READY_SECONDS), 1)
-        predictor = stack.enter_context(InProcess(ours.path, runtime, precision, args.threads or None))
+        predictor = stack.enter_context(InProcess(ours.path, runtime, precision, options.threads or None))
         agreement = {
             OURS: check_answers(servers[OURS], measured, ours.decoder().decode(predictor.logits(measured))),
             ORIGIN: check_answers(servers[ORIGIN], measured, _baseline_answers(baseline, measured)),
@@ -163,17 +127,15 @@ def serve_pair(args: argparse.Namespace, width: Fraction, texts: Sequence[str], 
         yield Pair(ours, runtime, precision, measured, servers, ready, agreement, predictor)
 
 
-def _prepare(args: argparse.Namespace, width: Fraction, texts: Sequence[str], place: Path) -> tuple[Bundle, Bundle]:
+def _prepare(options: PairOptions, texts: Sequence[str], place: Path) -> tuple[Bundle, Bundle]:
     """The bundle that we serve, and the baseline's, whose model repository is written too."""
-    if args.bundle:
-        ours = Bundle(args.bundle)
-        baseline = Bundle(args.baseline_bundle or args.bundle)
+    ours = baseline = options.open(place, texts)
+    if options.baseline_bundle:
+        baseline = Bundle(options.baseline_bundle)
         if ours.manifest.labels != baseline.manifest.labels:
             raise InputError(f"{ours.path} and {baseline.path} have different labels; give bundles of one model")
-    else:
-        ours = baseline = made_bundle(args.shape, place / "bundle", texts)
-        if width != 1:
-            ours = made_bundle(args.shape, place / "narrow", texts, width=width)
+    if options.share != 1:
+        ours = made_bundle(options.shape, place / "narrow", texts, width=options.share)
     with fresh_process() as pool:  # it imports paddle too
         pool.submit(write_model_repository, baseline, place / ORIGIN).result()
     return ours, baseline

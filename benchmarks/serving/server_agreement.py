@@ -1,31 +1,32 @@
 """Whether Triton, Paddle Serving over RPC and HTTP, and the offline predictor give texts the same labels.
 
-python -m benchmarks.serving.server_agreement --bundle export --file data/test.txt
+python -m benchmarks.serving.server_agreement --bundle export --texts data/test.txt
 
-Starts a real server of each kind on free ports. The file holds a text per line, or rows of a dataset. Ends by printing
-one line of JSON: per way how many texts get another label set than the predictor gives, and the largest difference
-between confidences of a label that both give.
+Starts a real server of each kind on free ports. Ends by printing one line of JSON: per way how many texts get another
+label set than the predictor gives, and the largest difference between confidences of a label that both give.
 """
 
 from __future__ import annotations
 
-import argparse
-import itertools
 import json
 import subprocess
 import tempfile
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from benchmarks.options import RecordOptions
+from benchmarks.records import PROJECT, environment
+from benchmarks.texts import read_texts
 from clients.http_client import HttpClient
 from clients.triton import TritonClient
 from pipeline.command import run
 from pipeline.files.bundle import Bundle
 from pipeline.files.chunks import chunks
-from pipeline.files.dataset import read_texts
 from pipeline.labels.decoding import Prediction
+from pipeline.options import option, parse
 from pipeline.predictor import Predictor
-from serving.folders import PROJECT
 from serving.paddle.configuration import PaddleOptions
 from serving.paddle.environment import serving_python
 from serving.paddle.publication import publish as publish_for_paddle
@@ -38,23 +39,30 @@ from serving.triton.server.launcher import TritonServer
 Answers = list[dict[str, float]]
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--bundle", default="export", help="the bundle's folder (%(default)s)")
-    parser.add_argument("--file", type=Path, required=True, help="texts to send")
-    parser.add_argument("--rows", type=int, help="of its beginning alone")
-    return parser.parse_args(argv)
+@dataclass(frozen=True)
+class AgreementOptions(RecordOptions):
+    """What is served, and which texts are sent."""
+
+    bundle: Path = option("export", "the bundle's folder")
+    texts: Path = option(help="file with a text per line, or with labelled rows")
+    rows: int | None = option(None, "texts at the file's beginning that are sent (all)", at_least=1)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    args = parse_args(argv)
-    bundle = Bundle(args.bundle)
-    texts = [text.split("\t")[0] for text in itertools.islice(read_texts(args.file), args.rows)]
+def measure(options: AgreementOptions) -> dict[str, Any]:
+    """How many texts were sent, and `compare`'s figures by way.
+
+    Raises:
+        InputError: the bundle or the texts cannot be used.
+        EnvironmentFault: there is no environment of Paddle Serving.
+        ServerError: a server does not start, or fails.
+    """
+    bundle = Bundle(options.bundle)
+    texts = read_texts(options.texts)[: options.rows]
     predictor = Predictor(bundle)
     expected = [answer for piece in chunks(texts, 64) for answer in map(dict, predictor.predict(piece))]
     with tempfile.TemporaryDirectory() as name:
         ways = {"triton": from_triton(bundle, texts, Path(name)), **from_paddle(bundle, texts, Path(name))}
-    print(json.dumps({"texts": len(texts), **{way: compare(answers, expected) for way, answers in ways.items()}}))
+    return {"texts": len(texts), **{way: compare(answers, expected) for way, answers in ways.items()}}
 
 
 def compare(answers: Answers, expected: Answers) -> dict[str, float]:
@@ -92,6 +100,17 @@ def from_paddle(bundle: Bundle, texts: Sequence[str], folder: Path) -> dict[str,
 
 def collected(stream: Iterable[tuple[str, Sequence[Prediction]]]) -> Answers:
     return [dict(predictions) for _, predictions in stream]
+
+
+def parse_args(argv: Sequence[str] | None) -> AgreementOptions:
+    return parse(AgreementOptions, argv, __doc__)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    options = parse_args(argv)
+    found = measure(options)
+    options.write({"environment": environment(), **found})
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

@@ -10,72 +10,72 @@ round the speed of the machine's matrix products is measured too: it limits how 
 
 from __future__ import annotations
 
-import argparse
 import json
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmarks.compute.matrix_products import MatrixProducts, count_work
-from benchmarks.records import environment, write_record
-from benchmarks.serving.pair import add_pair_options, check_pair_options, serve_pair, shuffled_texts
+from benchmarks.options import RecordOptions, RoundsOptions
+from benchmarks.records import environment
+from benchmarks.serving.pair import PairOptions, serve_pair
 from benchmarks.serving.turns import Contestants, report, summarise
 from pipeline.command import run
 from pipeline.compute.runtimes.openvino_runtime import ELEMENT_TYPES
-from pipeline.errors import InputError
+from pipeline.options import option, parse
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    add_pair_options(parser)
-    add = parser.add_argument
-    add("--concurrency", type=int, nargs="+", default=[1, 32], help="requests under way at once (1 32)")
-    add("--rounds", type=int, default=5, help="in which all take a turn at each concurrency (%(default)s)")
-    add("--seconds", type=float, default=8.0, help="that a turn should take at least (%(default)s)")
-    add("--budget_seconds", type=float, default=3600.0, help="fewer rounds where they take longer (%(default)s)")
-    add("--output_file", type=Path, help="where the results are written as JSON")
-    return parser.parse_args(argv)
+@dataclass(frozen=True)
+class ThroughputOptions(PairOptions, RoundsOptions, RecordOptions):
+    """How long everybody's turns are."""
+
+    concurrency: tuple[int, ...] = option((1, 32), "requests under way at once", at_least=1)
+    seconds: float = option(8.0, "seconds that a turn should take at least", above=0, at_most=300)
+    budget_seconds: float = option(3600.0, "seconds after which no further round begins", above=0)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    args = parse_args(argv)
-    width = check_pair_options(args)
-    check_turns(args)
-    texts = shuffled_texts(args.texts)
+def measure(options: ThroughputOptions) -> dict[str, Any]:
+    """The record of all rounds.
+
+    Raises:
+        InputError: what is to be served or sent cannot be used.
+        ClassifierError: a server does not start, or answers other than its bundle does in process.
+    """
+    texts = options.shuffled()
     about = environment()
     with tempfile.TemporaryDirectory(prefix="triton-throughput-") as folder, ExitStack() as stack:
-        pair = stack.enter_context(serve_pair(args, width, texts, Path(folder)))
-        described = pair.about(args)
+        pair = stack.enter_context(serve_pair(options, texts, Path(folder)))
+        described = pair.about(options)
         flop_per_text, limit = count_work(pair.bundle).flop(described["tokens per text"]), None
         if pair.precision in ELEMENT_TYPES:
-            products = stack.enter_context(MatrixProducts(pair.precision, args.threads or None))
+            products = stack.enter_context(MatrixProducts(pair.precision, options.threads or None))
             limit = lambda: products.flop_per_second() / flop_per_text  # noqa: E731
         contestants = Contestants(pair.servers, pair.predictor, pair.texts, Path(folder), limit)
-        rounds = contestants.measure(args.concurrency, args.rounds, args.seconds, args.budget_seconds)
-    results = {
+        rounds = contestants.measure(options.concurrency, options.rounds, options.seconds, options.budget_seconds)
+    return {
         "environment": about,
         **described,
         "GFLOP per text": round(flop_per_text / 1e9, 3),
         "summary": summarise(rounds),
         "rounds": rounds,
     }
+
+
+def parse_args(argv: Sequence[str] | None) -> ThroughputOptions:
+    return parse(ThroughputOptions, argv, __doc__)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    options = parse_args(argv)
+    results = measure(options)
+    options.write(results)
     report(results)
-    if args.output_file:
-        write_record(args.output_file, results)
     medians = {name: figure["median"] for name, figure in results["summary"].items()}
     noisy = [name for name, figure in results["summary"].items() if figure["noisy"]]
-    print(json.dumps({**medians, "pairs": len(rounds), "noisy": noisy}))
-
-
-def check_turns(args: argparse.Namespace) -> None:
-    """Raise InputError for turns that cannot be taken."""
-    if args.rounds < 1:
-        raise InputError(f"--rounds is {args.rounds}; give at least 1")
-    if min(args.concurrency) < 1:
-        raise InputError(f"--concurrency is {min(args.concurrency)}; give at least 1")
-    if not 0 < args.seconds <= 300:
-        raise InputError(f"--seconds is {args.seconds:g}; give more than 0 and at most 300")
+    print(json.dumps({**medians, "pairs": len(results["rounds"]), "noisy": noisy}))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from benchmarks.compute.in_process import InProcess
+from benchmarks.rounds import NOISY_SPREAD, ORIGIN, OURS, PAUSE_SECONDS, spread
 from benchmarks.serving.triton_load import PerfAnalyzer
 from clients.triton import TritonClient
 from pipeline.errors import ClassifierError
@@ -20,17 +21,13 @@ from pipeline.labels.decoding import Decoded
 from serving.process import processes
 from serving.triton.server.launcher import TritonServer
 
-OURS, ORIGIN, IN_PROCESS, LIMIT = "ours", "origin", "in process", "limit"
+IN_PROCESS, LIMIT = "in process", "limit"
 WHOLE = "whole"
 """Stands for a concurrency: the offline predictor gets all texts in one call."""
-PAUSE_SECONDS = 0.5
-"""Before a turn: the threads of a runtime go on looking for work for a while when a turn is over."""
 CHECKED_ROWS = 8
 """Texts per request when answers are checked: no row may go without its own."""
 MINIMUM_AGREEMENT = 0.8
 """Low, because weights at random leave many scores near their thresholds, where bfloat16 makes a difference."""
-NOISY_SPREAD = 0.2
-"""Of a ratio's rounds, highest less lowest over the median: beyond it the machine was too noisy to tell."""
 NOISY_MILLISECONDS = 1.0
 IDLE_SHARE, BUSY_LOAD = 0.05, 0.5
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
@@ -173,12 +170,6 @@ def summarise(rounds: Sequence[Round]) -> dict[str, dict[str, Any]]:
         limit = NOISY_MILLISECONDS if "_ms_" in name else NOISY_SPREAD * statistics.median(values)
         summary[name] = {**spread(values), "noisy": max(values) - min(values) > limit}
     return summary
-
-
-def spread(values: Sequence[float]) -> dict[str, float]:
-    """Median, lowest and highest."""
-    found = {"median": statistics.median(values), "lowest": min(values), "highest": max(values)}
-    return {name: round(value, 3) for name, value in found.items()}
 
 
 def report(results: Mapping[str, Any]) -> None:

@@ -63,15 +63,15 @@ def test_the_headline_names_what_was_too_noisy():
 
 def test_a_part_that_fails_is_named_and_the_others_are_measured(tmp_path, monkeypatch, capfd):
     parts = {
-        "limit": lambda args: ["benchmarks.compute.limit", "--rounds", "0"],
-        "peers": lambda args: ["benchmarks.peers.peers", "--peers_python", "absent/python"],
-        "frontier": lambda args: ["benchmarks.quality.frontier", "--shapes"],
+        "limit": lambda options: ["benchmarks.compute.limit", "--rounds", "0"],
+        "peers": lambda options: ["benchmarks.peers.comparison", "--peers_python", "absent/python"],
+        "frontier": lambda options: ["benchmarks.quality.frontier", "--shapes"],
     }
     monkeypatch.setattr(bench, "PARTS", parts)
     with pytest.raises(ClassifierError, match="limit failed.*--parts limit"):
         bench.main(["--output_dir", str(tmp_path)])
     said = capfd.readouterr()
-    assert "--rounds is 0; give at least 1" in said.err
+    assert "--rounds is 0; give a whole number, at least 1" in said.err
     assert "the peers are skipped: absent/python does not have torch" in said.err
     assert "== peers: skipped" in said.out
     assert {path.name for path in tmp_path.iterdir()} == {"frontier.json", "frontier.png", TABLES_FILE}
@@ -142,7 +142,7 @@ def test_load_on_a_server_that_runs_already(triton, sample_dataset, tmp_path):
         (load.main, ["--url", "http://127.0.0.1:8001"], "host:port, such as"),
         (load.main, ["--url", "127.0.0.1:8001", "--bundle", "export"], "leave --bundle"),
         (load.main, ["--batch", "0"], "--batch is 0"),
-        (load.main, ["--arrivals", "-1"], "shares above 0"),
+        (load.main, ["--arrivals", "-1"], "--arrivals is -1.0; give a list, each a number, above 0"),
         (load.main, ["--seconds", "nan"], "--seconds is nan"),
     ],
 )

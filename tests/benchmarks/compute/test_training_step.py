@@ -35,7 +35,7 @@ def test_what_cannot_be_measured_is_refused_before_anything_starts(tmp_path):
     (tmp_path / "config.json").write_text('{"vocab_size": 10}')
     with pytest.raises(InputError, match=r"config\.json: 'hidden_size'"):
         make_batch(tmp_path)
-    with pytest.raises(InputError, match="--steps 0; give at least 1"):
+    with pytest.raises(InputError, match="--steps is 0; give a whole number, at least 1"):
         main(["--model_dir", str(tmp_path), "--steps", "0"])
     with pytest.raises(EnvironmentFault, match="does not run"):
         check_torch(str(tmp_path / "python"))

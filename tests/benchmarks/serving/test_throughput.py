@@ -4,9 +4,10 @@ import json
 
 import pytest
 
+from benchmarks.rounds import ORIGIN, OURS
 from benchmarks.serving.throughput import main
 from benchmarks.serving.triton_load import PerfAnalyzer, summarise
-from benchmarks.serving.turns import IN_PROCESS, ORIGIN, OURS, WHOLE
+from benchmarks.serving.turns import IN_PROCESS, WHOLE
 from benchmarks.serving.turns import summarise as summarise_rounds
 from pipeline.errors import DatasetError, InputError, ServerError
 from serving.process.ports import Ports
@@ -80,7 +81,7 @@ def test_load_on_nobody_is_an_error_in_words(tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--rounds", "0"], "--rounds is 0; give at least 1"),
+        (["--rounds", "0"], "--rounds is 0; give a whole number, at least 1"),
         (["--concurrency", "1", "0"], "--concurrency is 0"),
         (["--seconds", "nan"], "--seconds is nan"),
         (["--width", "2/5"], "of 12 attention heads"),

@@ -1,31 +1,33 @@
 """Paddle Serving, with this project's service and with the design of the original: throughput, and endurance.
 
-    python -m benchmarks.paddle.serving --bundle export --file data/test.txt
-    python -m benchmarks.paddle.serving --bundle export --file data/test.txt --rounds 0 --endurance_seconds 300
+    python -m benchmarks.paddle.throughput --bundle export --texts data/test.txt
+    python -m benchmarks.paddle.throughput --bundle export --texts data/test.txt --rounds 0 --endurance_seconds 300
 
-Both serve the same graph in turns, asked by the same clients over RPC. The file holds a text per line, or rows of a
-dataset. Ends by printing one line of JSON; where it was asked for endurance, every answer is checked, and the service's
-resident memory is read once a second.
+Both serve the same graph in turns, asked by the same clients over RPC. Ends by printing one line of JSON; where it was
+asked for endurance, every answer is checked, and the service's resident memory is read once a second.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.memory import resident_bytes
+from benchmarks.options import BundleOptions, RecordOptions, RoundsOptions, TextsOptions
 from benchmarks.paddle.origin_service.server import BaselineServer
-from benchmarks.records import environment, write_record
-from benchmarks.serving.pair import made_bundle, shuffled_texts
+from benchmarks.records import environment
+from benchmarks.rounds import ORIGIN, OURS
 from pipeline.command import run
 from pipeline.errors import ServerError
 from pipeline.files.bundle import Bundle
+from pipeline.options import option, parse
 from pipeline.predictor import Predictor
 from pipeline.text.normalisation import normalise
 from serving.folders import PROJECT
@@ -34,51 +36,49 @@ from serving.paddle.environment import serving_python
 from serving.paddle.publication import publish
 from serving.paddle.server import PaddlePorts, PaddleServer
 from serving.process.ports import free_ports
-from training.model.model_names import SCRATCH
 
-OURS, ORIGIN = "ours", "origin"
 WARM_SECONDS = 2.0
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add = parser.add_argument
-    add("--bundle", type=Path, help="the bundle's folder (default: a model of --shape with random weights)")
-    add("--shape", choices=tuple(SCRATCH), default="scratch-medium", help="without --bundle (%(default)s)")
-    add("--file", type=Path, help="texts to send (default: a generated sample)")
-    add("--clients", type=int, default=8, help="that ask at the same time (%(default)s)")
-    add("--rounds", type=int, default=5, help="in which both take a turn (%(default)s)")
-    add("--seconds", type=float, default=4.0, help="of a turn (%(default)s)")
-    add("--endurance_seconds", type=float, default=0.0, help="of checked load on our service (%(default)s)")
-    add("--output_file", type=Path, help="where the results are written as JSON")
-    return parser.parse_args(argv)
+@dataclass(frozen=True)
+class PaddleThroughputOptions(TextsOptions, BundleOptions, RoundsOptions, RecordOptions):
+    """How both are asked."""
+
+    clients: int = option(8, "clients that ask at the same time", at_least=1)
+    rounds: int = option(5, "rounds in which both take a turn", at_least=0)
+    seconds: float = option(4.0, "seconds of a turn", above=0)
+    endurance_seconds: float = option(0.0, "seconds of checked load on our service", at_least=0)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    args = parse_args(argv)
+def measure(options: PaddleThroughputOptions) -> dict[str, Any]:
+    """The record of all rounds, and of the endurance.
+
+    Raises:
+        InputError: the bundle or the texts cannot be used.
+        EnvironmentFault: there is no environment of Paddle Serving, or of the baseline.
+        ServerError: a service does not start, or the load fails.
+    """
     serving_python()  # says what to do where there is none, before anything is made
-    sent = shuffled_texts(args.file)
-    results: dict[str, Any] = {"environment": environment(), "clients": args.clients}
+    sent = options.shuffled()
+    results: dict[str, Any] = {"environment": environment(), "clients": options.clients}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        bundle = Bundle(args.bundle) if args.bundle else made_bundle(args.shape, folder / "bundle", sent)
+        bundle = options.open(folder, sent)
         results["model"] = bundle.manifest.model_name
         texts = [normalise(text, bundle.manifest.normalisation) for text in sent]
-        load = Load(bundle, texts, folder, args.clients)
+        load = Load(bundle, texts, folder, options.clients)
         publish(bundle, folder / "published", PaddleOptions())
         with PaddleServer(folder / "published", PaddlePorts.free(), state_dir=folder / "state") as ours:
             ours.wait_ready()
-            if args.rounds:
-                results.update(take_turns(ours, bundle, folder / "origin", load, args.rounds, args.seconds))
-            if args.endurance_seconds:
-                results["endurance"] = endure(ours, load, args.endurance_seconds)
-    if args.output_file:
-        write_record(args.output_file, results)
-    print(json.dumps({name: value for name, value in results.items() if name != "environment"}))
+            if options.rounds:
+                results.update(take_turns(ours, bundle, folder / "origin", load, options.rounds, options.seconds))
+            if options.endurance_seconds:
+                results["endurance"] = endure(ours, load, options.endurance_seconds)
+    return results
 
 
 class Load:
-    """Runs benchmarks.paddle.load in .venv-serving on texts whose answers are known."""
+    """Runs benchmarks.paddle.rpc_load in .venv-serving on texts whose answers are known."""
 
     def __init__(self, bundle: Bundle, texts: Sequence[str], folder: Path, clients: int) -> None:
         self._texts, self._expected, self._clients = folder / "texts.txt", folder / "expected.jsonl", clients
@@ -88,9 +88,9 @@ class Load:
         self._expected.write_text("\n".join(lines), encoding="utf-8")
 
     def start(self, url: str, seconds: float, texts: int = 1) -> subprocess.Popen[str]:
-        words = ["--url", url, "--file", self._texts, "--expected", self._expected, "--clients", self._clients]
-        words += ["--seconds", seconds, "--texts", texts]
-        command = [str(serving_python()), "-W", "ignore", "-m", "benchmarks.paddle.load", *map(str, words)]
+        words = ["--url", url, "--texts", self._texts, "--expected", self._expected, "--clients", self._clients]
+        words += ["--seconds", seconds, "--batch", texts]
+        command = [str(serving_python()), "-W", "ignore", "-m", "benchmarks.paddle.rpc_load", *map(str, words)]
         return subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True)
 
     def run(self, url: str, seconds: float, texts: int = 1) -> dict[str, float]:
@@ -136,17 +136,22 @@ def endure(server: PaddleServer, load: Load, seconds: float) -> dict[str, Any]:
     load.run(server.rpc_address, WARM_SECONDS)
     process, memory = load.start(server.rpc_address, seconds), []
     while process.poll() is None:
-        memory.append(resident_megabytes(server.pid))
+        memory.append(round(resident_bytes(server.pid) / 1e6, 1))
         time.sleep(1.0)
     tenths = [memory[len(memory) * tenth // 10] for tenth in range(10)] + memory[-1:]
     print(f"resident memory, MB: {', '.join(f'{each:.0f}' for each in tenths)}")
     return {**figures(process), "resident_megabytes": tenths}
 
 
-def resident_megabytes(pid: int) -> float:
-    """Of a process alone, without its children."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return round(pages * 4096 / 1e6, 1)
+def parse_args(argv: Sequence[str] | None) -> PaddleThroughputOptions:
+    return parse(PaddleThroughputOptions, argv, __doc__)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    options = parse_args(argv)
+    results = measure(options)
+    options.write(results)
+    print(json.dumps({name: value for name, value in results.items() if name != "environment"}))
 
 
 if __name__ == "__main__":
