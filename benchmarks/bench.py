@@ -39,7 +39,25 @@ def _shown(path: Path) -> str:
     return str(path.relative_to(PROJECT))
 
 
-PART_NAMES = (SERVING, "limit", LOAD, "growth", "frontier", "paddle_serving", "peers", "precision_speed")
+PARTS: dict[str, Callable[[BenchOptions], list[str]]] = {
+    SERVING: lambda options: [
+        "benchmarks.serving.throughput",
+        *(QUICK_SERVING if options.quick else WHOLE_SERVING),
+        *options.sent(),
+    ],
+    "limit": lambda options: ["benchmarks.compute.limit", *options.sent()],
+    LOAD: lambda options: [
+        "benchmarks.serving.load",
+        *(("--url", options.url) if options.url else ()),
+        *options.sent(),
+    ],
+    "growth": lambda options: ["benchmarks.serving.growth"],
+    "frontier": lambda options: ["benchmarks.quality.frontier", *options.sent(), *options.linear()],
+    "paddle_serving": lambda options: ["benchmarks.paddle.throughput", *options.sent()],
+    "peers": lambda options: ["benchmarks.peers.comparison", *options.sent()],
+    "precision_speed": lambda options: ["benchmarks.compute.precision_speed"],
+}
+"""Each part's module and options, beside `--output_file`, which names the part."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +65,7 @@ class BenchOptions(Options):
     """What is measured, on which texts."""
 
     quick: bool = option(False, "measure serving against the baseline alone, with short turns")
-    parts: tuple[str, ...] = option(PART_NAMES, "parts that are measured", choices=PART_NAMES)
+    parts: tuple[str, ...] = option(tuple(PARTS), "parts that are measured", choices=tuple(PARTS))
     url: str | None = option(None, "gRPC host:port of a server of your own, which gets the load without a baseline")
     dataset_dir: Path | None = option(None, f"dataset folder whose {TEST_FILE} is sent ({SAMPLE})")
     texts: Path | None = option(None, "file with a text per line, or with labelled rows, that is sent")
@@ -86,27 +104,6 @@ class BenchOptions(Options):
     def linear(self) -> list[str]:
         """The words that tell a part what to train the linear baseline on."""
         return ["--linear", str(self.dataset_dir.resolve())] if self.dataset_dir else []
-
-
-PARTS: dict[str, Callable[[BenchOptions], list[str]]] = {
-    SERVING: lambda options: [
-        "benchmarks.serving.throughput",
-        *(QUICK_SERVING if options.quick else WHOLE_SERVING),
-        *options.sent(),
-    ],
-    "limit": lambda options: ["benchmarks.compute.limit", *options.sent()],
-    LOAD: lambda options: [
-        "benchmarks.serving.load",
-        *(("--url", options.url) if options.url else ()),
-        *options.sent(),
-    ],
-    "growth": lambda options: ["benchmarks.serving.growth"],
-    "frontier": lambda options: ["benchmarks.quality.frontier", *options.sent(), *options.linear()],
-    "paddle_serving": lambda options: ["benchmarks.paddle.throughput", *options.sent()],
-    "peers": lambda options: ["benchmarks.peers.comparison", *options.sent()],
-    "precision_speed": lambda options: ["benchmarks.compute.precision_speed"],
-}
-"""Each part's module and options, beside `--output_file`, which names the part."""
 
 
 def measure(options: BenchOptions) -> list[str]:

@@ -65,8 +65,7 @@ def measure(options: ComparisonOptions) -> dict[str, Any]:
         EnvironmentFault: the peers' environment is absent, or lacks a package.
         ClassifierError: a server or a pipeline fails.
     """
-    python = options.peers_python.absolute()
-    versions = peer_versions(python)
+    versions, python = peer_versions(options.peers_python), options.peers_python.absolute()
     about, texts = environment(), options.shuffled()
     with tempfile.TemporaryDirectory(prefix="peers-") as place, ExitStack() as stack:
         pair = stack.enter_context(serve_pair(options, texts, Path(place)))

@@ -69,7 +69,7 @@ def test_a_part_that_fails_is_named_and_the_others_are_measured(tmp_path, monkey
     }
     monkeypatch.setattr(bench, "PARTS", parts)
     with pytest.raises(ClassifierError, match="limit failed.*--parts limit"):
-        bench.main(["--output_dir", str(tmp_path)])
+        bench.main(["--output_dir", str(tmp_path), "--parts", *parts])
     said = capfd.readouterr()
     assert "--rounds is 0; give a whole number, at least 1" in said.err
     assert "the peers are skipped: absent/python does not have torch" in said.err
