@@ -26,7 +26,7 @@ from pipeline.compute.runtimes import AUTO, DEVICES, PADDLE, PRECISIONS, RUNTIME
 from pipeline.errors import InputError
 from pipeline.files.bundle import MANIFEST_FILE, Bundle
 from pipeline.files.chunks import CHARACTERS_PER_CHUNK, chunks, rows_per_chunk
-from pipeline.files.dataset import DATA_FILE, LABEL_DELIMITER, Example, bounded_lines, read_examples, read_texts
+from pipeline.files.dataset import DATA_FILE, Example, bounded_lines, read_examples, read_texts, split_labels
 from pipeline.labels.decoding import Prediction
 from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.metrics.sets import Metrics
@@ -224,7 +224,8 @@ def _read_rows(path: Path, hierarchy: LabelHierarchy) -> Iterator[Example]:
             first = next(lines, b"")
             source = _Lines(str(path), itertools.chain([first] if first else [], lines))
             _, tab, labels = first.decode("utf-8", "replace").rstrip("\r\n").partition("\t")
-            if tab and all(label.strip() in hierarchy.index for label in labels.split(LABEL_DELIMITER)):
+            paths = split_labels(labels)
+            if paths and all(label in hierarchy.index for label in paths):
                 yield from read_examples(source, hierarchy)
                 return
             if tab:

@@ -3,32 +3,39 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Callable
 
-from pipeline.files.dataset import LABEL_DELIMITER
+from pipeline.files.dataset import join_labels
 from pipeline.labels.decoding import Prediction
 from pipeline.labels.hierarchy import SEPARATOR, parent_path
 
 NO_LABEL = "(no label reaches its threshold)"
 
-_TO_SPACES = str.maketrans("\t\r\n", "   ")
+_CONTROL_CHARACTERS = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029]")
+"""What a terminal would obey and a dataset file cannot hold; no label has one."""
+_FORMULA = re.compile(r"=|[@+-]\S*[(|!]")
 
 
 def as_json_line(text: str, predictions: Sequence[Prediction]) -> str:
     """`{"text": ..., "labels": [{"label": path, "confidence": p}, ...]}`, most confident first."""
     labels = [{"label": label, "confidence": round(confidence, 6)} for label, confidence in predictions]
-    return json.dumps({"text": text, "labels": labels}, ensure_ascii=False)
+    line = json.dumps({"text": text, "labels": labels}, ensure_ascii=False)
+    return _CONTROL_CHARACTERS.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
 
 
 def as_row(text: str, predictions: Sequence[Prediction]) -> str:
     """The text, its label paths and their confidences, between tabs; the first two are a row of a dataset file.
 
-    A tab or a line break in the text, which such a file cannot hold, becomes a space.
+    A control character in the text, a tab or a line break among them, becomes a space; and before what a spreadsheet
+    would compute, such as `=1+1`, stands one.
     """
-    labels = LABEL_DELIMITER.join(prediction.label for prediction in predictions)
-    confidences = LABEL_DELIMITER.join(f"{prediction.confidence:.6f}" for prediction in predictions)
-    return f"{text.translate(_TO_SPACES)}\t{labels}\t{confidences}"
+    shown = _CONTROL_CHARACTERS.sub(" ", text)
+    shown = f" {shown}" if _FORMULA.match(shown) else shown
+    labels = join_labels(prediction.label for prediction in predictions)
+    confidences = ",".join(f"{prediction.confidence:.6f}" for prediction in predictions)
+    return f"{shown}\t{labels}\t{confidences}"
 
 
 def as_levels(text: str, predictions: Sequence[Prediction]) -> str:
@@ -36,8 +43,8 @@ def as_levels(text: str, predictions: Sequence[Prediction]) -> str:
     levels: dict[int, list[str]] = {}
     for label, confidence in predictions:
         levels.setdefault(label.count(SEPARATOR) + 1, []).append(f"{label} ({confidence:.3f})")
-    result = LABEL_DELIMITER.join(prediction.label for prediction in predictions)
-    lines = [f"text: {text}", f"prediction result: {result or NO_LABEL}"]
+    result = join_labels(prediction.label for prediction in predictions)
+    lines = [f"text: {_shown(text)}", f"prediction result: {result or NO_LABEL}"]
     lines += [f"level {level}: {', '.join(shown)}" for level, shown in sorted(levels.items())]
     return "\n".join([*lines, "-" * 28])
 
@@ -49,7 +56,7 @@ def as_tree(text: str, predictions: Sequence[Prediction]) -> str:
     for label in confidences:
         parent = parent_path(label)
         children.setdefault(parent if parent in confidences else None, []).append(label)
-    lines = [text]
+    lines = [_shown(text)]
 
     def add(parent: str | None, indent: str) -> None:
         below = children.get(parent, [])
@@ -64,6 +71,10 @@ def as_tree(text: str, predictions: Sequence[Prediction]) -> str:
     if not predictions:
         lines.append(f"  {NO_LABEL}")
     return "\n".join(lines)
+
+
+def _shown(text: str) -> str:
+    return _CONTROL_CHARACTERS.sub(lambda found: "\t" if found[0] == "\t" else " ", text)
 
 
 FORMATS: dict[str, Callable[[str, Sequence[Prediction]], str]] = {

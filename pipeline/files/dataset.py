@@ -1,11 +1,13 @@
 """The dataset folder: train.txt, dev.txt, optional test.txt, label.txt and data.txt.
 
 Labelled files hold a text, a tab and the text's label paths joined by commas on each line; label.txt a label path
-per line; data.txt a text per line. All are UTF-8. Reading streams, so that a file may be larger than memory.
+per line; data.txt a text per line. A comma within a label is written `\\,`. All are UTF-8, and a line ends with LF or
+CR LF. Reading streams, so that a file may be larger than memory.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,14 +15,15 @@ from typing import IO, NamedTuple
 
 from pipeline.errors import DatasetError, InputError
 from pipeline.files.atomic import atomic_writer
-from pipeline.labels.hierarchy import LabelHierarchy
+from pipeline.labels.hierarchy import LabelHierarchy, path_fault
 from pipeline.text.normalisation import text_fault
 
 TRAIN_FILE, DEV_FILE, TEST_FILE = "train.txt", "dev.txt", "test.txt"
 LABEL_FILE, DATA_FILE = "label.txt", "data.txt"
 MAX_LINE_BYTES = 1 << 24
 """Of a line: a text and its labels."""
-LABEL_DELIMITER = ","
+_DELIMITER, _COMMA = ",", "\\,"
+_FIELD_END = re.compile(r"(?<!\\),")
 
 
 def evaluation_file(folder: Path) -> Path:
@@ -89,11 +92,30 @@ def _decoded_lines(stream: Iterable[bytes], name: str) -> Iterator[tuple[int, st
         if len(raw) > MAX_LINE_BYTES:
             raise DatasetError(name, number, f"the line is longer than {MAX_LINE_BYTES:,} bytes; shorten it")
         try:
-            line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+            line = raw.decode("utf-8").removeprefix("\ufeff")  # also where files were joined, each with a mark
         except UnicodeDecodeError as error:
-            reason = f"byte {error.start + 1} (0x{raw[error.start]:02x}) is not UTF-8; convert the file to UTF-8"
-            raise DatasetError(name, number, reason) from error
-        yield number, line.rstrip("\r\n")
+            raise DatasetError(name, number, _encoding_fault(raw, error)) from error
+        line = line.rstrip("\r\n")
+        if "\r" in line:
+            reason = "the line holds a carriage return; let lines end with LF, for example with tr '\\r' '\\n'"
+            raise DatasetError(name, number, reason)
+        if "\0" in line:
+            raise DatasetError(name, number, f"the line holds a NUL byte, as UTF-16 has; {_CONVERT.format('UTF-16')}")
+        yield number, line
+
+
+_CONVERT = "convert the file to UTF-8, for example with iconv -f {} -t UTF-8"
+
+
+def _encoding_fault(raw: bytes, error: UnicodeDecodeError) -> str:
+    """What the line is instead of UTF-8, and what to do."""
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return f"the file is UTF-16; {_CONVERT.format('UTF-16')}"
+    try:
+        looks = f"; read as GB18030 it is {raw.decode('gb18030').strip()!r:.40}"
+    except UnicodeDecodeError:
+        looks = ""
+    return f"byte {error.start + 1} (0x{raw[error.start]:02x}) is not UTF-8{looks}; {_CONVERT.format('GB18030')}"
 
 
 def read_labels(path: Path | str) -> LabelHierarchy:
@@ -105,7 +127,7 @@ def read_labels(path: Path | str) -> LabelHierarchy:
     """
     first_line: dict[str, int] = {}
     for number, line in read_lines(path):
-        label = line.strip()
+        label = line.strip().replace(_COMMA, _DELIMITER)
         if label in first_line:
             raise DatasetError(path, number, f"label {label!r} is listed already in line {first_line[label]}")
         if not label:
@@ -152,15 +174,35 @@ def _split_row(path: str, number: int, line: str, hierarchy: LabelHierarchy) -> 
     fault = text_fault(text)
     if fault:
         raise DatasetError(path, number, fault)
-    paths = [label.strip() for label in rest[0].split(LABEL_DELIMITER)]
-    if paths == [""]:
+    paths = split_labels(rest[0])
+    if not paths:
         raise DatasetError(path, number, f"no label follows the tab; texts without labels belong in {DATA_FILE}")
     for place, label in enumerate(paths):
         if label not in hierarchy.index:
-            raise DatasetError(path, number, f"unknown label {label!r}; add it to {LABEL_FILE} or correct it")
+            raise DatasetError(path, number, _unknown_label(paths, place, hierarchy))
         if label in paths[:place]:
             raise DatasetError(path, number, f"label {label!r} is given twice")
     return text, paths
+
+
+def _unknown_label(paths: Sequence[str], place: int, hierarchy: LabelHierarchy) -> str:
+    for end in range(place + 2, len(paths) + 1):
+        for glue in (_DELIMITER, f"{_DELIMITER} "):
+            if (joined := glue.join(paths[place:end])) in hierarchy.index:
+                return f"a comma separates labels; write the label {joined!r} as {joined.replace(_DELIMITER, _COMMA)}"
+    return path_fault(paths[place]) or f"unknown label {paths[place]!r}; add it to {LABEL_FILE} or correct it"
+
+
+def split_labels(words: str) -> list[str]:
+    """The label paths of a labelled row, as `join_labels` wrote them; none where there is only white space."""
+    if not words.strip():
+        return []
+    return [label.strip().replace(_COMMA, _DELIMITER) for label in _FIELD_END.split(words)]
+
+
+def join_labels(paths: Iterable[str]) -> str:
+    """Label paths as a labelled row holds them: joined by commas, a comma within a label written `\\,`."""
+    return _DELIMITER.join(path.replace(_DELIMITER, _COMMA) for path in paths)
 
 
 def read_texts(source: Path | str | Iterable[bytes]) -> Iterator[str]:
@@ -201,14 +243,14 @@ def write_texts(path: Path | str, texts: Iterable[str]) -> None:
 
 
 def _row(example: Example, labels: Sequence[str]) -> str:
-    return _checked(example.text) + "\t" + LABEL_DELIMITER.join(labels[position] for position in example.labels)
+    return f"{_checked(example.text)}\t{join_labels(labels[position] for position in example.labels)}"
 
 
 def _checked(text: str) -> str:
     fault = text_fault(text)
     if fault:
         raise InputError(f"a dataset file cannot hold this text: {fault}")
-    for character in "\t\n\r":
+    for character in "\t\n\r\0":
         if character in text:
             raise InputError(f"a dataset file cannot hold {character!r}, found in the text {text[:40]!r}")
     return text

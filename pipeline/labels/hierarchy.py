@@ -3,10 +3,13 @@
 A label path is a node together with the way down to it, its segments joined by `##`. Every path but a root's has
 exactly one parent path, so a list of paths always forms a forest. A hierarchy that is a directed acyclic graph
 fits in as it is: a node with several parents stands in the list once per way down to it, each a label of its own.
+
+A `#` that touches the separator is refused: `话题###元旦` could be `话题` and `#元旦`, or `话题#` and `元旦`.
 """
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -32,14 +35,28 @@ def ancestor_paths(path: str) -> Iterator[str]:
 
 def path_fault(path: str) -> str | None:
     """What makes `path` unusable as a label path, or None if nothing does."""
+    return next(_faults(path), None)
+
+
+def _faults(path: str) -> Iterator[str]:
     if not path:
-        return "the label is empty"
-    for character, name in (("\t", "a tab"), (",", "a comma"), ("\n", "a line break")):
-        if character in path:
-            return f"label {path!r} contains {name}, which separates labels in dataset files"
-    if any(not segment.strip() for segment in path.split(SEPARATOR)):
-        return f"label {path!r} has an empty segment beside {SEPARATOR!r}"
-    return None
+        yield "the label is empty"
+    for character in path:
+        if unicodedata.category(character) in ("Cc", "Zl", "Zp"):
+            yield f"label {path!r} contains the control character U+{ord(character):04X}; take it out"
+    segments = path.split(SEPARATOR)
+    if any(not segment.strip() for segment in segments):
+        yield f"label {path!r} has an empty segment beside {SEPARATOR!r}"
+    if SEPARATOR + SEPARATOR[0] in path:
+        yield (
+            f"label {path!r} has a {SEPARATOR[0]!r} beside {SEPARATOR!r}, so that it can be read in two ways; write "
+            "that sign in another form, such as ＃"
+        )
+    if any(segment != segment.strip() for segment in segments):
+        clean = SEPARATOR.join(segment.strip() for segment in segments)
+        yield f"label {path!r} has white space at the end of a segment; write {clean!r}, in every file"
+    if path.endswith("\\") or "\\," in path:
+        yield f"label {path!r} has a backslash at its end or before a comma, which dataset files cannot hold; rename it"
 
 
 class LabelHierarchy:

@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.output import FORMATS, as_json_line, as_levels, as_row, as_tree
 from tests.pipeline.files.test_dataset import TEXTS
 
+CONTROL_CHARACTERS = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029]")
 ANSWER = [Prediction("人生", 0.99), Prediction("人生##死亡", 0.98), Prediction("灾害##车祸", 0.7)]
 
 
@@ -50,8 +52,20 @@ def test_the_first_columns_of_a_row_are_a_row_of_a_dataset_file(tmp_path_factory
     path = tmp_path_factory.mktemp("rows") / "train.txt"
     path.write_bytes(row.rpartition("\t")[0].encode() + b"\n")
     (example,) = read_examples(path, hierarchy)
-    assert example.text == text
+    assert example.text.lstrip(" ") == CONTROL_CHARACTERS.sub(" ", text).lstrip(" ")
     assert set(example.labels) == hierarchy.with_ancestors(labels)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_nothing_in_a_text_commands_the_terminal(name):
+    shown = FORMATS[name]("a\x1b[2Jb\x9b31mc", ANSWER)
+    assert not CONTROL_CHARACTERS.search(shown.replace("\n", "").replace("\t", ""))
+
+
+@pytest.mark.parametrize("text", ["=1+1", "@SUM(A1)", "-cmd|' /C calc'!A0"])
+def test_a_spreadsheet_computes_no_text(text):
+    assert as_row(text, []).startswith(f" {text}")
+    assert as_row("@某人 -5°C", []).startswith("@某人")
 
 
 def test_what_would_break_a_row_becomes_a_space():

@@ -194,7 +194,7 @@ def test_a_table_of_other_texts_or_with_names_that_no_label_can_have_is_refused(
     foreign = [(*row[:2], 7, *row[3:6], "another text") for row in table]
     with pytest.raises(InputError, match="names no row of 6 areas, of number 0 first.*--meta_data none"):
         convert(release, tmp_path / "wos", "--meta_data", write_csv(tmp_path / "Data.csv", foreign))
-    for name, reason in (("sea, sky", "contains a comma"), ("a##b", "contains '##'"), (" ", "empty segment")):
+    for name, reason in (("sea\\", "backslash at its end"), ("a##b", "contains '##'"), (" ", "empty segment")):
         named = [(*row[:4], name, *row[5:]) for row in table]
         with pytest.raises(InputError, match=reason):
             convert(release, tmp_path / "wos", "--meta_data", write_csv(tmp_path / "Data.csv", named))

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from pipeline.errors import ClassifierError, InputError
 from pipeline.files.chunks import CHARACTERS_PER_CHUNK, chunks, rows_per_chunk
-from pipeline.files.dataset import LABEL_DELIMITER, Example, read_examples
+from pipeline.files.dataset import Example, join_labels, read_examples
 from pipeline.labels.decoding import Decoded, sigmoid
 from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.metrics.confused_pairs import ConfusedPairs
@@ -167,7 +167,7 @@ class BadCases:
         for row in wrong:
             predicted = (paths[position] for position in np.flatnonzero(decoded.selected[row]))
             labels = (paths[position] for position in chunk.examples[row].labels)
-            self._write(LABEL_DELIMITER.join(predicted), LABEL_DELIMITER.join(labels), chunk.examples[row].text)
+            self._write(join_labels(predicted), join_labels(labels), chunk.examples[row].text)
         self.total += len(wrong)
         shown = wrong[: SHOWN_CASES - len(self.shown)]
         answers = decoded.part(shown).predictions()

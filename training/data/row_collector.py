@@ -13,7 +13,7 @@ from pipeline.labels.hierarchy import SEPARATOR, LabelHierarchy, ancestor_paths
 from pipeline.text.normalisation import MAX_TEXT_CHARACTERS, text_fault
 
 # What ends a line somewhere: for Python's splitlines(), for a browser, for a spreadsheet. And the tab.
-_BREAKS = re.compile("[\t\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]+")
+_BREAKS = re.compile("[\0\t\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]+")
 
 
 def single_line(text: str) -> str:

@@ -18,6 +18,7 @@ from pipeline.text.normalisation import text_fault
 from tests.conftest import REAL_DATA
 
 LABELS = LabelHierarchy(["人生", "人生##死亡", "灾害/意外", "灾害/意外##车祸"])
+COMMAS = LabelHierarchy(["农,林", "农,林##渔, 牧", "农"])
 
 
 def write(path, content):
@@ -52,7 +53,12 @@ def test_ancestors_left_out_are_added_and_counted(tmp_path):
         ("a\t人生##结婚\n", 1, "unknown label '人生##结婚'"),
         ("a\t人生,人生\n", 1, "label '人生' is given twice"),
         ("a\t\n", 1, "no label follows the tab"),
-        ("a\t人生,\n", 1, "unknown label ''"),
+        ("a\t人生,\n", 1, "the label is empty"),
+        ("a\t人生 ## 死亡\n", 1, "white space at the end of a segment; write '人生##死亡'"),
+        ("一\t人生\r二\t人生\r", 1, "holds a carriage return"),
+        ("a\t人生\n".encode("utf-16"), 1, "the file is UTF-16; convert"),
+        ("a\tb\n".encode("utf-16-le"), 1, "NUL byte, as UTF-16 has"),
+        ("车祸\t人生\n".encode("gb18030"), 1, "not UTF-8; read as GB18030 it is '车祸.*人生'; convert"),
         ("a\t人生\nb".encode() + b"\xff\xfe\t" + "人生\n".encode(), 2, "byte 2 .0xff. is not UTF-8"),
     ],
 )
@@ -69,7 +75,10 @@ def test_a_wrong_row_is_named_by_file_line_and_reason(tmp_path, content, line, r
         ("a\nb\na\n", 3, "label 'a' is listed already in line 1"),
         ("a\nb##c\n", 2, "label 'b##c' has no parent: add 'b'"),
         ("a\n\nb\n", 2, "line is empty"),
-        ("a,b\n", 1, "contains a comma"),
+        ("a\\\n", 1, "a backslash at its end"),
+        ("话题\n话题###元旦\n", 2, "can be read in two ways"),
+        ("人生\n人生 ## 死亡\n", 2, "write '人生##死亡'"),
+        ("a\nb\x1b[31m\n", 2, "control character U.001B"),
         ("", None, "no labels"),
     ],
 )
@@ -84,6 +93,29 @@ def test_a_byte_order_mark_is_no_part_of_the_first_label(tmp_path):
     assert read_labels(write(tmp_path / "label.txt", b"\xef\xbb\xbfa\n")).labels == ("a",)
 
 
+def test_files_that_were_joined_are_read_as_one(tmp_path):
+    path = write(tmp_path / "data.txt", b"\xef\xbb\xbfa\n\xef\xbb\xbfb\n")
+    assert list(read_texts(path)) == ["a", "b"]
+
+
+def test_a_label_may_hold_a_comma(tmp_path):
+    write_labels(tmp_path / "label.txt", COMMAS)
+    assert read_labels(tmp_path / "label.txt").labels == COMMAS.labels
+    examples = [Example("一", (0, 1, 2)), Example("二", (0,))]
+    write_examples(tmp_path / "train.txt", examples, COMMAS)
+    assert (tmp_path / "train.txt").read_text() == "一\t农\\,林,农\\,林##渔\\, 牧,农\n二\t农\\,林\n"
+    assert list(read_examples(tmp_path / "train.txt", COMMAS)) == examples
+
+
+def test_a_comma_that_was_not_escaped_is_told_how_to_write(tmp_path):
+    path = write(tmp_path / "train.txt", "一\t农,林##渔\n")
+    with pytest.raises(DatasetError, match="unknown label '林##渔'"):
+        list(read_examples(path, COMMAS))
+    path = write(tmp_path / "train.txt", "一\t林,果\n")
+    with pytest.raises(DatasetError, match=r"a comma separates labels; write the label '林,果' as 林\\,果"):
+        list(read_examples(path, LabelHierarchy(["林,果"])))
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(InputError, match=r"cannot read .*data\.txt: No such file"):
         list(read_texts(tmp_path / "data.txt"))
@@ -96,7 +128,7 @@ def test_rows_before_a_wrong_one_have_been_read(tmp_path):
         next(rows)
 
 
-TEXTS = st.text(st.characters(exclude_characters="\t\n\r", exclude_categories=["Cs"]), min_size=1).filter(
+TEXTS = st.text(st.characters(exclude_characters="\t\n\r\0", exclude_categories=["Cs"]), min_size=1).filter(
     lambda text: not text_fault(text) and not text.startswith("\ufeff")
 )
 

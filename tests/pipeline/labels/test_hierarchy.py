@@ -46,7 +46,10 @@ def test_consistency_is_judged_row_by_row():
         (["a##b"], "label 'a##b' has no parent: add 'a'"),
         (["a", "b", "a"], "label 'a' is listed twice"),
         (["a", "a##"], "empty segment"),
-        (["a,b"], "contains a comma"),
+        (["a", "a###b"], "'a###b' has a '#' beside '##', so that it can be read in two ways"),
+        (["a", "a ##b"], "write 'a##b'"),
+        (["a\u2028"], "control character U.2028"),
+        (["a\\,b"], "backslash"),
         ([""], "empty"),
     ],
 )
