@@ -1,14 +1,17 @@
 """What goes over the wire to and from the Paddle Serving service: keys, values and error numbers.
 
 A request is a list of keys and a list of as many values, all of them text. `sentence` is required, and is one plain
-text or a JSON array of texts: a value that begins with `[` is read as JSON. `threshold`, `policy` and `top_k` change
-the decoding of that request alone. The value of `label` in the answer is a JSON array with, per text, an array of
-`{"label": path, "confidence": p}`, most confident first.
+text or a JSON array of texts: a value that begins with `[` is read as JSON. Upstream's client sends a list as numpy
+prints it, `array(['..', '..'], dtype='<U9')`; such a value is read as its texts, and never evaluated. `threshold`,
+`policy` and `top_k` change the decoding of that request alone. The value of `label` in the answer is a JSON array with,
+per text, an array of `{"label": path, "confidence": p}`, most confident first.
 """
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +30,10 @@ OPTIONS = (THRESHOLD, POLICY, TOP_K)
 
 OK, OVERLOADED, NO_SERVICE, INPUT_ERROR, TIMED_OUT, MODEL_ERROR = 0, 51, 3002, 5000, 6000, 9000
 """Values of err_no. Upstream's own, but for OVERLOADED, which is from the range that it leaves to services."""
+
+_ARRAY = re.compile(r"\s*array\(\[(.*)\](?:,\s*dtype=(?:object|'[<|>=]?[US]\d+'))?\)\s*", re.DOTALL)
+_LITERAL = re.compile(r"""\s*(b?(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"))\s*(?:,|$)""", re.DOTALL)
+"""A printed array of texts, and one of its elements."""
 
 PARSING = threading.Lock()
 """Held while a caller's JSON is parsed and checked: as objects it may need thirty times its bytes."""
@@ -68,19 +75,47 @@ def read_request(keys: Sequence[str], values: Sequence[str], max_texts: int) -> 
 
 def read_texts(sentence: str, max_texts: int) -> list[str]:
     """The texts of a value of `sentence`; raises InputError where there are none, or more than `max_texts`."""
-    if not sentence.startswith("["):
-        return [sentence]
-    with PARSING:
-        return _read_array(sentence, max_texts)
+    if sentence.startswith("["):
+        with PARSING:
+            return _checked(_read_json(sentence), max_texts)
+    if sentence.lstrip().startswith("array(["):
+        return _checked(_read_printed_array(sentence), max_texts)
+    return [sentence]
 
 
-def _read_array(sentence: str, max_texts: int) -> list[str]:
+def _read_printed_array(sentence: str) -> list[str]:
+    """The texts of an array as numpy prints it; each is decoded as a single string literal, nothing is evaluated."""
+    refusal = InputError(
+        f"{SENTENCE} begins with array([ and is no printed array of texts; send several texts as a JSON array, and a "
+        "text that begins so as a JSON array of one"
+    )
+    printed = _ARRAY.fullmatch(sentence)
+    if printed is None:
+        raise refusal
+    inner, texts, place = printed[1], [], 0
+    while place < len(inner):
+        literal = _LITERAL.match(inner, place)
+        if literal is None:
+            raise refusal
+        place = literal.end()
+        try:
+            value = ast.literal_eval(literal[1])
+            texts.append(value.decode() if isinstance(value, bytes) else value)
+        except (ValueError, SyntaxError):
+            raise refusal from None
+    return texts
+
+
+def _read_json(sentence: str) -> list[Any]:
     try:
-        texts = json.loads(sentence)
+        return json.loads(sentence)
     except (ValueError, RecursionError) as error:
         raise InputError(
             f"{SENTENCE} begins with [ and is no JSON array: {error}; send a text that begins so as an array of one"
         ) from None
+
+
+def _checked(texts: list[Any], max_texts: int) -> list[str]:
     if not texts:
         raise InputError(f"{SENTENCE} is an empty array; give it at least one text")
     if len(texts) > max_texts:

@@ -49,6 +49,27 @@ def test_both_ways_give_a_file_the_predictors_labels_and_confidences(
         assert got == pytest.approx(expected, abs=1e-3)
 
 
+UPSTREAM = """
+import json, sys
+import numpy as np
+from paddle_serving_server.pipeline import PipelineClient
+client, texts = PipelineClient(), json.loads(sys.argv[2])
+client.connect([sys.argv[1]])
+for sent in (texts, np.array([text.encode() for text in texts], dtype=np.object_)):
+    answer = client.predict(feed_dict={"sentence": sent}, fetch=["label"])
+    print(json.dumps([answer.err_no, answer.err_msg, list(answer.value)]))
+"""
+
+
+def test_upstreams_own_client_gets_an_answer_per_text(service, in_serving, texts, predicted):
+    done = in_serving("-c", UPSTREAM, service.rpc_address, json.dumps(texts[:2], ensure_ascii=False))
+    answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[")]
+    assert len(answers) == 2
+    for err_no, err_msg, value in answers:
+        assert (err_no, err_msg) == (0, "")
+        assert [{entry["label"] for entry in row} for row in json.loads(value[0])] == list(map(set, predicted[:2]))
+
+
 def test_the_plainest_request_is_one_text_under_the_key_sentence(service, texts, predicted):
     body = json.dumps({"key": ["sentence"], "value": [texts[0]]}).encode()
     with urllib.request.urlopen(f"http://{service.http_address}/seq_cls/prediction", body, timeout=10) as response:

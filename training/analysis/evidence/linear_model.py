@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from pipeline.text.normalisation import normalise
 from training.analysis.progress import progress
+from training.analysis.word_characters import UNSPACED, WORD_CHARACTER
 
 RIDGE = 0.3
 GROUP_ROWS = 12_000
@@ -27,7 +28,8 @@ GROUP_ROWS = 12_000
 _KERNEL_ROWS = 500
 _CALIBRATION_POINTS = 1 << 20
 _CJK = re.compile(r"[\u4e00-\u9fff]")
-_WORD = re.compile(r"\w\w")
+_WORD = re.compile(WORD_CHARACTER * 2 + "+")
+_UNSPACED_LETTER = re.compile(UNSPACED)
 
 
 def is_chinese(texts: Sequence[str]) -> bool:
@@ -37,13 +39,21 @@ def is_chinese(texts: Sequence[str]) -> bool:
 
 
 def tfidf_vectoriser(texts: Sequence[str]) -> TfidfVectorizer:
-    """Characters and their pairs where the texts are Chinese or have no words, words and their pairs otherwise.
+    """Characters and their pairs where the script puts no spaces between words, words and their pairs otherwise.
 
     It is not fitted yet.
     """
+    first = texts[:200]
     wordless = not any(map(_WORD.search, texts))
-    analyser = "char" if wordless or is_chinese(texts) else "word"
-    return TfidfVectorizer(analyzer=analyser, ngram_range=(1, 2), sublinear_tf=True, dtype=np.float64)
+    unspaced = 2 * sum(bool(_UNSPACED_LETTER.search(text)) for text in first) > len(first)
+    analyser = "char" if wordless or unspaced else "word"
+    return TfidfVectorizer(
+        analyzer=analyser,
+        token_pattern=_WORD.pattern if analyser == "word" else None,
+        ngram_range=(1, 2),
+        sublinear_tf=True,
+        dtype=np.float64,
+    )
 
 
 def leave_one_out_probabilities(texts: Sequence[str], labels: np.ndarray, seed: int) -> np.ndarray:

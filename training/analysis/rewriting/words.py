@@ -9,7 +9,9 @@ import tempfile
 import unicodedata
 from typing import Callable
 
-_PIECES = re.compile(r"\w+(?:['’]\w+)*|\s+|[^\w\s]")
+from training.analysis.word_characters import WORD_CHARACTER
+
+_PIECES = re.compile(rf"{WORD_CHARACTER}+(?:['’]{WORD_CHARACTER}+)*|\s+|[^\w\s]")
 Segmenter = Callable[[str], list[str]]
 
 
