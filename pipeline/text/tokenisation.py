@@ -6,6 +6,7 @@ that a text contains literally included: they get their own ids, as they do in p
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Sequence
 from itertools import chain, compress
@@ -94,6 +95,12 @@ class Tokeniser:
                 f"give the checkpoint a {VOCABULARY_FILE} that holds them"
             )
         return cls(folder / VOCABULARY_FILE, _read_settings(folder / CONFIG_FILE), max_length)
+
+    def with_length(self, max_length: int) -> Tokeniser:
+        """The same tokeniser with another maximum length."""
+        other = copy.copy(self)
+        other.max_length = max_length
+        return other
 
     def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Token ids of each text, int64 [length], [CLS] and [SEP] included, cut to `max_length`.

@@ -14,9 +14,9 @@ import numpy as np
 from pipeline.files.bundle import CARD_FILE, FORMAT_VERSION, Manifest
 from pipeline.labels.decoding import Decoder
 from pipeline.labels.hierarchy import SEPARATOR, LabelHierarchy
+from training.data.reading import FEW_ROWS
 from training.model.model_names import PRETRAINED, SCRATCH
 
-FEW_ROWS = 10
 SHOWN_LABELS, SHOWN_CHARACTERS = 20, 80
 
 _SPECIAL = re.compile(r"""[\\`*_{}\[\]<>()#+!|&~$^=:@"']|(?i:(?<=www)\.)""")

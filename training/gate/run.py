@@ -33,7 +33,7 @@ from training.checkpoint.classifier import load_classifier
 from training.checkpoint.model_card import write_model_card
 from training.gate.options import ReleaseOptions
 from training.gate.table import draw, markdown, table
-from training.gate.verdict import Candidate, Cost, fastest_first, measure_quality, refusal
+from training.gate.verdict import Candidate, Cost, Quality, fastest_first, measure_quality, refusal
 from training.gate.worker import Worker
 
 PLOT_FILE = "gate.png"
@@ -70,14 +70,15 @@ def release_fastest(options: ReleaseOptions) -> Bundle:
         raise InputError(f"{params_path} and {opened[0].path} have different labels; export the checkpoint again")
     data = _read(options.labelled, opened[0])
     logits = classifier.logits(data.texts)
-    unpruned = measure_quality(classifier.decoder, logits, logits, data.actual)
+    whole = classifier.decoder.decode(logits).selected
+    unpruned = measure_quality(classifier.decoder, logits, logits, whole, data.actual)
     print(
         f"{params_path}: micro F1 {unpruned.micro_f1:.4f}, macro F1 {unpruned.macro_f1:.4f} on {len(data.texts)} texts"
     )
     with tempfile.TemporaryDirectory() as place:
         complete = [with_all_graphs(bundle, options.precisions, Path(place)) for bundle in opened]
         entries = _entries(complete, options)
-        _measure(entries, data, unpruned.micro_f1, options)
+        _measure(entries, data, whole, unpruned, options)
         candidates = [entry.candidate for entry in entries]
         passed = fastest_first(candidates, options.latency_at)
         print(table(candidates, passed[0] if passed else None))
@@ -94,7 +95,11 @@ def release_fastest(options: ReleaseOptions) -> Bundle:
             manifest = replace(chosen.manifest, gate=gate)
             write_model_card(folder, manifest, markdown(candidates, passed[0]))
             seal(folder, manifest)
-    print(f"released {passed[0].bundle} in {passed[0].runtime} {passed[0].precision} to {output_path}")
+    assert passed[0].quality
+    print(
+        f"released {passed[0].bundle} in {passed[0].runtime} {passed[0].precision} to {output_path}: "
+        f"{passed[0].quality.losses(unpruned)}"
+    )
     return Bundle(output_path)
 
 
@@ -118,8 +123,15 @@ def _entries(bundles: Sequence[Bundle], options: ReleaseOptions) -> list[_Entry]
     return entries
 
 
-def _measure(entries: Sequence[_Entry], data: LabelledTexts, unpruned: float, options: ReleaseOptions) -> None:
-    """Fill in quality, cost and refusal of each candidate that this machine can run."""
+def _measure(
+    entries: Sequence[_Entry], data: LabelledTexts, whole: np.ndarray, unpruned: Quality, options: ReleaseOptions
+) -> None:
+    """Fill in quality, cost and refusal of each candidate that this machine can run.
+
+    Args:
+        whole: the checkpoint's label sets, bool [texts, labels].
+        unpruned: its quality.
+    """
     threads = options.num_threads
     with contextlib.ExitStack() as stack:
         running: list[tuple[_Entry, Worker, Timing]] = []
@@ -141,8 +153,8 @@ def _measure(entries: Sequence[_Entry], data: LabelledTexts, unpruned: float, op
                 candidate.refusal = str(error)
                 continue
             expected = references[bundle.path]
-            candidate.quality = measure_quality(bundle.decoder(), logits, expected, data.actual)
-            same_width = measure_quality(bundle.decoder(), expected, expected, data.actual).micro_f1
+            candidate.quality = measure_quality(bundle.decoder(), logits, expected, whole, data.actual)
+            same_width = measure_quality(bundle.decoder(), expected, expected, whole, data.actual).micro_f1
             candidate.refusal = refusal(candidate, same_width, unpruned, options)
             running.append((entry, worker, Timing(rows)))
         for _ in range(options.rounds):
@@ -201,6 +213,7 @@ def _record(
             "half": options.allowance_half,
             "int8": options.allowance_int8,
             "width": options.allowance_width,
+            "macro": options.allowance_macro,
             "agreement": options.agreement,
         },
         "measured_on": options.labelled.name,

@@ -9,8 +9,18 @@ from training.checkpoint.model_card import escape, markdown_table
 from training.gate.verdict import Candidate
 
 HEADINGS = (
-    *("bundle", "width", "runtime", "precision", "micro F1", "macro F1", "consistent", "same sets", "max |d logit|"),
-    *("ms, batch 1", "ms, batch 32", "memory MB", "graph MB", "verdict"),
+    *(
+        "bundle",
+        "width",
+        "runtime",
+        "precision",
+        "micro F1",
+        "macro F1",
+        "consistent",
+        "float32's sets",
+        "checkpoint's sets",
+    ),
+    *("max |d logit|", "ms, batch 1", "ms, batch 32", "memory MB", "graph MB", "verdict"),
 )
 NAMED = 4  # first columns, of words; the others hold figures
 
@@ -38,13 +48,14 @@ def _aligned(line: Sequence[str], widths: Sequence[int]) -> list[str]:
 def _cells(candidate: Candidate, is_released: bool) -> tuple[str, ...]:
     quality, cost = candidate.quality, candidate.cost
     of_quality = (
-        ("-",) * 5
+        ("-",) * 6
         if quality is None
         else (
             f"{100 * quality.micro_f1:.2f}",
             f"{100 * quality.macro_f1:.2f}",
             f"{100 * quality.consistent_share:.2f}",
             f"{100 * quality.agreement:.2f}",
+            f"{100 * quality.checkpoint_agreement:.2f}",
             f"{quality.largest_difference:.1e}",
         )
     )

@@ -17,12 +17,15 @@ HALF = ("bfloat16", "float16")
 
 @dataclass(frozen=True)
 class Allowances(Options):
-    """How far a candidate may differ from what it is compared with; falls in points (hundredths) of micro F1."""
+    """How far a candidate may differ from what it is compared with; falls in points (hundredths) of F1."""
 
-    allowance_half: float = option(0.1, "points of F1 that bfloat16 and float16 may lose to float32", at_least=0)
-    allowance_int8: float = option(0.5, "points of F1 that int8 may lose to float32", at_least=0)
-    allowance_width: float | None = option(
-        None, "points of F1 that any candidate may lie below the checkpoint (any)", at_least=0
+    allowance_half: float = option(0.1, "points of micro F1 that bfloat16 and float16 may lose to float32", at_least=0)
+    allowance_int8: float = option(0.5, "points of micro F1 that int8 may lose to float32", at_least=0)
+    allowance_width: float = option(
+        0.5, "points of micro F1 that any candidate may lie below the checkpoint", at_least=0
+    )
+    allowance_macro: float = option(
+        1.0, "points of macro F1 that any candidate may lie below the checkpoint", at_least=0
     )
     agreement: float = option(
         99.5, "percent of the texts that must keep their float32 label set", at_least=0, at_most=100
@@ -36,6 +39,7 @@ class Quality:
     Attributes:
         micro_f1, macro_f1, consistent_share: in [0, 1].
         agreement: share of the texts with the same label set as in float32 at the same width.
+        checkpoint_agreement: share of the texts with the same label set as the checkpoint's.
         largest_difference: of a logit from float32 at the same width.
     """
 
@@ -43,7 +47,16 @@ class Quality:
     macro_f1: float
     consistent_share: float
     agreement: float
+    checkpoint_agreement: float
     largest_difference: float
+
+    def losses(self, whole: Quality) -> str:
+        """How far this lies below the checkpoint, in words."""
+        micro, macro = (100 * (getattr(whole, name) - getattr(self, name)) for name in ("micro_f1", "macro_f1"))
+        return (
+            f"micro F1 {-micro:+.2f} and macro F1 {-macro:+.2f} points beside the checkpoint, "
+            f"{100 * self.checkpoint_agreement:.1f} % of its label sets"
+        )
 
 
 @dataclass(frozen=True)
@@ -87,8 +100,10 @@ class Candidate:
         return asdict(self)
 
 
-def measure_quality(decoder: Decoder, logits: np.ndarray, reference: np.ndarray, actual: np.ndarray) -> Quality:
-    """Compare logits with labels and with the logits of float32; arrays are [texts, labels]."""
+def measure_quality(
+    decoder: Decoder, logits: np.ndarray, reference: np.ndarray, whole: np.ndarray, actual: np.ndarray
+) -> Quality:
+    """Compare logits with the logits of float32, the checkpoint's label sets, and the labels; all [texts, labels]."""
     selected, expected = decoder.decode(logits).selected, decoder.decode(reference).selected
     metrics = Metrics(decoder.hierarchy)
     metrics.update(actual, selected)
@@ -98,16 +113,17 @@ def measure_quality(decoder: Decoder, logits: np.ndarray, reference: np.ndarray,
         macro_f1=scores["macro_f1"],
         consistent_share=scores["consistent_share"],
         agreement=float((selected == expected).all(axis=1).mean()),
+        checkpoint_agreement=float((selected == whole).all(axis=1).mean()),
         largest_difference=float(np.abs(logits - reference).max()),
     )
 
 
-def refusal(candidate: Candidate, same_width: float, unpruned: float, allowances: Allowances) -> str:
+def refusal(candidate: Candidate, same_width: float, unpruned: Quality, allowances: Allowances) -> str:
     """Why a measured candidate may not be released; empty where it may.
 
     Args:
         same_width: micro F1 of float32 at its width.
-        unpruned: micro F1 of the checkpoint.
+        unpruned: the checkpoint itself.
     """
     assert candidate.quality is not None
     points = 100 * candidate.quality.micro_f1
@@ -118,9 +134,10 @@ def refusal(candidate: Candidate, same_width: float, unpruned: float, allowances
     same = 100 * candidate.quality.agreement
     if same < allowances.agreement:
         return f"only {same:.2f} % of the label sets are float32's, less than {allowances.agreement:g}"
-    fall = 100 * unpruned - points
-    if allowances.allowance_width is not None and fall > allowances.allowance_width:
-        return f"micro F1 is {fall:.2f} points below the checkpoint's, more than {allowances.allowance_width:g}"
+    for name, allowed in (("micro", allowances.allowance_width), ("macro", allowances.allowance_macro)):
+        fall = 100 * (getattr(unpruned, f"{name}_f1") - getattr(candidate.quality, f"{name}_f1"))
+        if fall > allowed:
+            return f"{name} F1 is {fall:.2f} points below the checkpoint's, more than {allowed:g}"
     return ""
 
 

@@ -22,6 +22,7 @@ from pipeline.text.normalisation import normalise
 from pipeline.text.tokenisation import Tokeniser
 from training.checkpoint.files import Checkpoint, TrainingRecord, read_checkpoint, write_checkpoint
 from training.data.encoded import EncodedDataset, describe, read_encoded, repetitions, shared_texts
+from training.data.reading import label_notes, measure_reading
 from training.loop.distributed import ProcessGroup
 from training.loop.interruptible import check_places, run_identity, run_interruptibly
 from training.loop.options import TrainingRun
@@ -92,7 +93,7 @@ def create_trainer(
     encoder = TextEncoder(options.normalisation, Tokeniser.from_checkpoint(tokeniser_folder, length))
     train_set, dev_set = read_encoded(train_path, hierarchy, encoder), read_encoded(dev_path, hierarchy, encoder)
     if group.leads:
-        report(train_path, train_set, dev_path, dev_set)
+        report(train_path, train_set, dev_path, dev_set, hierarchy, encoder)
     if options.teachers:
         labelled, train_set = len(train_set), add_taught_rows(train_set, dev_set, options.teachers, hierarchy, encoder)
         if group.leads:
@@ -113,7 +114,14 @@ def create_trainer(
     )
 
 
-def report(train_path: Path, train_set: EncodedDataset, dev_path: Path, dev_set: EncodedDataset) -> None:
+def report(
+    train_path: Path,
+    train_set: EncodedDataset,
+    dev_path: Path,
+    dev_set: EncodedDataset,
+    hierarchy: LabelHierarchy,
+    encoder: TextEncoder,
+) -> None:
     """Say what was read of train and dev, and what in them is doubtful."""
     for path, dataset in ((train_path, train_set), (dev_path, dev_set)):
         print(f"{path}: {dataset.report.summary()}")
@@ -124,6 +132,10 @@ def report(train_path: Path, train_set: EncodedDataset, dev_path: Path, dev_set:
             f"warning: {shared} of {len(dev_set)} rows of {dev_path} stand in {train_path} too: the figures on it are "
             "better than on new texts"
         )
+    for note in measure_reading(train_set.texts, encoder).notes(train_path):
+        print(note)
+    for note in label_notes(train_path, hierarchy, train_set.labels, dev_set.labels):
+        print(note)
 
 
 def run_record(

@@ -81,7 +81,7 @@ class Pruning:
             read_encoded(path, checkpoint.hierarchy, self._encoder) for path in (train_path, dev_path)
         )
         if group.leads:
-            report(train_path, self._train, dev_path, self._dev)
+            report(train_path, self._train, dev_path, self._dev, checkpoint.hierarchy, self._encoder)
         if options.unlabelled_file:
             unlabelled_path = options.folder / options.unlabelled_file
             self._inputs.append(unlabelled_path)

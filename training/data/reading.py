@@ -1,0 +1,86 @@
+"""What a model will read of a labelled file, and which labels it can hardly learn: said before training starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.labels.hierarchy import LabelHierarchy
+from pipeline.text.encoding import TextEncoder
+from pipeline.text.normalisation import MAX_TEXT_CHARACTERS
+
+FEW_ROWS = 10
+"""A label with fewer training rows is hardly learnt."""
+MOST_UNKNOWN, LEAST_READ, WANTED = 0.03, 0.9, 0.99
+SAMPLED_TEXTS = 2000
+SHOWN_LABELS = 3
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Of a sample of texts, how much a tokeniser reads.
+
+    Attributes:
+        length: tokens of a text that are read at most, [CLS] and [SEP] included.
+        cut: share of the texts that are longer.
+        read: share of the tokens that are read.
+        unknown: share of those that the vocabulary does not know.
+        wanted_length: the length that would read 99 % of the tokens.
+    """
+
+    length: int
+    cut: float
+    read: float
+    unknown: float
+    wanted_length: int
+
+    def notes(self, path: Path) -> Iterator[str]:
+        """A line for the log, and a warning for each share that is beyond its bound."""
+        yield (
+            f"{path}: {100 * self.cut:.1f} % of the texts are longer than {self.length} tokens; {100 * self.read:.1f} % "
+            f"of all tokens are read, {100 * self.unknown:.2f} % of them unknown"
+        )
+        if self.read < LEAST_READ:
+            yield f"warning: much of the texts is not read; --max_seq_length {self.wanted_length} would read 99 %"
+        if self.unknown > MOST_UNKNOWN:
+            yield (
+                "warning: texts that differ in unknown tokens alone get the same answer; the model's vocabulary does "
+                "not fit them, or they have runs of over 100 letters without a space, as Thai is written"
+            )
+
+
+def measure_reading(texts: Sequence[str], encoder: TextEncoder) -> Reading:
+    """How much of up to SAMPLED_TEXTS of the texts, of which there is at least one, is read."""
+    tokeniser, room = encoder.tokeniser, encoder.tokeniser.max_length - 2
+    sample = texts[:: -(-len(texts) // SAMPLED_TEXTS)]
+    whole = TextEncoder(encoder.normalisation, tokeniser.with_length(MAX_TEXT_CHARACTERS + 2)).encode(sample)
+    rows = [row[1:-1] for row in whole]
+    lengths = np.array([len(row) for row in rows])
+    unknown = sum(np.count_nonzero(row[:room] == tokeniser.unknown_id) for row in rows)
+    total, read = max(1, int(lengths.sum())), max(1, int(np.minimum(lengths, room).sum()))
+    wanted = next(n for n in np.unique(lengths) if np.minimum(lengths, n).sum() >= WANTED * lengths.sum())
+    return Reading(room + 2, float((lengths > room).mean()), read / total, unknown / read, int(wanted) + 2)
+
+
+def label_notes(path: Path, hierarchy: LabelHierarchy, labels: np.ndarray, dev_labels: np.ndarray) -> Iterator[str]:
+    """Warnings about labels with few or no training rows, and what macro F1 makes of those that dev lacks.
+
+    Args:
+        path: the training file.
+        labels, dev_labels: bool or float [rows, labels] of train and of dev.
+    """
+    rows, dev_rows = ((each > 0).sum(axis=0) for each in (labels, dev_labels))
+    for few, what in ((rows == 0, "no row"), ((rows > 0) & (rows < FEW_ROWS), f"fewer than {FEW_ROWS} rows")):
+        if few.any():
+            yield f"warning: {path}: {_named(hierarchy, few)} {what}: hardly to be learnt"
+    if (absent := dev_rows == 0).any():
+        yield f"note: macro F1 counts every label; {_named(hierarchy, absent)} no dev row and count as 0"
+
+
+def _named(hierarchy: LabelHierarchy, chosen: np.ndarray) -> str:
+    names = [hierarchy.labels[position] for position in np.flatnonzero(chosen)]
+    shown = ", ".join(names[:SHOWN_LABELS]) + ", ..." * (len(names) > SHOWN_LABELS)
+    return f"{len(names)} of {len(hierarchy)} labels ({shown}) have"
