@@ -40,8 +40,8 @@ class Reading:
     def notes(self, path: Path) -> Iterator[str]:
         """A line for the log, and a warning for each share that is beyond its bound."""
         yield (
-            f"{path}: {100 * self.cut:.1f} % of the texts are longer than {self.length} tokens; {100 * self.read:.1f} % "
-            f"of all tokens are read, {100 * self.unknown:.2f} % of them unknown"
+            f"{path}: {100 * self.cut:.1f} % of the texts are longer than {self.length} tokens, {100 * self.read:.1f} %"
+            f" of all tokens are read, {100 * self.unknown:.2f} % of them unknown"
         )
         if self.read < LEAST_READ:
             yield f"warning: much of the texts is not read; --max_seq_length {self.wanted_length} would read 99 %"
