@@ -13,7 +13,7 @@ from typing import Callable
 from pipeline.errors import InputError
 
 MAX_TEXT_CHARACTERS = 200_000
-DEFAULT_NORMALISATION = "half_width"
+DEFAULT_NORMALISATION = "half_width_composed"
 
 _HALF_WIDTH = {chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
 _HALF_WIDTH["\u3000"] = " "
@@ -29,7 +29,16 @@ def _half_width(text: str) -> str:
     return " ".join(_FULL_WIDTH_FORM.sub(lambda form: _HALF_WIDTH[form[0]], text).split())
 
 
-NORMALISATIONS: Mapping[str, Callable[[str], str]] = {"none": _unchanged, "half_width": _half_width}
+def _half_width_composed(text: str) -> str:
+    """As `_half_width`, and letters take their marks in (NFC), so that both ways of writing é are one."""
+    return unicodedata.normalize("NFC", _half_width(text))
+
+
+NORMALISATIONS: Mapping[str, Callable[[str], str]] = {
+    "none": _unchanged,
+    "half_width": _half_width,
+    "half_width_composed": _half_width_composed,
+}
 
 
 def normalise(text: str, name: str = DEFAULT_NORMALISATION) -> str:

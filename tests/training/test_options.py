@@ -19,7 +19,13 @@ RECORDED = """
 def test_a_run_that_an_earlier_version_began_can_be_resumed():
     """What has to be equal is recorded under the same names, in the same form."""
     run = TrainingRun(
-        dataset_dir="data", epochs=2, learning_rate=2e-3, warmup=True, warmup_steps=6, teachers=["a.jsonl", "b.jsonl"]
+        dataset_dir="data",
+        epochs=2,
+        learning_rate=2e-3,
+        warmup=True,
+        warmup_steps=6,
+        teachers=["a.jsonl", "b.jsonl"],
+        normalisation="half_width",
     )
     identity = {name: value for name, value in run.record().items() if name not in NOT_OF_THE_RUN}
     assert identity == json.loads(RECORDED)

@@ -29,6 +29,8 @@ POLICY_SENTENCES = {
 NORMALISATION_PHRASES = {
     "none": "texts are read as they are",
     "half_width": "full-width forms of ASCII characters become ASCII, and each run of white space one space",
+    "half_width_composed": "full-width forms of ASCII characters become ASCII, each run of white space one space, and "
+    "letters and their combining marks one character (NFC)",
 }
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline.files.dataset import DATA_FILE
 from pipeline.metrics.threshold_tuning import MODES
 from pipeline.options import option
-from pipeline.text.normalisation import NORMALISATIONS
+from pipeline.text.normalisation import DEFAULT_NORMALISATION, NORMALISATIONS
 from training.model.model_names import PRETRAINED, SCRATCH
 from training.options import RunOptions, SeedOptions
 
@@ -74,4 +74,4 @@ class TrainingRun(LoopOptions, RunOptions):
         metavar="FILE",
     )
     unlabelled_file: str = option(DATA_FILE, "texts in --dataset_dir that scratch models learn words from")
-    normalisation: str = option("half_width", "applied to every text", choices=tuple(NORMALISATIONS))
+    normalisation: str = option(DEFAULT_NORMALISATION, "applied to every text", choices=tuple(NORMALISATIONS))

@@ -1,3 +1,5 @@
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +23,11 @@ def test_half_width(text, expected):
     assert normalise(text) == normalise(text, "half_width") == expected
 
 
+@pytest.mark.parametrize("text", ["tiếng Việt", "が", "й", "Å"])
+def test_a_letter_and_its_marks_are_one_however_they_are_written(text):
+    assert {normalise(unicodedata.normalize(form, text)) for form in ("NFC", "NFD")} == {text}
+
+
 def test_none_leaves_a_text_as_it_is():
     assert normalise(" Ａ\t\n", "none") == " Ａ\t\n"
 
@@ -32,7 +39,8 @@ def test_normalising_twice_changes_nothing_more(text, name):
 
 
 def test_an_unknown_normalisation_is_refused_with_the_known_ones():
-    with pytest.raises(InputError, match="unknown normalisation 'nfkc'; this version knows none, half_width"):
+    known = "none, half_width, half_width_composed"
+    with pytest.raises(InputError, match=f"unknown normalisation 'nfkc'; this version knows {known}"):
         normalise("text", "nfkc")
 
 

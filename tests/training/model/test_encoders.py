@@ -9,6 +9,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from pipeline.errors import InputError
+from pipeline.text.normalisation import normalise
 from pipeline.text.tokenisation import Tokeniser
 from training.model.encoders import create_model, freeze_layers, model_logits
 
@@ -146,3 +147,14 @@ def test_frozen_layers_do_not_learn(hugging_face_folder, tmp_path):
     assert [name for name in learning if "layers.1." in name] and "classifier.weight" in learning
     with pytest.raises(InputError, match="--freeze_layers is 3, and the encoder has 2 layers"):
         freeze_layers(model, 3)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [["ma", "má", "mà", "mả", "mã", "mạ"], ["か", "が"], ["दिन", "दान", "दीन"], ["мой", "мои"], ["กา", "กำ", "ก็"]],
+)
+def test_a_scratch_model_tells_words_apart_by_their_marks(texts, tmp_path):
+    normalised = [normalise(text) for text in texts]
+    create_model("scratch-tiny", 2, 16, normalised * 2, tmp_path)
+    rows = Tokeniser.from_checkpoint(tmp_path, 16).encode(normalised)
+    assert len({tuple(row.tolist()) for row in rows}) == len(texts)
