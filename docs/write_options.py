@@ -38,11 +38,15 @@ EXPECTED = re.compile(
 Say = Callable[[str], str]
 
 
+IN_PYTHON = "In Python:"
+
+
 @dataclass(frozen=True)
 class Command:
-    """A command: how it is called, what it does, and its options."""
+    """A command: how it is called, from a shell and from Python, what it does, and its options."""
 
     call: str
+    functions: tuple[str, ...]
     about: str
     options: type[Options]
 
@@ -72,7 +76,19 @@ def read_command(file: Path, options: str) -> Command:
     script = relative.parts[0] in ("training", "demo.py", "pipeline")
     call = f"python {relative}" if script else f"python -m {name.removesuffix('.__main__')}"
     about = " ".join((module.__doc__ or "").split("\n\n")[0].split())
-    return Command(call, about, getattr(module, options))
+    kind: type[Options] = getattr(module, options)
+    return Command(call, tuple(functions(file, name, kind)), about, kind)
+
+
+def functions(file: Path, module: str, options: type[Options]) -> Iterator[str]:
+    """The public functions of a command's module that take its options, as they are called."""
+    kinds = {kind.__name__ for kind in options.__mro__ if issubclass(kind, Options) and kind is not Options}
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        if not isinstance(node, ast.FunctionDef) or node.name.startswith("_") or not node.args.args:
+            continue
+        taken, gives = node.args.args[0].annotation, node.returns
+        if isinstance(taken, ast.Name) and taken.id in kinds and gives is not None:
+            yield f"{module}.{node.name}({taken.id}(...)) -> {ast.unparse(gives)}"
 
 
 def page(title: str, places: tuple[str, ...], say: Say) -> str:
@@ -81,7 +97,9 @@ def page(title: str, places: tuple[str, ...], say: Say) -> str:
         heading = [tuple(map(say, HEADING)), ("---",) * len(HEADING)]
         table = [*heading, *(cells(row, say) for row in rows(command.options))]
         lines = "\n".join(f"| {' | '.join(line)} |" for line in table)
-        parts.append(f"## `{command.call}`\n\n{say(command.about)}\n\n{lines}\n")
+        calls = ", ".join(f"`{call}`" for call in command.functions)
+        calls = f"{say(IN_PYTHON)} {calls}\n\n" if calls else ""
+        parts.append(f"## `{command.call}`\n\n{say(command.about)}\n\n{calls}{lines}\n")
     return "\n".join(parts)
 
 
