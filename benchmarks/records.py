@@ -51,7 +51,7 @@ def _git(*words: str) -> str:
 
 
 def write_record(path: Path, record: Mapping[str, Any]) -> None:
-    """Write a record, whole or not at all."""
+    """Write a record atomically."""
     with atomic_writer(path) as stream:
         stream.write((json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())
 

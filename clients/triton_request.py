@@ -47,9 +47,9 @@ def inference(texts: Sequence[str], outputs: Sequence[str], **options: Any) -> d
 def patience(seconds: float) -> dict[str, Any]:
     """tritonclient's arguments for a request that somebody waits for that long.
 
-    The server learns the time and drops what is still queued after it. gRPC's own deadline comes later, because its
-    end is a cancellation, and one that meets the answer can crash Triton 2.51
-    (github.com/triton-inference-server/server/issues/7368); so whoever waits stops waiting, and no more.
+    The server learns the time and drops what is still queued after it. gRPC's own deadline comes later: at its end
+    gRPC cancels the request, and a cancellation just as the answer is ready can crash Triton 2.51
+    (github.com/triton-inference-server/server/issues/7368). So whoever waits stops waiting and cancels nothing.
     """
     return {"timeout": max(1, int(seconds * 1e6)), "client_timeout": seconds + GRACE_SECONDS}
 

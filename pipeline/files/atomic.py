@@ -58,7 +58,7 @@ def atomic_folder(path: Path | str) -> Iterator[Path]:
 
 
 def remove_folder(path: Path) -> None:
-    """Remove a folder such that it is there whole or not at all."""
+    """Remove a folder atomically: it is never seen with some of its files gone."""
     doomed = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
     os.rename(path, doomed)
     shutil.rmtree(doomed)

@@ -220,12 +220,12 @@ def read_texts(source: Path | str | Iterable[bytes]) -> Iterator[str]:
 
 
 def write_labels(path: Path | str, hierarchy: LabelHierarchy) -> None:
-    """Write label.txt whole or not at all."""
+    """Write label.txt atomically."""
     _write_lines(path, hierarchy.labels)
 
 
 def write_examples(path: Path | str, examples: Iterable[Example], hierarchy: LabelHierarchy) -> None:
-    """Write a labelled file whole or not at all.
+    """Write a labelled file atomically.
 
     Raises:
         InputError: a text that the format cannot hold: empty, or with a tab or a line break.
@@ -234,7 +234,7 @@ def write_examples(path: Path | str, examples: Iterable[Example], hierarchy: Lab
 
 
 def write_texts(path: Path | str, texts: Iterable[str]) -> None:
-    """Write an unlabelled file whole or not at all.
+    """Write an unlabelled file atomically.
 
     Raises:
         InputError: a text that the format cannot hold.

@@ -25,7 +25,7 @@ class DecoderChoice:
         self._chosen: dict[tuple[Any, ...], Decoder] = {}
 
     def __call__(self, parameters: Mapping[str, Any]) -> Decoder:
-        """The decoder for a request's parameters; equal choices get the same one. Other parameters are let be.
+        """The decoder for a request's parameters; equal choices get the same one. Other parameters are ignored.
 
         Numbers may be given as text, because not every client can send them otherwise.
 

@@ -23,8 +23,8 @@ class ConfusedPair:
 class ConfusedPairs:
     """Counts pairs of deepest labels: one that a text has and that was missed, one that was predicted wrongly.
 
-    A text's deepest labels are those without a child among its labels, and likewise of its prediction. A text with
-    more than MAX_PAIRS_PER_TEXT pairs does not tell what is taken for what and is left out.
+    A text's deepest labels are those without a child among its labels, and so are those of its prediction. A text
+    with more than MAX_PAIRS_PER_TEXT pairs does not tell what is taken for what and is left out.
 
     No more than `capacity` pairs are kept between batches. Beyond it the counts are summarised (Misra and Gries 1982,
     "Finding repeated elements", in the batched form of Agarwal et al. 2012, "Mergeable summaries"): they are then too

@@ -5,7 +5,7 @@
     tokenizer/config.pbtxt, ...                             which versions the server loads
     seqcls/config.pbtxt                                     which version answers: every step is pinned to it
 
-A version folder appears whole or not at all, and is referred to by nothing yet. Which version is live changes by
+A version folder appears atomically, and is referred to by nothing yet. Which version is live changes by
 replacing the one file seqcls/config.pbtxt. So whenever a process that writes here is killed, a server that starts
 from the folder answers by one complete version.
 """

@@ -108,7 +108,7 @@ def check_outputs(outputs: Mapping[str, str | Path | None], inputs: Sequence[Pat
 
 
 def write_json(path: Path, evaluation: dict[str, Any]) -> None:
-    """Write the evaluation whole or not at all."""
+    """Write the evaluation atomically."""
     with atomic_writer(path) as stream:
         stream.write(json.dumps(evaluation, ensure_ascii=False, indent=1, allow_nan=False).encode() + b"\n")
 

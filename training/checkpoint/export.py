@@ -28,7 +28,7 @@ LOGIT_TOLERANCE = 1e-4
 def export_checkpoint(
     checkpoint: Checkpoint, output_path: Path, decoder: Decoder, *, license: str = "", keep_checkpoint: bool = False
 ) -> Bundle:
-    """Write the checkpoint's graphs and all that serving needs to `output_path`, as a bundle, whole or not at all.
+    """Write the checkpoint's graphs and all that serving needs to `output_path`, as a bundle, atomically.
 
     Args:
         decoder: what the bundle decodes logits with.

@@ -135,7 +135,7 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
 def write_checkpoint(
     path: Path | str, model: Any, tokeniser_folder: Path, hierarchy: LabelHierarchy, record: TrainingRecord
 ) -> None:
-    """Write a checkpoint whole or not at all; one that is there already is replaced in a single step.
+    """Write a checkpoint atomically, in place of one that is there already.
 
     Args:
         path: the folder.

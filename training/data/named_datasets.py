@@ -48,7 +48,7 @@ def dataset_folder(name: str) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with open(folder.with_name(f".{name}.lock"), "wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / LABEL_FILE).exists():  # it is written whole or not at all
+        if not (folder / LABEL_FILE).exists():  # it is written atomically
             try:
                 _fetch_wos(folder)
             except ClassifierError:
@@ -86,7 +86,7 @@ def _fetch_wos(folder: Path) -> None:
 
 
 def download(url: str, target: Path, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
-    """Fetch a file, whole or not at all; raises OSError where there is no answer within the time."""
+    """Fetch a file atomically; raises OSError where there is no answer within the time."""
     with urllib.request.urlopen(url, timeout=timeout_seconds) as answer, atomic_writer(target) as stream:
         while block := answer.read(1 << 20):
             stream.write(block)

@@ -87,7 +87,7 @@ class RowCollector:
 
     Attributes:
         rows: the labelled rows, in the order in which they came; label sets are shared among rows.
-        texts: the texts without labels, likewise.
+        texts: the texts without labels, without repetitions.
         report: what was cleaned and left out.
     """
 

@@ -68,7 +68,7 @@ def write_state(
     optimizer: Any,
     average: WeightAverage | None,
 ) -> None:
-    """Write the state whole or not at all; one that is there already is replaced in a single step.
+    """Write the state atomically, in place of one that is there already.
 
     Args:
         identity: what a run that goes on must have in common with this one.

@@ -18,7 +18,7 @@ _GROWN_BYTES = 1 << 28
 def speed_up_cpu() -> None:
     """Use all cores, keep freed memory in the process, and skip paddle's strided kernels.
 
-    Left alone, paddle computes with one thread. A launcher of several processes has each take its share of the cores.
+    By default paddle computes with one thread. A launcher of several processes has each take its share of the cores.
 
     A training step frees and takes the same large tensors again and again. By default glibc hands each back to the
     kernel, and touching the pages anew costs a third of the step.

@@ -23,7 +23,7 @@ ITERATIONS = 100
 
 
 def representer_points(features: np.ndarray, examples: Sequence[Example], hierarchy: LabelHierarchy) -> Suspicion:
-    """Fit the classifier layer anew with a penalty and see which rows it strains against.
+    """Fit the classifier layer anew with a penalty and see which rows pull it away from the others.
 
     The loss is the mean over the rows of the sigmoid cross-entropy summed over the labels, plus PENALTY times the sum
     of the squared weights.
