@@ -17,25 +17,25 @@ CHINESE = {
     "lowest to highest": "最低至最高",
     "texts per second, {} concurrent": "每秒文本数，{} 个并发请求",
     "median latency, ms, {} concurrent": "延迟中位数（毫秒），{} 个并发请求",
-    "share of what the predictor in process does": "占进程内预测器吞吐的比例",
+    "share of what the predictor in process does": "占进程内预测器吞吐量的比例",
     "share of what the matrix products permit": "占矩阵乘法上限的比例",
-    "{} concurrent": "{} 个并发请求",
-    "of the limit": "占上限",
+    "{}, {} concurrent": "{}，{} 个并发请求",
+    "of the limit": "占上限的比例",
     "limit, GFLOP/s": "上限，GFLOP/s",
     "predictor, {}": "预测器，{}",
     "training": "训练",
     "what grows": "增长的量",
     "from": "从",
     "to": "到",
-    "time grows with its power": "时间随其幂次",
-    "memory grows with its power": "内存随其幂次",
-    "text length": "文本长度（token）",
+    "time grows with its power": "时间随其增长的幂次",
+    "memory grows with its power": "内存随其增长的幂次",
+    "text length": "文本长度（词元）",
     "labels": "标签数",
     "texts per call": "每次调用的文本数",
     "requests under way": "并发请求数",
     "rows, predict": "预测文件的行数",
     "rows, evaluate": "评估文件的行数",
-    "{}, {} cores, commit {}, load average before: {}": "{}，{} 核，提交 {}，测量前的平均负载：{}",
+    "{}, {} cores, commit {}, load average before: {}": "{}，{} 核，提交 {}，测量前的平均负载 {}",
     "too noisy to tell": "噪声过大，不作结论",
     "texts per second beside": "每秒文本数，对照",
     "ours": "本项目",
@@ -90,7 +90,7 @@ def serving(record: Record, say: Say = english) -> str:
         (f"share_of_limit_c{most}", "share of what the matrix products permit"),
     ):
         if key in summary:
-            words = f"{say(text)}, {say('{} concurrent').format(most)}"
+            words = say("{}, {} concurrent").format(say(text), most)
             lines.append([words, "", "", *_with_spread(summary[key], say, 2)])
     return markdown(heading, lines)
 

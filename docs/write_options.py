@@ -2,7 +2,8 @@
 
     python docs/write_options.py
 
-`docs/zh/options.json` translates: from each English text to the Chinese one. What it lacks stays English.
+`docs/zh/options.json` translates: from each English text to the Chinese one. What it lacks stays English and is listed;
+a help text that was changed in the code is a new one, whose old entry goes.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import ast
 import importlib
 import json
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +33,8 @@ PAGES: Mapping[str, tuple[str, tuple[str, ...]]] = {
 NOTE = "Written by `make docs` from the code; `--help` prints the same."
 HEADING = ("option", "takes", "default", "what it does")
 EXPECTED = re.compile(
-    "(a list, each|one of|some of|true or false|a whole number|a number|a text|a path|at least|above|at most|below|and)"
+    "(a list, each |one of |some of |true or false|a whole number|a number|a text|a path"
+    "|(?:, | and )(?:at least|above|at most|below) |, )"
 )
 """The phrases in what an option takes; they are translated one by one, what stands between them is not."""
 
@@ -111,15 +114,13 @@ def cells(row: Row, say: Say) -> tuple[str, ...]:
 
 
 def translation() -> Mapping[str, str]:
-    return json.loads(TRANSLATIONS.read_text(encoding="utf-8")) if TRANSLATIONS.exists() else {}
+    return json.loads(TRANSLATIONS.read_text(encoding="utf-8"))
 
 
 def pages() -> dict[Path, str]:
-    """The text of every page by its path, of those languages that are there."""
+    """The text of every page by its path, in both languages."""
     known = translation()
-    languages: dict[str, Say] = {"en": lambda text: text}
-    if known:
-        languages["zh"] = lambda text: known.get(text, text)
+    languages: dict[str, Say] = {"en": lambda text: text, "zh": lambda text: known.get(text, text)}
     return {
         DOCS / language / "reference" / f"{name}.md": page(title, places, say)
         for language, say in languages.items()
@@ -127,21 +128,22 @@ def pages() -> dict[Path, str]:
     }
 
 
-def untranslated() -> list[str]:
-    """The English texts that TRANSLATIONS lacks."""
-    known = translation()
-    missing: dict[str, None] = {}
+def texts() -> list[str]:
+    """The English texts of all pages."""
+    found: dict[str, None] = {}
 
     def say(text: str) -> str:
-        if text and text not in known:
-            missing[text] = None
+        if text:
+            found[text] = None
         return text
 
     for title, places in PAGES.values():
         page(title, places, say)
-    return list(missing)
+    return list(found)
 
 
 if __name__ == "__main__":
     for path, text in pages().items():
         path.write_text(text, encoding="utf-8")
+    for text in sorted(set(texts()) - set(translation())):
+        print(f"{TRANSLATIONS.relative_to(PROJECT)} lacks {json.dumps(text, ensure_ascii=False)}", file=sys.stderr)

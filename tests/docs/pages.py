@@ -36,5 +36,9 @@ def blocks(page: Path) -> Iterator[Block]:
 
 def heading_levels(page: Path) -> list[int]:
     """1 for a line that begins with `# `, and so on; those in code blocks do not count."""
-    text = _FENCE.sub("", page.read_text(encoding="utf-8"))
+    text = without_blocks(page.read_text(encoding="utf-8"))
     return [len(marks) for marks in re.findall(r"^(#+) ", text, flags=re.MULTILINE)]
+
+
+def without_blocks(text: str) -> str:
+    return _FENCE.sub("", text)
