@@ -34,10 +34,21 @@ def blocks(page: Path) -> Iterator[Block]:
         yield Block(page, line, found[2], body)
 
 
-def heading_levels(page: Path) -> list[int]:
-    """1 for a line that begins with `# `, and so on; those in code blocks do not count."""
-    text = without_blocks(page.read_text(encoding="utf-8"))
-    return [len(marks) for marks in re.findall(r"^(#+) ", text, flags=re.MULTILINE)]
+def outline(page: Path) -> list[str]:
+    """What a page is made of: `#` and `##` for headings, `|` for a table's row, `-`, `1.` and `>`, and `text`.
+
+    A line that goes on with a paragraph or a list's entry does not count, nor do code blocks and their words.
+    """
+    found: list[str] = []
+    before = ""
+    for line in without_blocks(page.read_text(encoding="utf-8")).splitlines():
+        mark = re.match(r"\s*(#+|-|\d+\.|>|!!!|<!--)(?= )|(\|)", line)
+        if mark:
+            found.append(re.sub(r"\d+", "1", mark[0].strip()))
+        elif line.strip() and not before.strip():
+            found.append("text")
+        before = "" if line.startswith(("#", "!!!")) else line
+    return found
 
 
 def without_blocks(text: str) -> str:
