@@ -1,4 +1,4 @@
-"""Classify texts with the Paddle Serving service over RPC, by upstream's PipelineClient; runs in .venv-serving:
+"""Classify texts with the Paddle Serving service over RPC, by upstream's PipelineClient; runs in .venv-serving.
 
 .venv-serving/bin/python -m clients.rpc_client 金属卡扣安装不到位,上海乐扣乐扣贸易有限公司将召回捣碎器1162件
 .venv-serving/bin/python -m clients.rpc_client --file data/data.txt --format jsonl > answers.jsonl

@@ -34,9 +34,9 @@ WORDS = {
 
 
 def prose(text):
-    """Lines without fenced blocks and comments; code becomes `@`, links and emphasis their text."""
+    """Lines without fenced blocks and comments; code and options become `@`, links and emphasis their text."""
     text = re.sub(r"<!--.*?-->", "", without_blocks(text), flags=re.DOTALL)
-    text = re.sub(r"`[^`\n]+`", "@", text)
+    text = re.sub(r"`[^`\n]+`|--\w+", "@", text)
     text = re.sub(r"!?\[([^]]*)\]\([^)]*\)", r"\1", text)
     return re.sub(r"\*+|\\", "", text).splitlines()
 
@@ -49,7 +49,12 @@ def cells(line):
 
 
 def faults(text, patterns):
-    return [(name, found[0], part) for part in cells(text) for name in patterns for found in re.finditer(patterns[name], part)]
+    return [
+        (name, found[0], part)
+        for part in cells(text)
+        for name in patterns
+        for found in re.finditer(patterns[name], part)
+    ]
 
 
 @pytest.mark.parametrize("page", PAGES)
