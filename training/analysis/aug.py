@@ -58,7 +58,7 @@ def augment(options: AugOptions) -> Augmented:
     folder = options.train_path.parent
     label_path, unlabelled = folder / options.label_file, folder / options.unlabelled_file
     labelled = [folder / name for name in LABELLED_FILES]
-    check_outputs({"--aug_path": str(options.aug_path)}, (label_path, options.train_path, unlabelled, *labelled))
+    check_outputs({"--aug_path": options.aug_path}, (label_path, options.train_path, unlabelled, *labelled))
     hierarchy = read_labels(label_path)
     rows = list(read_examples(options.train_path, hierarchy))
     if not rows:

@@ -5,13 +5,17 @@ python training/analysis/sparse.py --device cpu --dataset_dir data --params_path
 
 sparse.txt holds the development rows whose nearest training texts of the same label are least similar to them, in
 turns for each label. valid.txt holds the training rows that are closest to these, to be added once more, augmented or
-as they are; or, with --annotate, the closest texts without labels, to be annotated.
+as they are; or, with --annotate, the closest texts without labels, to be annotated. In a program:
+
+    from training.analysis.sparse import SparseOptions, find_sparse
+
+    find_sparse(SparseOptions(device="cpu", dataset_dir="data", annotate=True)).written
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.command import run
@@ -30,12 +34,13 @@ from pipeline.files.dataset import (
     write_texts,
 )
 from pipeline.labels.hierarchy import LabelHierarchy
+from pipeline.options import option, parse
 from pipeline.text.normalisation import normalise
 from training.analysis.evaluate import check_outputs
 from training.analysis.rewriting.options import CHANGES, SUBSTITUTE, AugmentationOptions
 from training.checkpoint.classifier import check_labels
 from training.checkpoint.files import read_checkpoint
-from training.options import add_model_options
+from training.options import ModelOptions, SeedOptions
 
 DUPLICATE = "duplicate"
 STRATEGIES = (DUPLICATE, *CHANGES)
@@ -43,58 +48,70 @@ UNLABELLED_ROWS = 8192
 """Unlabelled texts whose features are held at once."""
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add = parser.add_argument
-    add_model_options(parser)
-    add("--dataset_dir", required=True, help="folder with train.txt, dev.txt, label.txt and data.txt")
-    add(
-        "--aug_strategy",
-        choices=STRATEGIES,
-        default=SUBSTITUTE,
-        help="what valid.txt makes of its rows (%(default)s)",
-    )
-    add("--annotate", action="store_true", help="choose texts of --unlabeled_file instead, to be annotated")
-    add("--seed", type=int, default=3, help="of the augmentation (%(default)s)")
-    add("--rationale_num", type=int, default=3, help="training texts that evidence is measured by (%(default)s)")
-    add("--sparse_num", type=int, default=100, help="development texts to find (%(default)s)")
-    add("--valid_num", type=int, default=100, help="rows of valid.txt, before augmentation (%(default)s)")
-    add("--valid_threshold", type=float, default=0.7, help="least similarity of a row of valid.txt (%(default)s)")
-    add("--train_file", default=TRAIN_FILE, help="training rows in --dataset_dir (%(default)s)")
-    add("--dev_file", default=DEV_FILE, help="development rows in --dataset_dir (%(default)s)")
-    add("--label_file", default=LABEL_FILE, help="label paths in --dataset_dir (%(default)s)")
-    add("--unlabeled_file", default=DATA_FILE, help="texts in --dataset_dir that --annotate reads (%(default)s)")
-    add("--sparse_file", default="sparse.txt", help="written to --dataset_dir (%(default)s)")
-    add("--valid_file", default="valid.txt", help="written to --dataset_dir (%(default)s)")
-    return parser.parse_args(argv)
+@dataclass(frozen=True)
+class SparseOptions(ModelOptions, SeedOptions):
+    """Which rows are compared, what is made of them, and where it is written."""
+
+    dataset_dir: Path = option(help="folder with train.txt, dev.txt, label.txt and data.txt")
+    aug_strategy: str = option(SUBSTITUTE, "what --valid_file makes of its rows", choices=STRATEGIES)
+    annotate: bool = option(False, "choose texts of --unlabeled_file to be annotated, and no training rows")
+    rationale_num: int = option(3, "training texts that evidence is measured by", at_least=1)
+    sparse_num: int = option(100, "development texts to find", at_least=1)
+    valid_num: int = option(100, "rows of --valid_file, before augmentation", at_least=1)
+    valid_threshold: float = option(0.7, "least similarity of a row of --valid_file to a text that lacks evidence")
+    train_file: str = option(TRAIN_FILE, "training rows in --dataset_dir")
+    dev_file: str = option(DEV_FILE, "development rows in --dataset_dir")
+    label_file: str = option(LABEL_FILE, "label paths in --dataset_dir")
+    unlabeled_file: str = option(DATA_FILE, "texts in --dataset_dir that --annotate reads")
+    sparse_file: str = option("sparse.txt", "development rows that lack evidence, written to --dataset_dir")
+    valid_file: str = option("valid.txt", "what would give them evidence, written to --dataset_dir")
+
+    def path(self, name: str) -> Path:
+        """Where the file of an option lies."""
+        return self.dataset_dir / getattr(self, name)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    args = parse_args(argv)
-    for name in ("rationale_num", "sparse_num", "valid_num"):
-        if getattr(args, name) < 1:
-            raise InputError(f"--{name} is {getattr(args, name)}; give at least 1")
-    folder = Path(args.dataset_dir)
-    label_path, train_path, dev_path, unlabelled_path, sparse_path, valid_path = (
-        folder / name
-        for name in (
-            *(args.label_file, args.train_file, args.dev_file, args.unlabeled_file),
-            *(args.sparse_file, args.valid_file),
-        )
-    )
-    inputs = (label_path, train_path, dev_path, unlabelled_path)
-    check_outputs({"--sparse_file": str(sparse_path), "--valid_file": str(valid_path)}, inputs)
-    hierarchy = read_labels(label_path)
-    train, dev = (_rows(path, hierarchy) for path in (train_path, dev_path))
-    unlabelled = _new_texts(unlabelled_path, [*train, *dev]) if args.annotate else []
-    check_labels(label_path, read_checkpoint(args.params_path).hierarchy)
+@dataclass(frozen=True)
+class Sparse:
+    """What was found.
+
+    Attributes:
+        rows: development rows that lack evidence.
+        evidence: of these rows, on average.
+        total: development rows.
+        total_evidence: of all of them, on average.
+        chosen: training rows, or texts, that would give them evidence, before augmentation.
+        written: what `valid_file` holds: rows, or texts to be annotated.
+    """
+
+    rows: list[Example]
+    evidence: float
+    total: int
+    total_evidence: float
+    chosen: int
+    written: list[Example] | list[str]
+
+
+def find_sparse(options: SparseOptions) -> Sparse:
+    """Find the development rows that lack evidence and what would give them some, and write both files.
+
+    Raises:
+        InputError: a file cannot be used or must not be written, or the model does not load.
+        EnvironmentFault: the machine lacks the device.
+    """
+    inputs = [options.path(name) for name in ("label_file", "train_file", "dev_file", "unlabeled_file")]
+    check_outputs({f"--{name}": options.path(name) for name in ("sparse_file", "valid_file")}, inputs)
+    hierarchy = read_labels(options.path("label_file"))
+    train, dev = (_rows(options.path(name), hierarchy) for name in ("train_file", "dev_file"))
+    unlabelled = _new_texts(options.path("unlabeled_file"), [*train, *dev]) if options.annotate else []
+    check_labels(options.path("label_file"), read_checkpoint(options.params_path).hierarchy)
 
     # Importing scikit-learn and paddle takes seconds: the files are judged first.
     from training.analysis.evidence.features import load_features
     from training.analysis.evidence.linear_model import tfidf_vectoriser
     from training.analysis.evidence.neighbours import Described, evidence, in_turns, sparsest, supporters
 
-    features = load_features(args.params_path, args.device, args.max_seq_length, args.batch_size)
+    features = load_features(options.params_path, options.device, options.max_seq_length, options.batch_size)
     normalised = [normalise(example.text) for example in train]
     vectoriser = tfidf_vectoriser(normalised).fit(normalised)
 
@@ -102,43 +119,40 @@ def main(argv: Sequence[str] | None = None) -> None:
         return Described(features(texts), vectoriser.transform(map(normalise, texts)))
 
     described, dev_described = (describe([example.text for example in rows]) for rows in (train, dev))
-    support = evidence(hierarchy, train, described.features, dev, dev_described.features, args.rationale_num)
-    sparse = sparsest(hierarchy, support, dev, args.sparse_num)
-    candidates = (
-        map(describe, chunks(unlabelled, UNLABELLED_ROWS, CHARACTERS_PER_CHUNK)) if args.annotate else [described]
-    )
-    ranked = supporters(dev_described.rows(sparse), candidates, args.valid_num, args.valid_threshold)
-    if not args.annotate:
+    support = evidence(hierarchy, train, described.features, dev, dev_described.features, options.rationale_num)
+    sparse = sparsest(hierarchy, support, dev, options.sparse_num)
+    pieces = chunks(unlabelled, UNLABELLED_ROWS, CHARACTERS_PER_CHUNK)
+    candidates = map(describe, pieces) if options.annotate else [described]
+    ranked = supporters(dev_described.rows(sparse), candidates, options.valid_num, options.valid_threshold)
+    if not options.annotate:
         ranked = [
             [one for one in ones if not set(dev[row].labels).isdisjoint(train[one.row].labels)]
             for row, ones in zip(sparse, ranked)
         ]
-    chosen = in_turns(ranked, args.valid_num)
-    write_examples(sparse_path, (dev[row] for row in sparse), hierarchy)
-    print(
-        f"{sparse_path}: {len(sparse)} of {len(dev)} rows of {dev_path}, with evidence of "
-        f"{support[sparse].mean():.3f} on average; of all rows it is {support.mean():.3f}"
-    )
-    if args.annotate:
-        write_texts(valid_path, (unlabelled[row] for row in chosen))
-        print(f"{valid_path}: {len(chosen)} texts of {unlabelled_path} worth annotating")
-        return
-    rows = [train[row] for row in chosen]
-    if args.aug_strategy != DUPLICATE:
-        rows = augmented(rows, train, dev, hierarchy, args)
-    write_examples(valid_path, rows, hierarchy)
-    print(f"{valid_path}: {len(rows)} rows ({args.aug_strategy}) from {len(chosen)} of {train_path}")
+    chosen = in_turns(ranked, options.valid_num)
+    rows = [dev[row] for row in sparse]
+    write_examples(options.path("sparse_file"), rows, hierarchy)
+    written: list[Example] | list[str]
+    if options.annotate:
+        written = [unlabelled[row] for row in chosen]
+        write_texts(options.path("valid_file"), written)
+    else:
+        written = augmented([train[row] for row in chosen], train, dev, hierarchy, options)
+        write_examples(options.path("valid_file"), written, hierarchy)
+    return Sparse(rows, float(support[sparse].mean()), len(dev), float(support.mean()), len(chosen), written)
 
 
 def augmented(
-    rows: list[Example], train: list[Example], dev: list[Example], hierarchy: LabelHierarchy, args: argparse.Namespace
+    rows: list[Example], train: list[Example], dev: list[Example], hierarchy: LabelHierarchy, options: SparseOptions
 ) -> list[Example]:
-    """A changed copy of each row, where there can be one."""
+    """The rows, or where `aug_strategy` says so a changed copy of each, where there can be one."""
+    if options.aug_strategy == DUPLICATE:
+        return rows
     from training.analysis.rewriting.word_sources import create_augmenter
 
-    unlabelled = Path(args.dataset_dir) / args.unlabeled_file
-    options = AugmentationOptions(aug_strategy=args.aug_strategy, create_n=1, seed=args.seed)
-    augmenter = create_augmenter(train, hierarchy, options, unlabelled if unlabelled.exists() else None)
+    unlabelled = options.path("unlabeled_file")
+    changes = AugmentationOptions(aug_strategy=options.aug_strategy, create_n=1, seed=options.seed)
+    augmenter = create_augmenter(train, hierarchy, changes, unlabelled if unlabelled.exists() else None)
     return list(augmenter.augment(rows, {normalise(example.text) for example in (*train, *dev)}))
 
 
@@ -156,6 +170,25 @@ def _new_texts(path: Path, labelled: Sequence[Example]) -> list[str]:
     if not texts:
         raise InputError(f"{path} has no text that is not labelled yet; collect some, or leave out --annotate")
     return texts
+
+
+def parse_args(argv: Sequence[str] | None) -> SparseOptions:
+    return parse(SparseOptions, argv, __doc__)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    options = parse_args(argv)
+    found = find_sparse(options)
+    print(
+        f"{options.path('sparse_file')}: {len(found.rows)} of {found.total} rows of {options.path('dev_file')}, with "
+        f"evidence of {found.evidence:.3f} on average; of all rows it is {found.total_evidence:.3f}"
+    )
+    target = options.path("valid_file")
+    if options.annotate:
+        print(f"{target}: {found.chosen} texts of {options.path('unlabeled_file')} worth annotating")
+        return
+    made = f"{len(found.written)} rows ({options.aug_strategy})"
+    print(f"{target}: {made} from {found.chosen} of {options.path('train_file')}")
 
 
 if __name__ == "__main__":

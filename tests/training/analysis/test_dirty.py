@@ -10,6 +10,7 @@ from pipeline.files.dataset import Example, read_examples, read_labels, write_ex
 from pipeline.labels.hierarchy import LabelHierarchy
 from tests.doccano import convert
 from training.analysis import dirty
+from training.analysis.dirty import DirtyOptions
 from training.analysis.evidence.label_doubts import label_doubts
 from training.analysis.evidence.linear_model import leave_one_out_probabilities
 from training.analysis.evidence.suspicion import path_ends
@@ -56,6 +57,13 @@ def test_wrong_labels_come_first_and_are_told_apart(folder, capsys):
     right = list(SENTENCES)
     assert all(record["label"] == [right[(record["line"] - 1) % 3]] for record in review)  # what is suggested
     assert "4 rows, the most doubtful first" in capsys.readouterr().out
+
+
+def test_a_program_gets_what_was_found(folder):
+    found = dirty.find_doubtful(DirtyOptions(dataset_dir=folder, dirty_num=len(WRONG)))
+    assert set(found.rows) == set(WRONG)
+    assert found.scores == sorted(found.scores, reverse=True)
+    assert (found.total, dict(found.doubts)) == (60, {kind: 1 for kind in KINDS.values()})
 
 
 def test_the_two_files_are_the_training_file_divided(folder):

@@ -17,6 +17,7 @@ from training.analysis.evidence.neighbours import (
     sparsest,
     supporters,
 )
+from training.analysis.sparse import SparseOptions
 
 HIERARCHY = LabelHierarchy(["a", "a##x", "a##y", "b"])
 EAST, NORTH = [1.0, 0.0], [0.0, 1.0]
@@ -88,6 +89,13 @@ def test_training_rows_that_support_sparse_texts(folder, checkpoint):
     swapped = read(folder, "valid.txt")
     assert {row.labels for row in swapped} <= {row.labels for row in valid}
     assert not {row.text for row in swapped} & {row.text for row in train}
+
+
+def test_a_program_gets_what_was_found(folder, checkpoint):
+    options = {"dataset_dir": folder, "params_path": checkpoint, "device": "cpu", "aug_strategy": "duplicate"}
+    found = sparse.find_sparse(SparseOptions(**options, sparse_num=20, valid_num=15))
+    assert (len(found.rows), found.total, len(found.written)) == (20, 60, found.chosen)
+    assert found.evidence < found.total_evidence
 
 
 def test_texts_worth_annotating_have_no_labels_yet(folder, checkpoint, capsys):
