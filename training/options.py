@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 from dataclasses import dataclass
 from functools import cached_property
@@ -110,42 +109,3 @@ class DecodingOptions(Options):
     def decoder(self, own: Decoder) -> Decoder:
         """The model's own decoder, but for what these options say."""
         return own.changed(**self.decoding())
-
-
-def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """Which trained model, and how it computes; see `ModelOptions`."""
-    add = parser.add_argument
-    add("--device", choices=DEVICES, default="gpu", help="what to compute on; a bundle needs cpu (%(default)s)")
-    add("--params_path", default="./checkpoint/", help="a checkpoint, its parameter file, or a bundle (%(default)s)")
-    add("--max_seq_length", type=int, default=128, help="tokens per text, as in training (%(default)s)")
-    add("--batch_size", type=int, default=32, help="texts of full length that are computed at once (%(default)s)")
-
-
-def add_run_options(parser: argparse.ArgumentParser) -> None:
-    """What a run learns from, and how it goes on; see `check_run_options` and `fetch_dataset`."""
-    add = parser.add_argument
-    add("--dataset_dir", help="folder with train.txt, dev.txt and label.txt; required unless --dataset is given")
-    add("--dataset", choices=("wos",), help="a public dataset that is fetched instead")
-    add("--train_file", default=TRAIN_FILE, help="training rows in --dataset_dir")
-    add("--dev_file", default=DEV_FILE, help="development rows in --dataset_dir")
-    add("--label_file", default=LABEL_FILE, help="label paths in --dataset_dir")
-    add("--max_seq_length", type=int, default=128, help="tokens per text, the rest is cut off; at most 2048")
-    add("--seed", type=int, default=3, help="random seed")
-    add("--resume", action="store_true", help="go on with the run that was interrupted")
-    add("--overwrite", action="store_true", help="give up a run that was interrupted, and begin anew")
-
-
-def check_run_options(args: argparse.Namespace) -> None:
-    """Raise InputError for options of `add_run_options` that cannot be meant."""
-    if args.resume and args.overwrite:
-        raise InputError("--resume goes on with an interrupted run and --overwrite gives it up; choose one")
-    if bool(args.dataset_dir) == bool(args.dataset):
-        raise InputError("give either --dataset_dir, a folder with train.txt, dev.txt and label.txt, or --dataset")
-    if not 3 <= args.max_seq_length <= 2048:
-        raise InputError(f"--max_seq_length is {args.max_seq_length}; give 3 to 2048")
-
-
-def fetch_dataset(args: argparse.Namespace) -> None:
-    """Point `dataset_dir` to the dataset that --dataset names; raises as `dataset_folder` does."""
-    if args.dataset:
-        args.dataset_dir = str(dataset_folder(args.dataset))
