@@ -74,7 +74,7 @@ class Browser:
 
     def open(
         self,
-        page: Path,
+        page: Path | str,
         width: int = 1280,
         height: int = 900,
         dark: bool = False,
@@ -89,7 +89,8 @@ class Browser:
         agent = self.evaluate("navigator.userAgent")
         self._call("Emulation.setUserAgentOverride", userAgent=agent, acceptLanguage=language)
         self.faults, self.requests = [], []
-        loader = self._call("Page.navigate", url=page.resolve().as_uri())["loaderId"]
+        address = page if isinstance(page, str) else page.resolve().as_uri()
+        loader = self._call("Page.navigate", url=address)["loaderId"]
         while loader not in self._loaded:
             self._note(self._receive())
         self.settle()
