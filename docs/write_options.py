@@ -41,7 +41,7 @@ EXPECTED = re.compile(
 Say = Callable[[str], str]
 
 
-IN_PYTHON = "In Python:"
+IN_PYTHON = "In Python: "
 
 
 @dataclass(frozen=True)
@@ -100,8 +100,8 @@ def page(title: str, places: tuple[str, ...], say: Say) -> str:
         heading = [tuple(map(say, HEADING)), ("---",) * len(HEADING)]
         table = [*heading, *(cells(row, say) for row in rows(command.options))]
         lines = "\n".join(f"| {' | '.join(line)} |" for line in table)
-        calls = ", ".join(f"`{call}`" for call in command.functions)
-        calls = f"{say(IN_PYTHON)} {calls}\n\n" if calls else ""
+        calls = say(", ").join(f"`{call}`" for call in command.functions)
+        calls = f"{say(IN_PYTHON)}{calls}\n\n" if calls else ""
         parts.append(f"## `{command.call}`\n\n{say(command.about)}\n\n{calls}{lines}\n")
     return "\n".join(parts)
 
