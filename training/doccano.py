@@ -1,6 +1,7 @@
 """Turn an export of doccano into a dataset folder, or a dataset folder into a file that doccano imports.
 
 python training/doccano.py --doccano_file doccano.jsonl --save_dir data --splits 0.8 0.1 0.1
+python training/doccano.py --doccano_file export/anna.jsonl export/bo.jsonl export/unknown.jsonl --save_dir data
 python training/doccano.py --export doccano.jsonl --dataset_dir data
 
 A line of doccano's JSONL is an object with the text (`text`, or `data` as doccano 1.6 writes it) and a list of labels
@@ -33,7 +34,9 @@ from training.data.row_collector import RowCollector
 class DoccanoOptions(NewDatasetOptions):
     """What is read from doccano, or written for it."""
 
-    doccano_file: Path = option("doccano.jsonl", "the file that doccano exported, as JSONL")
+    doccano_file: tuple[Path, ...] = option(
+        ("doccano.jsonl",), "files that doccano exported as JSONL: one, or one of each annotator and unknown.jsonl"
+    )
     task_type: str = option(
         HIERARCHICAL,
         "hierarchical, what this project trains, adds the ancestors of each label; the others make flat labels",
@@ -55,29 +58,31 @@ class DoccanoOptions(NewDatasetOptions):
 
 
 def convert(options: DoccanoOptions) -> WrittenDataset:
-    """Write `doccano_file` as the dataset folder `save_dir`.
+    """Write what `doccano_file` holds as the dataset folder `save_dir`; all rows of a text go to one file.
 
     Raises:
         InputError: an option or the file cannot be used; what was at `save_dir` is untouched.
     """
     options.check_target()
-    source = options.doccano_file
     listed = read_labels(options.label_file) if options.label_file else None
-    collector, named_splits = RowCollector(source), 0
-    for record in read_records(source, options.task_type, options.separator):
-        unknown = [label for label in record.labels if listed and label not in listed.index]
-        if unknown:
-            raise DatasetError(source, record.line, f"label {unknown[0]!r} is not in --label_file {options.label_file}")
-        named_splits += record.split is not None
-        file = SPLIT_FILES[record.split] if options.keep_splits and record.split else None
-        # A text of data.txt that has labels by now is shared out like a new one.
-        collector.add(record.line, record.text, record.labels, None if file == DATA_FILE else file)
+    collector, named_splits = RowCollector(options.doccano_file[0]), 0
+    for source in options.doccano_file:
+        collector.source = source
+        for record in read_records(source, options.task_type, options.separator):
+            unknown = [label for label in record.labels if listed and label not in listed.index]
+            if unknown:
+                reason = f"label {unknown[0]!r} is not in --label_file {options.label_file}"
+                raise DatasetError(source, record.line, reason)
+            named_splits += record.split is not None
+            file = SPLIT_FILES[record.split] if options.keep_splits and record.split else None
+            # A text of data.txt that has labels by now is shared out like a new one.
+            collector.add(record.line, record.text, record.labels, None if file == DATA_FILE else file)
     notes = []
     if named_splits and not options.keep_splits:
         notes.append(f"{named_splits} rows name the split that they came from; --keep_splits puts them back there")
-    notes += collector.report.notes(source)
+    notes += collector.report.notes()
     hierarchy = listed or collector.hierarchy()
-    return write_dataset(options.save_dir, hierarchy, options.split(collector.rows), collector.texts, notes)
+    return write_dataset(options.save_dir, hierarchy, options.split(collector.rows), collector.unlabelled(), notes)
 
 
 def export(options: DoccanoOptions) -> int:

@@ -190,7 +190,7 @@ def convert(options: WosOptions) -> WrittenDataset:
             f"{options.release_dir} is published with {published[0]} domains and {published[1]} areas; "
             f"these are {counts[0]} and {counts[1]}"
         )
-    notes += collector.report.notes(collector.source)
+    notes += collector.report.notes()
     return write_dataset(options.save_dir, hierarchy, options.split(collector.rows), notes=notes)
 
 

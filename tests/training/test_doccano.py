@@ -22,7 +22,7 @@ from training.doccano import DoccanoOptions, parse_args
 def test_the_options_are_those_of_the_doccano_guide():
     defaults = vars(parse_args([]))
     documented = {
-        "doccano_file": Path("doccano.jsonl"),
+        "doccano_file": (Path("doccano.jsonl"),),
         "save_dir": Path("./data"),
         "splits": (0.8, 0.1, 0.1),
         "task_type": "hierarchical",
@@ -234,13 +234,13 @@ def test_repetitions_are_dropped_and_contradictions_kept_and_named(tmp_path, cap
         {"text": "丙", "label": []},
         {"text": "丙", "label": []},
     )
-    folder = convert(source, tmp_path / "data", "--is_shuffle", "false")
-    assert lines(folder, *LABELLED) == ["甲\ta,a##b", "甲\tc", "乙\tc"]
+    folder = convert(source, tmp_path / "data", "--is_shuffle", "false", "--splits", 0.5, 0.5)
+    assert lines(folder, *LABELLED[:2]) == ["甲\ta,a##b", "甲\tc", "乙\tc"]
     assert lines(folder, "data.txt") == ["丙"]
     notes = capsys.readouterr().err
     assert "3 rows that repeat another in text and labels were left out" in notes
-    assert f"1 rows repeat a text with other labels, and are kept; correct them. First, {source}:3: '甲'" in notes
-    assert "is c, and a,a##b in line 1" in notes
+    assert "1 rows repeat a text with other labels, and are kept, in the same file; correct them:" in notes
+    assert f"{source}:3: '甲' is c, and a,a##b in {source}:1" in notes
 
 
 def test_a_folder_with_anything_else_in_it_is_never_replaced(tmp_path):
@@ -280,7 +280,7 @@ def test_kept_rows_and_free_rows_are_split_together():
 
 def test_a_program_gets_what_was_written(tmp_path):
     source = write_records(tmp_path / "doccano.jsonl", *records(10), {"text": "还没有标注", "label": []})
-    written = doccano.convert(DoccanoOptions(doccano_file=source, save_dir=tmp_path / "data"))
+    written = doccano.convert(DoccanoOptions(doccano_file=[source], save_dir=tmp_path / "data"))
     assert written.rows == {"train.txt": 8, "dev.txt": 1, "test.txt": 1, "data.txt": 1}
     assert written.hierarchy.labels == ("组织关系", "组织关系##裁员")
     back = DoccanoOptions(export=tmp_path / "back.jsonl", dataset_dir=written.folder)
@@ -295,3 +295,44 @@ def test_the_command_reports_an_error_in_one_line(tmp_path):
     assert done.returncode == 2
     assert done.stderr.startswith(f"error: {source}:1: the line is no JSON")
     assert done.stderr.count("\n") == 1
+
+
+def annotators(tmp_path):
+    """What doccano exports of a project with two annotators: a file of each, and what nobody has labelled."""
+    write_records(tmp_path / "anna.jsonl", *[{"text": f"text {n}", "label": ["a##b"]} for n in range(8)])
+    write_records(tmp_path / "bo.jsonl", *[{"text": f"text {n}", "label": ["a##c"]} for n in range(4, 12)])
+    unknown = [{"text": f"text {n}", "label": []} for n in range(16)]
+    write_records(tmp_path / "unknown.jsonl", *unknown)
+    return [tmp_path / f"{name}.jsonl" for name in ("anna", "bo", "unknown")]
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_files_of_several_annotators_are_read_as_one(tmp_path, seed):
+    done = run_command(
+        *("training/doccano.py", "--doccano_file", *annotators(tmp_path), "--save_dir", tmp_path / "data"),
+        *("--splits", 0.5, 0.25, 0.25, "--seed", seed),
+    )
+    files = {
+        name: [line.split("\t")[0] for line in (tmp_path / "data" / name).read_text().splitlines()]
+        for name in ("train.txt", "dev.txt", "test.txt", "data.txt")
+    }
+    assert files["data.txt"] == [f"text {n}" for n in range(12, 16)], "what somebody has labelled is not unlabelled"
+    labelled = [set(files[name]) for name in ("train.txt", "dev.txt", "test.txt")]
+    assert sum(map(len, labelled)) == len(set().union(*labelled)) == 12, "a text stands in one file"
+    assert "4 rows repeat a text with other labels, and are kept, in the same file" in done.stderr
+    for n in range(4, 8):
+        assert f"bo.jsonl:{n - 3}: 'text {n}' is a,a##c, and a,a##b in {tmp_path}/anna.jsonl:{n + 1}" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("record", "said"),
+    [
+        ('{"text": "a", "cats": {"x": 1.0}}', "labels are read from 'label' or 'labels', and the keys are cats, text"),
+        ('{"text": "a", "accept": ["x"]}', "the keys are accept, text"),
+        ('{"sentence": "a", "label": ["x"]}', "no 'text' or 'data' among the keys label, sentence"),
+    ],
+)
+def test_a_row_whose_keys_are_not_understood_names_them(tmp_path, record, said):
+    (tmp_path / "doccano.jsonl").write_text(record + "\n")
+    with pytest.raises(DatasetError, match=said):
+        list(read_records(tmp_path / "doccano.jsonl"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -66,18 +67,24 @@ class NewDatasetOptions(Options):
     def split(self, rows: Iterable[Row]) -> dict[str, list[Row]]:
         """The rows of each file; one that says which file it has to go to goes there, the others are shared out.
 
+        Rows of one text that say nothing go to one file, to that of a row which says something if there is one.
+
         Raises:
             InputError: there are too few rows for so many files.
         """
         files: dict[str, list[Row]] = {name: [] for name in LABELLED_FILES}
-        free: list[Row] = []
+        rows = list(rows)
+        named = {row.text: row.file for row in reversed(rows) if row.file}
+        free: dict[str, list[Row]] = {}
         for row in rows:
-            (files[row.file] if row.file else free).append(row)
+            file = row.file or named.get(row.text)
+            (files[file] if file else free.setdefault(row.text, [])).append(row)
+        texts = list(free.values())
         if self.is_shuffle:
-            random.Random(self.seed).shuffle(free)
+            random.Random(self.seed).shuffle(texts)
         start = 0
-        for name, count in zip(LABELLED_FILES, self.counts(len(free))):
-            files[name] += free[start : start + count]
+        for name, count in zip(LABELLED_FILES, self.counts(len(texts))):
+            files[name] += itertools.chain.from_iterable(texts[start : start + count])
             start += count
         empty = [name for name, share in zip(LABELLED_FILES, self.splits) if share and not files[name]]
         if empty:

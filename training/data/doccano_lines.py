@@ -19,6 +19,9 @@ HIERARCHICAL = "hierarchical"
 TASK_TYPES = ("multi_class", "multi_label", HIERARCHICAL)
 TEXT_KEYS, LABEL_KEYS, META_KEYS = ("text", "data"), ("label", "labels"), ("meta", "metadata")
 SPLIT_KEY = "split"
+FOREIGN_KEYS = ("cats", "accept", "annotations", "answers", "entities", "spans")
+"""Where other tools and other kinds of projects keep what was annotated."""
+SHOWN_KEYS = 12
 SPLIT_FILES = {name.partition(".")[0]: name for name in (*LABELLED_FILES, DATA_FILE)}
 
 
@@ -80,11 +83,23 @@ def _text(record: dict[str, Any]) -> str:
             if not isinstance(record[key], str):
                 raise InputError(f"{key!r} is {record[key]!r:.40}; a text is needed")
             return record[key]
-    raise InputError(f"there is no {' or '.join(map(repr, TEXT_KEYS))}; export a text classification project as JSONL")
+    raise InputError(
+        f"there is no {' or '.join(map(repr, TEXT_KEYS))} among the keys {_keys(record)}; export a text classification "
+        "project as JSONL"
+    )
+
+
+def _keys(record: dict[str, Any]) -> str:
+    return ", ".join(sorted(record)[:SHOWN_KEYS]) or "(none)"
 
 
 def _labels(record: dict[str, Any]) -> list[str]:
     value: Any = next((record[key] for key in LABEL_KEYS if record.get(key) is not None), [])
+    if not any(key in record for key in LABEL_KEYS) and any(record.get(key) for key in FOREIGN_KEYS):
+        raise InputError(
+            f"labels are read from {' or '.join(map(repr, LABEL_KEYS))}, and the keys are {_keys(record)}; export from "
+            "doccano, or rename the key"
+        )
     labels = [value] if isinstance(value, str) else value
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
         raise InputError(

@@ -13,6 +13,8 @@ from pipeline.labels.hierarchy import SEPARATOR, LabelHierarchy, ancestor_paths
 from pipeline.text.normalisation import MAX_TEXT_CHARACTERS, text_fault
 
 # What ends a line somewhere: for Python's splitlines(), for a browser, for a spreadsheet. And the tab.
+SHOWN_CONTRADICTIONS = 20
+
 _BREAKS = re.compile("[\0\t\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]+")
 
 
@@ -43,6 +45,7 @@ class Row(NamedTuple):
     labels: frozenset[str]
     line: int
     file: str | None
+    source: Path | str = ""
 
 
 @dataclass
@@ -50,28 +53,32 @@ class CollectionReport:
     """What happened to the rows on their way in."""
 
     broken_lines: int = 0
-    empty: list[int] = field(default_factory=list)
+    empty: list[tuple[Path | str, int]] = field(default_factory=list)
     repeated: int = 0
     contradictions: list[tuple[Row, Row]] = field(default_factory=list)
 
-    def notes(self, source: Path | str) -> list[str]:
+    def notes(self) -> list[str]:
         """A sentence for each thing that a user should know."""
         notes = []
         if self.broken_lines:
             notes.append(f"{self.broken_lines} texts held tabs or line breaks, which became spaces")
         if self.empty:
             notes.append(
-                f"{len(self.empty)} rows without visible text were left out, the first in line {self.empty[0]}"
+                f"{len(self.empty)} rows without visible text were left out, the first in line {self.empty[0][1]} of "
+                f"{self.empty[0][0]}"
             )
         if self.repeated:
             notes.append(f"{self.repeated} rows that repeat another in text and labels were left out")
         if self.contradictions:
-            first, second = self.contradictions[0]
             notes.append(
-                f"{len(self.contradictions)} rows repeat a text with other labels, and are kept; correct them. First, "
-                f"{source}:{second.line}: {second.text!r:.40} is {_listed(second.labels)}, "
-                f"and {_listed(first.labels)} in line {first.line}"
+                f"{len(self.contradictions)} rows repeat a text with other labels, and are kept, in the same file; "
+                "correct them:"
             )
+            for first, second in self.contradictions[:SHOWN_CONTRADICTIONS]:
+                notes.append(
+                    f"{second.source}:{second.line}: {second.text!r:.40} is {_listed(second.labels)}, "
+                    f"and {_listed(first.labels)} in {first.source}:{first.line}"
+                )
         return notes
 
 
@@ -83,11 +90,11 @@ class RowCollector:
     """Takes rows in, cleans their texts, and leaves repetitions out.
 
     Args:
-        source: the file that messages name.
+        source: the file that rows are read from, for messages; it may be changed before another one is read.
 
     Attributes:
         rows: the labelled rows, in the order in which they came; label sets are shared among rows.
-        texts: the texts without labels, without repetitions.
+        texts: those that came without labels, without repetitions; see `unlabelled`.
         report: what was cleaned and left out.
     """
 
@@ -120,14 +127,18 @@ class RowCollector:
         if fault:
             raise DatasetError(self.source, line, fault)
         if text_fault(cleaned):
-            self.report.empty.append(line)
+            self.report.empty.append((self.source, line))
             return
         paths = self._label_set(labels)
         if paths:
-            self._add_labelled(Row(cleaned, paths, line, file))
+            self._add_labelled(Row(cleaned, paths, line, file, self.source))
         else:
             self.report.repeated += cleaned in self.texts
             self.texts[cleaned] = None
+
+    def unlabelled(self) -> list[str]:
+        """The texts that came without labels each time."""
+        return [text for text in self.texts if text not in self._first]
 
     def hierarchy(self) -> LabelHierarchy:
         """All labels of all rows.

@@ -27,6 +27,7 @@ from pipeline.text.vocabulary import build_vocabulary
 from pipeline.text.words import TokeniserSettings
 from training.model.model_names import PRETRAINED, SCRATCH, SCRATCH_VOCABULARY_SIZE, ScratchShape
 from training.model.narrowing import narrowed
+from training.model.parameters import check_parameters
 
 PADDLE_WEIGHTS_FILE = "model_state.pdparams"
 SCRATCH_TOKENISER = TokeniserSettings(kind="bert", strip_accents=False)
@@ -91,6 +92,7 @@ def _load_pretrained(name: str, labels: int, tokeniser_folder: Path) -> paddle.n
     A folder may hold a classifier for other labels: its encoder is what counts.
     """
     if not Path(name).is_dir() or (Path(name) / PADDLE_WEIGHTS_FILE).exists():
+        check_parameters(Path(name))
         AutoTokenizer.from_pretrained(name).save_pretrained(str(tokeniser_folder))
         return AutoModelForSequenceClassification.from_pretrained(name, num_labels=labels, ignore_mismatched_sizes=True)
     with tempfile.TemporaryDirectory() as copy:  # paddlenlp writes its own form of the weights beside the files
@@ -143,7 +145,8 @@ def freeze_layers(model: paddle.nn.Layer, count: int) -> None:
 
 
 def load_model(folder: Path, labels: int, width: Fraction) -> paddle.nn.Layer:
-    """The model of a checkpoint, pruned to `width`, in evaluation mode."""
+    """The model of a checkpoint, pruned to `width`, in evaluation mode; raises as `check_parameters` does."""
+    check_parameters(folder)
     model = AutoModelForSequenceClassification.from_pretrained(
         str(folder), num_labels=labels, ignore_mismatched_sizes=width != 1
     )

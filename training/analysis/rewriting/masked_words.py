@@ -28,6 +28,7 @@ class MaskedWords:
 
     Raises:
         InputError: no masked language model loads from the folder.
+        BundleError: its parameter file holds more than parameters.
         EnvironmentFault: the machine lacks the device.
     """
 
@@ -37,7 +38,9 @@ class MaskedWords:
         from paddlenlp.transformers import AutoModelForMaskedLM, AutoTokenizer
 
         from training.model.device import use_device
+        from training.model.parameters import check_parameters
 
+        check_parameters(Path(folder))
         use_device(device)
         try:
             self._tokeniser: Any = AutoTokenizer.from_pretrained(str(folder))
