@@ -2,8 +2,8 @@
 
     python docs/write_options.py
 
-`docs/zh/options.json` translates: from each English text to the Chinese one. What it lacks stays English and is listed;
-a help text that was changed in the code is a new one, whose old entry goes.
+`docs/zh/options.json` translates: from each English text to the Chinese one. What it lacks stays English. Both what it
+lacks and what it has of texts that are gone is listed: a help text that was changed in the code is translated anew.
 """
 
 from __future__ import annotations
@@ -145,5 +145,7 @@ def texts() -> list[str]:
 if __name__ == "__main__":
     for path, text in pages().items():
         path.write_text(text, encoding="utf-8")
-    for text in sorted(set(texts()) - set(translation())):
-        print(f"{TRANSLATIONS.relative_to(PROJECT)} lacks {json.dumps(text, ensure_ascii=False)}", file=sys.stderr)
+    said, known = set(texts()), set(translation())
+    for fault, left in (("lacks", said - known), ("still has", known - said)):
+        for text in sorted(left):
+            print(f"{TRANSLATIONS.relative_to(PROJECT)} {fault} {json.dumps(text)}", file=sys.stderr)
