@@ -60,7 +60,7 @@ class RunOptions(SeedOptions, LengthOptions, DeviceOptions):
     dataset_dir: Path | None = option(
         None, "folder with train.txt, dev.txt and label.txt; required unless --dataset is given"
     )
-    dataset: str | None = option(None, "a public dataset that is fetched instead", choices=NAMES)
+    dataset: str | None = option(None, "public dataset that is fetched, instead of --dataset_dir", choices=NAMES)
     train_file: str = option(TRAIN_FILE, "training rows in --dataset_dir")
     dev_file: str = option(DEV_FILE, "development rows in --dataset_dir")
     label_file: str = option(LABEL_FILE, "label paths in --dataset_dir")

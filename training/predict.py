@@ -47,7 +47,9 @@ class PredictOptions(ModelOptions, DecodingOptions):
 
     dataset_dir: Path = option(help="folder with data.txt and label.txt")
     data_file: str = option(DATA_FILE, "texts in --dataset_dir, or - for standard input")
-    label_file: str = option(LABEL_FILE, "held against the model's labels; may be absent")
+    label_file: str = option(
+        LABEL_FILE, "label paths in --dataset_dir, compared with the model's labels; may be absent"
+    )
     model_name: str | None = option(None, "not needed, the checkpoint knows it; refused where it names another encoder")
 
 
@@ -55,7 +57,7 @@ class PredictOptions(ModelOptions, DecodingOptions):
 class WriteOptions(PredictOptions):
     """The same, and where and how the answers are written."""
 
-    format: str = option("text", "of the output", choices=tuple(FORMATS))
+    format: str = option("text", "form of the output", choices=tuple(FORMATS))
     output_file: Path | None = option(
         None, "where predictions go (standard output); what a finished run left there is replaced"
     )

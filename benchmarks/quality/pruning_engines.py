@@ -46,7 +46,7 @@ class ComparisonOptions(Options):
     num_train_epochs: int = option(2, "passes over the training rows", at_least=1)
     learning_rate: float = option(5e-4, "peak learning rate", above=0)
     max_seq_length: int = option(64, "tokens per text", at_least=3)
-    seeds: tuple[int, ...] = option((3,), "a round for each, in which both engines take a turn", at_least=0)
+    seeds: tuple[int, ...] = option((3,), "random seeds, of a round each in which both take a turn", at_least=0)
     output_file: Path | None = option(None, "where the results are written as JSON")
 
 

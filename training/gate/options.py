@@ -18,14 +18,14 @@ class ReleaseOptions(Allowances):
     """What is measured, what it must reach, and where the best is written."""
 
     device: str = option("cpu", "what the checkpoint computes on", choices=DEVICES)
-    dataset_dir: Path = option(help="folder with the labelled file to measure on")
-    dev_file: str = option(DEV_FILE, "that file")
+    dataset_dir: Path = option(help="folder with --dev_file")
+    dev_file: str = option(DEV_FILE, "labelled file in --dataset_dir to measure on")
     params_path: Path = option("./checkpoint/", "the float32 checkpoint, or a bundle, to compare with")
     bundles: tuple[Path, ...] = option(("./export",), "exports and pruned models to choose from")
     output_path: Path = option("./release", "where the bundle to publish is written")
-    runtime: str = option(AUTO, "to release; auto measures all", choices=(AUTO, *RUNTIMES, PADDLE))
+    runtime: str = option(AUTO, "library to release for; auto measures all", choices=(AUTO, *RUNTIMES, PADDLE))
     paddle_serving: bool = option(False, "measure what Paddle Serving computes with, too")
-    precision: str = option(AUTO, "to release; auto measures all", choices=(AUTO, *PRECISIONS))
+    precision: str = option(AUTO, "number format to release; auto measures all", choices=(AUTO, *PRECISIONS))
     latency_at: int = option(32, "batch size whose latency decides, 1 or 32", choices=(1, 32))
     num_threads: int | None = option(None, "processor threads (one per core)", at_least=1)
     rounds: int = option(7, "interleaved rounds of timing", at_least=1)

@@ -31,11 +31,12 @@ class LoopOptions(SeedOptions):
     weight_decay: float = option(0.0, "decay of all parameters but biases and normalisation layers", at_least=0)
     warmup: bool = option(False, "let the learning rate grow from 0 over --warmup_steps")
     warmup_steps: int = option(0, "steps that --warmup takes", at_least=0)
-    loss: str = option("bce", "binary cross-entropy, or ZLPR (arXiv 2208.02955)", choices=LOSSES)
+    loss: str = option("bce", "what is minimised: binary cross-entropy, or ZLPR (arXiv 2208.02955)", choices=LOSSES)
     hierarchy_weight: float = option(0.0, "weight of a penalty for a child scored above its parent", at_least=0)
     thresholds: str = option(
         "fixed",
-        "0.5 and the policy `ancestors`; or one threshold and a policy tuned on dev; or a threshold per label",
+        "how thresholds are chosen: 0.5 and the policy `ancestors`; or one threshold and a policy tuned on dev; or a "
+        "threshold per label",
         choices=MODES,
     )
     freeze_layers: int | None = option(
@@ -64,7 +65,8 @@ class TrainingRun(LoopOptions, RunOptions):
     save_dir: Path = option("./checkpoint", "where the best model is kept")
     model_name: str = option(
         "ernie-3.0-medium-zh",
-        f"{', '.join(PRETRAINED)}; {', '.join(SCRATCH)} train from nothing; or a local folder",
+        f"encoder to start from: {', '.join(PRETRAINED)}; {', '.join(SCRATCH)}, which train from nothing; or a local "
+        "folder",
     )
     init_from_ckpt: Path | None = option(None, "parameters to start from, e.g. checkpoint/model_state.pdparams")
     teachers: tuple[Path, ...] | None = option(
@@ -74,4 +76,4 @@ class TrainingRun(LoopOptions, RunOptions):
         metavar="FILE",
     )
     unlabelled_file: str = option(DATA_FILE, "texts in --dataset_dir that scratch models learn words from")
-    normalisation: str = option(DEFAULT_NORMALISATION, "applied to every text", choices=tuple(NORMALISATIONS))
+    normalisation: str = option(DEFAULT_NORMALISATION, "normalisation of every text", choices=tuple(NORMALISATIONS))
