@@ -14,13 +14,18 @@ from pipeline.options import REQUIRED, Options, parse, rows
 from tests.conftest import PROJECT
 
 REFERENCE = runpy.run_path(str(PROJECT / "docs" / "write_options.py"))
-STAND_INS = {"Path": "data", "str": "text", "int": 1, "float": 1.0}
-"""For options that are required, by type."""
 
 
 def all_options() -> list[type[Options]]:
     """Of every command that the reference lists."""
     return [command.options for _, places in REFERENCE["PAGES"].values() for command in REFERENCE["commands"](places)]
+
+
+def usable(each: dataclasses.Field) -> Any:
+    """A value for an option that is required."""
+    kind, choices = str(each.type), each.metadata["option"].choices
+    value = choices[0] if choices else {"int": 1, "float": 1.0}.get(kind, "data")
+    return [value] if kind.startswith("tuple") else value
 
 
 def unusable(options: type[Options]) -> Iterator[tuple[dataclasses.Field, Any]]:
@@ -36,17 +41,17 @@ def unusable(options: type[Options]) -> Iterator[tuple[dataclasses.Field, Any]]:
 def test_python_and_the_shell_are_answered_alike():
     tried = 0
     for options in all_options():
-        expected = {row.name.strip("-"): row.expects for row in rows(options)}
-        needed = {each.name: str(each.type) for each in dataclasses.fields(options) if each.default is REQUIRED}
-        required = {name: ["data"] if kind.startswith("tuple") else STAND_INS[kind] for name, kind in needed.items()}
+        described = {row.name.strip("-").lower(): row for row in rows(options)}
+        required = {each.name: usable(each) for each in dataclasses.fields(options) if each.default is REQUIRED}
         for each, value in unusable(options):
-            given = [value] if "tuple" in str(each.type) else value
+            row, several = described[each.name], "tuple" in str(each.type)
+            word = f"{row.name}={value}" if row.name.startswith("--") else str(value)
             with pytest.raises(InputError) as from_python:
-                options(**{**required, each.name: given})
+                options(**{**required, each.name: [value] if several else value})
             with pytest.raises(InputError) as from_shell:
-                parse(options, [f"--{each.name}={value}"], defaults=required)
+                parse(options, [word], defaults=required)
             assert str(from_shell.value) == str(from_python.value)
-            assert str(from_python.value).startswith(f"--{each.name} is ")
-            assert f"; give {expected[each.name]}" in str(from_python.value)
+            assert str(from_python.value).startswith(f"{row.name} is ")
+            assert f"; give {row.expects}" in str(from_python.value)
             tried += 1
     assert tried > 100

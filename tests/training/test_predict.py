@@ -69,7 +69,7 @@ def test_no_texts_are_no_answers(folder):
     ("row", "reason"),
     [
         (b"", "text is empty"),
-        (b"\xff\xfe", "byte 1 .0xff. is not UTF-8"),
+        (b"a\xff\xfe", "byte 2 .0xff. is not UTF-8"),
         ("长".encode() * 200_001, "longer than the limit of 200,000"),
         ("长".encode() * 300_000, "longer than 200,000 characters"),
     ],

@@ -82,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"[{now:%Y-%m-%d %H:%M:%S},{now.microsecond // 1000:03d}] [    INFO] - {line}")
 
 
-def check_outputs(outputs: Mapping[str, str | Path | None], inputs: Sequence[Path]) -> None:
+def check_outputs(outputs: Mapping[str, Path | None], inputs: Sequence[Path]) -> None:
     """Refuse, before hours of work, paths that cannot be written, or whose content would be lost.
 
     Args:
@@ -90,20 +90,19 @@ def check_outputs(outputs: Mapping[str, str | Path | None], inputs: Sequence[Pat
         inputs: files that are read.
 
     Raises:
-        InputError: a path is empty, a folder or not in a folder that can be written, an input, or another output.
+        InputError: a path is a folder or not in a folder that can be written, an input, or another output.
     """
     taken = {path.resolve(): str(path) for path in inputs}
-    for called, name in outputs.items():
-        if name is None:
+    for called, path in outputs.items():
+        if path is None:
             continue
-        path = Path(name)
-        if not name or path.is_dir():
-            raise InputError(f"{called} {name} is a folder; give the path of a file")
+        if path.is_dir():
+            raise InputError(f"{called} {path} is a folder; give the path of a file")
         above = next(folder for folder in path.resolve().parents if folder.exists())
         if not above.is_dir() or not os.access(above, os.W_OK):
-            raise InputError(f"{called} {name} cannot be written: {above} is no folder that you may write to")
+            raise InputError(f"{called} {path} cannot be written: {above} is no folder that you may write to")
         if path.resolve() in taken:
-            raise InputError(f"{called} {name} would overwrite {taken[path.resolve()]}; give another path")
+            raise InputError(f"{called} {path} would overwrite {taken[path.resolve()]}; give another path")
         taken[path.resolve()] = f"what {called} writes"
 
 

@@ -61,7 +61,6 @@ def load_classifier(params_path: Path | str, device: str, max_seq_length: int, b
     """
     folder = Path(params_path)
     folder = folder.parent if folder.is_file() else folder
-    check_sizes(max_seq_length, batch_size)
     budget = max_seq_length * batch_size
     if (folder / MANIFEST_FILE).exists():
         if device != "cpu":
@@ -70,14 +69,6 @@ def load_classifier(params_path: Path | str, device: str, max_seq_length: int, b
         bundle = predictor.bundle
         return Classifier(bundle.decoder(), predictor.logits, bundle.manifest.model_name, bundle.identity)
     return _from_checkpoint(folder, device, max_seq_length, budget)
-
-
-def check_sizes(max_seq_length: int, batch_size: int) -> None:
-    """Raise InputError for sizes that no model can compute with."""
-    if max_seq_length < 3 or batch_size < 1:
-        raise InputError(
-            f"--max_seq_length is {max_seq_length} and --batch_size {batch_size}; give at least 3 and at least 1"
-        )
 
 
 def checkpoint_model(folder: Path, device: str, max_seq_length: int) -> tuple[Checkpoint, Any, TextEncoder]:

@@ -13,7 +13,7 @@ from pipeline.errors import InputError
 from pipeline.files.bundle import MANIFEST_FILE
 from pipeline.files.chunks import CHARACTERS_PER_CHUNK, ROWS_PER_CHUNK, chunks
 from training.analysis.progress import progress
-from training.checkpoint.classifier import check_sizes, checkpoint_model
+from training.checkpoint.classifier import checkpoint_model
 
 Features = Callable[[Sequence[str]], np.ndarray]
 
@@ -31,7 +31,6 @@ def load_features(params_path: Path | str, device: str, max_seq_length: int, bat
     """
     folder = Path(params_path)
     folder = folder.parent if folder.is_file() else folder
-    check_sizes(max_seq_length, batch_size)
     if (folder / MANIFEST_FILE).exists() and not (folder / "training.json").exists():
         raise InputError(f"--params_path {folder} is a bundle, which gives no features; name the checkpoint it is from")
     _, model, encoder = checkpoint_model(folder, device, max_seq_length)
