@@ -94,7 +94,7 @@ def _decoded_lines(stream: Iterable[bytes], name: str) -> Iterator[tuple[int, st
         try:
             line = raw.decode("utf-8").removeprefix("\ufeff")  # also where files were joined, each with a mark
         except UnicodeDecodeError as error:
-            raise DatasetError(name, number, _encoding_fault(raw, error)) from error
+            raise DatasetError(name, number, _encoding_fault(raw, number == 1, error)) from error
         line = line.rstrip("\r\n")
         if "\r" in line:
             reason = "the line holds a carriage return; let lines end with LF, for example with tr '\\r' '\\n'"
@@ -107,9 +107,9 @@ def _decoded_lines(stream: Iterable[bytes], name: str) -> Iterator[tuple[int, st
 _CONVERT = "convert the file to UTF-8, for example with iconv -f {} -t UTF-8"
 
 
-def _encoding_fault(raw: bytes, error: UnicodeDecodeError) -> str:
+def _encoding_fault(raw: bytes, is_first: bool, error: UnicodeDecodeError) -> str:
     """What the line is instead of UTF-8, and what to do."""
-    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+    if is_first and raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         return f"the file is UTF-16; {_CONVERT.format('UTF-16')}"
     try:
         looks = f"; read as GB18030 it is {raw.decode('gb18030').strip()!r:.40}"
