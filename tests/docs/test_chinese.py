@@ -28,6 +28,9 @@ WORDS = {
     "自检样本": r"(?i)\bgoldens?\b|黄金",
     "发布门禁": r"(?i)\bgate\b|关卡",
     "裁剪": "剪枝",
+    "推理引擎": "运行库",
+    "精度": "数值格式",
+    "回滚": "回退",
     "施加负载": "对.{0,10}加载负载|服务加载，",
 }
 """The word for a thing, and what would be another one for it."""
