@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -41,6 +42,14 @@ def small_dataset(sample_dataset, tmp_path_factory) -> Path:
 def run(dataset, save_dir, *options):
     """Train in this process."""
     main(["--dataset_dir", str(dataset), "--save_dir", str(save_dir), *map(str, options)])
+
+
+@pytest.fixture(scope="module")
+def trained(small_dataset, tmp_path_factory) -> Path:
+    """What a run with OPTIONS that nothing interrupts leaves behind."""
+    folder = tmp_path_factory.mktemp("uninterrupted") / "checkpoint"
+    run(small_dataset, folder, *OPTIONS)
+    return folder
 
 
 def parameters(checkpoint):
@@ -106,10 +115,10 @@ def test_every_loss_and_setting_resumes_to_the_same_parameters(small_dataset, tm
     ],
 )
 @pytest.mark.parametrize("after", [False, True])
-def test_no_moment_between_two_writings_is_a_bad_one(small_dataset, tmp_path, monkeypatch, owner, name, calls, after):
+def test_no_moment_between_two_writings_is_a_bad_one(
+    small_dataset, trained, tmp_path, monkeypatch, owner, name, calls, after
+):
     options = (*OPTIONS, "--save_steps", 8)
-    whole = tmp_path / "whole"
-    run(small_dataset, whole, *options)
     original, done = getattr(owner, name), []
 
     def interrupted(*arguments, **options):
@@ -128,7 +137,7 @@ def test_no_moment_between_two_writings_is_a_bad_one(small_dataset, tmp_path, mo
     assert finished == (name == "remove_folder" and after)
     if not finished:
         run(small_dataset, tmp_path / "stopped", *options, "--resume")
-    assert parameters(tmp_path / "stopped") == parameters(whole)
+    assert parameters(tmp_path / "stopped") == parameters(trained)
 
 
 def test_only_the_same_run_resumes(small_dataset, tmp_path, monkeypatch):
@@ -157,11 +166,9 @@ def test_two_runs_do_not_write_to_one_place(small_dataset, tmp_path):
         run(small_dataset, tmp_path / "checkpoint", *OPTIONS)
 
 
-def test_a_start_that_is_never_bettered_is_kept(small_dataset, tmp_path):
+def test_a_start_that_is_never_bettered_is_kept(small_dataset, trained, tmp_path):
     """--init_from_ckpt with its own folder for --save_dir: what was there stays unless something better is found."""
-    save_dir = tmp_path / "checkpoint"
-    run(small_dataset, save_dir, *OPTIONS)
-    before = parameters(save_dir)
+    save_dir, before = shutil.copytree(trained, tmp_path / "checkpoint"), parameters(trained)
     spoiling = ("--learning_rate", 5, "--epochs", 1, "--init_from_ckpt", save_dir / "model_state.pdparams")
     run(small_dataset, save_dir, *OPTIONS, *spoiling)
     assert parameters(save_dir) == before
@@ -209,10 +216,8 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "-l", folder], check=True)
 
 
-def test_a_full_disk_leaves_the_last_good_checkpoint(small_dataset, small_disk):
-    save_dir = small_disk / "checkpoint"
-    run(small_dataset, save_dir, *OPTIONS, "--epochs", 1)
-    before = parameters(save_dir)
+def test_a_full_disk_leaves_the_last_good_checkpoint(small_dataset, trained, small_disk):
+    save_dir, before = shutil.copytree(trained, small_disk / "checkpoint"), parameters(trained)
     with contextlib.suppress(OSError), open(small_disk / "rest", "wb", buffering=0) as rest:
         while rest.write(bytes(1 << 16)):
             pass
@@ -222,10 +227,8 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(small_dataset, small_disk):
     read_checkpoint(save_dir)
 
 
-def test_a_start_that_was_interrupted_while_it_was_judged_still_competes(small_dataset, tmp_path, monkeypatch):
-    save_dir = tmp_path / "checkpoint"
-    run(small_dataset, save_dir, *OPTIONS)
-    before = parameters(save_dir)
+def test_a_start_that_was_interrupted_while_it_was_judged_still_competes(small_dataset, trained, tmp_path, monkeypatch):
+    save_dir, before = shutil.copytree(trained, tmp_path / "checkpoint"), parameters(trained)
     spoiling = ("--learning_rate", 5, "--epochs", 1, "--init_from_ckpt", save_dir / "model_state.pdparams")
 
     def interrupted(*_):
