@@ -8,6 +8,7 @@ from tests.conftest import run_command
 from training.checkpoint.files import read_checkpoint
 
 
+@pytest.mark.slow  # in small: test_two_processes_prune_as_one_does
 def test_two_processes_train_as_one_does(sample_dataset, checkpoint, tmp_path):
     """The session's checkpoint again: each process takes half of each batch."""
     launch = ("-m", "paddle.distributed.launch", "--nproc_per_node=2", "--backend=gloo", "--log_dir", tmp_path / "logs")
