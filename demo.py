@@ -6,7 +6,6 @@ python demo.py --dataset_dir data       on a dataset folder
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import shlex
@@ -27,10 +26,10 @@ from pipeline.files.dataset import LABEL_FILE, Example, evaluation_file, read_ex
 from pipeline.labels.decoding import Prediction
 from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.metrics.sets import Metrics
+from pipeline.options import Options, option, parse
 from pipeline.output import as_tree
-from serving.folders import MODEL_REPOSITORY, PROJECT
+from serving.folders import MODEL_REPOSITORY, PROJECT, build_dir, paddle_folder
 from serving.paddle.environment import serving_python
-from serving.paddle.publication import default_folder
 from serving.paddle.server import PaddlePorts, PaddleServer
 from serving.process.ports import Ports
 from serving.triton.server.installation import find_triton
@@ -53,54 +52,62 @@ class Served:
     shown: list[tuple[str, list[Prediction]]]
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--dataset_dir", type=Path, help="a dataset folder (default: a generated sample)")
-    parser.add_argument("--output_dir", type=Path, default=PROJECT / "build" / "demo", help="%(default)s")
-    parser.add_argument("--model_repository", type=Path, default=MODEL_REPOSITORY, help="%(default)s")
-    parser.add_argument("--paddle_folder", type=Path, default=default_folder(), help="%(default)s")
-    parser.add_argument("--training", help="options for training/train.py instead of the demo's own")
-    return parser.parse_args(argv)
+@dataclass(frozen=True)
+class DemoOptions(Options):
+    """What to train on, and where the results are written."""
+
+    dataset_dir: Path | None = option(None, "a dataset folder (a generated sample)")
+    output_dir: Path | None = option(None, "where checkpoint, bundle and logs are written (build/demo)")
+    model_repository: Path | None = option(None, "the folder that Triton serves (the project's model_repository)")
+    paddle_folder: Path | None = option(
+        None, "the folder that Paddle Serving serves (build/paddle_serving; with --model_repository DIR: DIR.paddle)"
+    )
+    training: str | None = option(None, "options for training/train.py instead of the demo's own")
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    args = parse_args(argv)
+def demo(options: DemoOptions) -> dict[str, Any]:
+    """Train, export, publish, serve, and compare with a linear baseline; the figures of the last line.
+
+    Raises:
+        ClassifierError: a step failed; it has said why.
+    """
     started = time.monotonic()
     find_triton()  # a machine that runs no Triton says so now, not after the training
-    folder = (args.dataset_dir or args.output_dir / "sample").resolve()
-    training = args.training or (DATASET_TRAINING if args.dataset_dir else SAMPLE_TRAINING)
-    checkpoint, export = (args.output_dir.resolve() / name for name in ("checkpoint", "export"))
-    if not args.dataset_dir:
+    output_dir = (options.output_dir or build_dir() / "demo").resolve()
+    repository = (options.model_repository or MODEL_REPOSITORY).resolve()
+    for_paddle = (options.paddle_folder or paddle_folder(repository)).resolve()
+    folder = (options.dataset_dir or output_dir / "sample").resolve()
+    training = options.training or (DATASET_TRAINING if options.dataset_dir else SAMPLE_TRAINING)
+    checkpoint, export = output_dir / "checkpoint", output_dir / "export"
+    if not options.dataset_dir:
         step("Generate a sample dataset (synthetic sentences)")
         command("training/make_sample_dataset.py", "--output_dir", folder)
     hierarchy = read_labels(folder / LABEL_FILE)
     test_path = evaluation_file(folder)
     step("Train")
-    options = shlex.split(training)
-    command(
-        "training/train.py",
-        "--device",
-        "cpu",
-        "--dataset_dir",
-        folder,
-        "--save_dir",
-        checkpoint,
-        "--overwrite",
-        *options,
-    )
+    places = ("--dataset_dir", folder, "--save_dir", checkpoint)
+    command("training/train.py", "--device", "cpu", *places, "--overwrite", *shlex.split(training))
     step("Export: static graph, ONNX graph, bundle")
     command("training/export_model.py", "--params_path", checkpoint, "--output_path", export)
-    step("Publish to Triton's model repository")
-    command("-m", "serving.publish", "--bundle", export, "--model_repository", args.model_repository.resolve())
+    step("Publish for Triton and for Paddle Serving")
+    places = ("--model_repository", repository, "--paddle_folder", for_paddle)
+    command("-m", "serving.publish", "--bundle", export, *places)
     step("Serve with Triton and classify the test texts")
-    served = serve_and_classify(args.model_repository, test_path, hierarchy, args.output_dir)
+    served = serve_and_classify(repository, test_path, hierarchy, output_dir)
     step("Serve the same bundle with Paddle Serving")
-    differing = compare_paddle_serving(
-        export, args.paddle_folder.resolve(), test_path, hierarchy, served.answers, args.output_dir
-    )
+    differing = compare_paddle_serving(for_paddle, test_path, hierarchy, served.answers, output_dir)
     step("Compare with a linear baseline (TF-IDF + linear SVM)")
     baseline = evaluate_baseline(folder, hierarchy)
-    report(served, baseline, differing, time.monotonic() - started)
+    show(served, baseline)
+    return figures(served, baseline, differing, time.monotonic() - started)
+
+
+def parse_args(argv: Sequence[str] | None) -> DemoOptions:
+    return parse(DemoOptions, argv, __doc__)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    print(json.dumps(demo(parse_args(argv))))
 
 
 def step(title: str) -> None:
@@ -131,7 +138,6 @@ def serve_and_classify(model_repository: Path, test_path: Path, hierarchy: Label
 
 
 def compare_paddle_serving(
-    export: Path,
     folder: Path,
     test_path: Path,
     hierarchy: LabelHierarchy,
@@ -144,7 +150,6 @@ def compare_paddle_serving(
     except EnvironmentFault as fault:
         print(f"skipped: {fault}")
         return None
-    command("-m", "serving.paddle.publication", "--bundle", export, "--folder", folder)
     with PaddleServer(folder, PaddlePorts.free(), state_dir=state_dir) as server:
         seconds = server.wait_ready()
         print(f"Paddle Serving on {server.rpc_address} and {server.http_address}, ready after {seconds:.1f} s")
@@ -176,8 +181,8 @@ def score(
     return metrics.result(), answers, shown
 
 
-def report(served: Served, baseline: dict[str, Any], differing: int | None, seconds: float) -> None:
-    """Show some answers, the scores beside the baseline's, and one line of JSON."""
+def show(served: Served, baseline: dict[str, Any]) -> None:
+    """Print some answers, and the scores beside the baseline's."""
     print()
     for text, predictions in served.shown:
         print(as_tree(text, predictions))
@@ -185,6 +190,10 @@ def report(served: Served, baseline: dict[str, Any], differing: int | None, seco
     for name, scores in (("served by Triton", served.scores), ("TF-IDF + linear SVM", baseline)):
         print(f"{name:28}{scores['micro_f1']:10.4f}{scores['macro_f1']:10.4f}{scores['consistent_share']:12.4f}")
     print("\n`make serve` serves this model; `.venv/bin/python -m clients.triton TEXT` asks it.\n")
+
+
+def figures(served: Served, baseline: dict[str, Any], differing: int | None, seconds: float) -> dict[str, Any]:
+    """The last line."""
     line = {
         **{name: round(served.scores[name], 4) for name in ("micro_f1", "macro_f1", "consistent_share")},
         "triton_version": served.version,
@@ -192,9 +201,7 @@ def report(served: Served, baseline: dict[str, Any], differing: int | None, seco
         "seconds": round(seconds, 1),
         **{f"baseline_{name}": round(baseline[name], 4) for name in ("micro_f1", "macro_f1")},
     }
-    if differing is not None:
-        line["paddle_serving_differs"] = differing
-    print(json.dumps(line))
+    return line if differing is None else {**line, "paddle_serving_differs": differing}
 
 
 if __name__ == "__main__":

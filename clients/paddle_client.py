@@ -21,6 +21,10 @@ class Unavailable(ServerError):
     """Nobody listens, or the service has too much to do: the request was not begun, and may be sent again."""
 
 
+class Overloaded(Unavailable):
+    """The service is there, and has too much to do."""
+
+
 class TooLate(ServerError):
     """There was no answer in time."""
 
@@ -88,8 +92,8 @@ class PaddleClient(Streams):
             raise ServerError(f"{self.url} answered {len(answer)} texts of {len(texts)}")
         return answer
 
-    def unavailable(self, reason: str) -> Unavailable:
-        return Unavailable(
+    def unavailable(self, reason: str, kind: type[Unavailable] = Unavailable) -> Unavailable:
+        return kind(
             f"no Paddle Serving service answers at {self.url} ({reason}); start one with `make serve-paddle`, check "
             "the address, or send less at once"
         )
@@ -102,7 +106,7 @@ class PaddleClient(Streams):
     def read(self, err_no: int, message: str, keys: Sequence[str], values: Sequence[str]) -> list[list[Prediction]]:
         """Per text its predictions, out of the fields of an answer; raises as `ask` does."""
         if err_no == OVERLOADED:
-            raise self.unavailable(message)
+            raise self.unavailable(message, Overloaded)
         if err_no == TIMED_OUT:
             raise TooLate(f"{self.url}: {message}")
         return read_predictions(err_no, message, keys, values)

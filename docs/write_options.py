@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import inspect
 import json
 import re
 import sys
@@ -75,12 +76,17 @@ def options_name(file: Path) -> str | None:
 def read_command(file: Path, options: str) -> Command:
     relative = file.relative_to(PROJECT)
     name = ".".join(relative.with_suffix("").parts)
+    if str(PROJECT) not in sys.path:
+        sys.path.insert(0, str(PROJECT))  # where demo.py lies
     module = importlib.import_module(name)
     script = relative.parts[0] in ("training", "demo.py", "pipeline")
     call = f"python {relative}" if script else f"python -m {name.removesuffix('.__main__')}"
     about = " ".join((module.__doc__ or "").split("\n\n")[0].split())
     kind: type[Options] = getattr(module, options)
-    return Command(call, tuple(functions(file, name, kind)), about, kind)
+    found = [*functions(file, name, kind)]
+    if kind.__module__ != name:  # a command may stand before the module that does its work
+        found += functions(Path(inspect.getfile(kind)), kind.__module__, kind)
+    return Command(call, tuple(found), about, kind)
 
 
 def functions(file: Path, module: str, options: type[Options]) -> Iterator[str]:

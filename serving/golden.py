@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from pipeline.errors import BundleError
+from pipeline.errors import BundleError, ServerError
 from pipeline.predictor import Predictor
 
 MARGIN = 0.05
 """Scores at least so far from their thresholds give the same labels in every precision and batch."""
 TIMED_TEXTS = 64
+
+
+class Refused(ServerError):
+    """The server is alive and has too much to do."""
+
+
+class WrongAnswer(ServerError):
+    """The server answers, but not what it should."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +40,11 @@ class Expected:
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
-    def is_met(self, labels: Iterable[str]) -> bool:
-        """Whether an answer is the expected one."""
-        return self.labels is None or set(self.labels) == set(labels)
+    def require(self, labels: Collection[str], address: str) -> None:
+        """Raise WrongAnswer unless these labels, from the server at an address, are the expected ones."""
+        if self.labels is not None and set(self.labels) != set(labels):
+            got, wanted = (", ".join(sorted(side)) or "none" for side in (labels, self.labels))
+            raise WrongAnswer(f"the server at {address} gives a golden text the labels {got}, not {wanted}")
 
 
 def expected_answers(predictor: Predictor) -> tuple[Expected, ...]:

@@ -1,48 +1,90 @@
-"""Ask a server a golden text: `python -m serving.health` ends with 0 where it answers rightly, else with 4.
+"""Ask servers a golden text: `python -m serving.health` ends with 0 where all answer rightly, else with 4.
 
+Asked are the servers that are named, or else those that were started from here, or else Triton on its usual port.
 Triton itself says that it is ready even where every request fails, so this is what a readiness or liveness probe is
 to call. A server that refuses for having too much to do is alive; `--ready` counts it as not ready.
 """
 
 from __future__ import annotations
 
-import argparse
-import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from pipeline.command import run
-from pipeline.errors import InputError, ServerError
-from serving.folders import MODEL_REPOSITORY
-from serving.triton.control import Refused, ServerControl
-from serving.triton.repository import ModelRepository
+from pipeline.errors import ClassifierError, InputError, ServerError
+from pipeline.options import option, parse
+from pipeline.service_messages import HTTP_PORT
+from serving.deployment import Deployment
+from serving.folders import PADDLE, TRITON
+from serving.golden import Refused
+from serving.paddle.control import ServiceControl
+from serving.process.ports import Ports
+from serving.servers import PlaceOptions, require_addresses
+from serving.triton.control import ServerControl
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m serving.health", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--server", default="127.0.0.1:8000", metavar="HOST:PORT", help="HTTP address (%(default)s)")
-    parser.add_argument("--model_repository", default=str(MODEL_REPOSITORY), help="what it serves (%(default)s)")
-    parser.add_argument("--seconds", type=float, default=5.0, help="that it may take (%(default)s)")
-    parser.add_argument("--ready", action="store_true", help="fail where it has too much to do")
-    return parser.parse_args(argv)
+@dataclass(frozen=True)
+class HealthOptions(PlaceOptions):
+    """Which servers to ask, and what counts as healthy."""
+
+    paddle_server: tuple[str, ...] = option(
+        (), "Paddle Serving: the HTTP address of a service", metavar="HOST:PORT", repeated=True
+    )
+    seconds: float = option(5.0, "how long an answer may take", above=0)
+    ready: bool = option(False, "fail where a server has too much to do")
+
+    def check(self) -> None:
+        super().check()
+        require_addresses("paddle_server", self.paddle_server)
+        if self.only == TRITON and self.paddle_server:
+            raise InputError("--paddle_server is for Paddle Serving; leave it out with --only triton")
+
+
+def health(options: HealthOptions) -> Iterator[str]:
+    """Per server that answers rightly a line that says so.
+
+    Raises:
+        InputError: nothing is published that a server could be asked.
+        ServerError: a server does not answer, or not rightly; all others were asked.
+    """
+    faults = []
+    for deployment, server in _asked(options):
+        name = f"{deployment.server} at {server.address}"
+        try:
+            version = deployment.check(server, options.seconds)
+            yield f"{name}: version {version.number} (bundle {version.bundle}) answers"
+        except ClassifierError as error:
+            if isinstance(error, Refused) and not options.ready:
+                yield f"{name}: alive, with too much to do: {error}"
+            else:
+                faults.append(error)
+    if len(faults) == 1:
+        raise faults[0]
+    if faults:
+        raise ServerError("; ".join(map(str, faults)))
+
+
+def _asked(options: HealthOptions) -> list[tuple[Deployment, Any]]:
+    triton, paddle = options.triton(), options.paddle()
+    known = {service.address: service for service in paddle.servers}
+    named: list[tuple[Deployment, Any]] = [(triton, ServerControl(address)) for address in options.server]
+    named += [(paddle, known.get(address, ServiceControl(address))) for address in options.paddle_server]
+    recorded = [(each, server) for each in options.deployments() for server in each.servers]
+    if options.only == PADDLE:
+        usual: tuple[Deployment, Any] = (paddle, ServiceControl(f"127.0.0.1:{HTTP_PORT}"))
+    else:
+        usual = (triton, ServerControl(f"127.0.0.1:{Ports().http}"))
+    return named or recorded or [usual]
+
+
+def parse_args(argv: Sequence[str] | None) -> HealthOptions:
+    return parse(HealthOptions, argv, __doc__, prog="python -m serving.health")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    args = parse_args(argv)
-    repository, server = ModelRepository(args.model_repository), ServerControl(args.server)
-    if repository.live() is None:
-        raise InputError(f"{args.model_repository} holds no published model; publish a bundle first")
-    number = server.pinned_version()  # not what the folder says: it may have changed since without the server
-    if number is None:
-        raise ServerError(f"the server at {args.server} serves no ensemble that serving.publish wrote")
-    version = repository.version(number)
-    try:
-        server.check([random.choice(version.expected)], seconds=args.seconds)
-    except Refused as error:
-        if args.ready:
-            raise
-        print(f"alive, with too much to do: {error}")
-    else:
-        print(f"version {version.number} (bundle {version.bundle}) answers")
+    for line in health(parse_args(argv)):
+        print(line)
 
 
 if __name__ == "__main__":

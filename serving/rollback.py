@@ -1,28 +1,48 @@
-"""Let servers answer by an earlier version again: `python -m serving.rollback`, or `... --version 3`."""
+"""Let both servers answer by an earlier bundle again: `python -m serving.rollback`, or `... --version 3`.
+
+A server without that version goes to its newest one of the same bundle. Where it has none, nothing changes.
+"""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from pipeline.command import run
-from serving.publish import live_where
-from serving.triton.deployment import Deployment
-from serving.triton.running_servers import add_server_options, find_servers, repository_of
+from pipeline.errors import InputError
+from pipeline.options import option, parse
+from serving.deployment import Deployment, roll_back_together
+from serving.published import PublishedVersion
+from serving.servers import ServerOptions
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m serving.rollback", description=__doc__)
-    parser.add_argument("--version", type=int, help="the version to go back to (the one before the live one)")
-    add_server_options(parser)
-    return parser.parse_args(argv)
+@dataclass(frozen=True)
+class RollbackOptions(ServerOptions):
+    """What to go back to, and in which servers."""
+
+    version: int | None = option(None, "the version to go back to (the one before the live one)", at_least=1)
+
+
+def roll_back(options: RollbackOptions) -> dict[Deployment, PublishedVersion]:
+    """Make an earlier bundle live in all servers that have a live one; the versions that are live then.
+
+    Raises:
+        InputError, EnvironmentFault, BundleError, ServerError: as `roll_back_together` does.
+    """
+    named = options.deployments()
+    deployments = [each for each in named if each.live()]
+    if not deployments:
+        raise InputError(f"{' and '.join(str(each.path) for each in named)} holds no published model; publish a bundle")
+    return roll_back_together(deployments, options.version)
+
+
+def parse_args(argv: Sequence[str] | None) -> RollbackOptions:
+    return parse(RollbackOptions, argv, __doc__, prog="python -m serving.rollback")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    args = parse_args(argv)
-    servers = find_servers(args)
-    version = Deployment(repository_of(args), servers).roll_back(args.version)
-    print(f"version {version.number} (bundle {version.bundle}) is live again; {live_where(servers)}")
+    for each, version in roll_back(parse_args(argv)).items():
+        print(f"{each.server}: version {version.number} (bundle {version.bundle}) is live again; {each.followers()}")
 
 
 if __name__ == "__main__":

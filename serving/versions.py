@@ -1,34 +1,41 @@
-"""List the published versions: `python -m serving.versions`."""
+"""List the published versions, and what running servers have loaded: `python -m serving.versions`."""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from pipeline.command import run
-from serving.triton.configs.ensemble import TOKENISER
-from serving.triton.running_servers import add_server_options, find_servers, repository_of
+from pipeline.options import parse
+from serving.servers import ServerOptions
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m serving.versions", description=__doc__)
-    add_server_options(parser)
-    return parser.parse_args(argv)
+def versions(options: ServerOptions) -> Iterator[str]:
+    """Lines that tell of each server's folder: its versions, the live one, and who has loaded which.
+
+    Raises:
+        InputError, BundleError: a folder or a record in it cannot be read.
+        ServerError: a Triton server does not answer.
+    """
+    for each in options.deployments():
+        yield f"{each.server}: {each.path}"
+        live, known = each.live(), each.versions()
+        for version in known:
+            mark = "live" if version == live else ""
+            engine = f"{version.options.engine} {version.options.precision}"
+            yield f"{version.number:4}  {version.bundle}  {version.published}  {engine:22}  {mark}".rstrip()
+        if not known:
+            yield "      nothing is published here; python -m serving.publish does"
+        for server, loaded in each.loaded():
+            yield f"      {server} has loaded: {loaded}"
+
+
+def parse_args(argv: Sequence[str] | None) -> ServerOptions:
+    return parse(ServerOptions, argv, __doc__, prog="python -m serving.versions")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    args = parse_args(argv)
-    repository = repository_of(args)
-    live, versions = repository.live(), repository.versions()
-    for version in versions:
-        mark = "live" if version == live else ""
-        engine = f"{version.options.engine} {version.options.precision}"
-        print(f"{version.number:4}  {version.bundle}  {version.published}  {engine:22}  {mark}".rstrip())
-    if not versions:
-        print(f"{repository.path} holds no published version; publish one with python -m serving.publish")
-    for server in find_servers(args):
-        loaded = ", ".join(map(str, server.ready_versions(TOKENISER))) or "none"
-        print(f"server {server.address} has loaded: {loaded}")
+    for line in versions(parse_args(argv)):
+        print(line)
 
 
 if __name__ == "__main__":

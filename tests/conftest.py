@@ -77,18 +77,17 @@ def checkpoint(sample_dataset, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def bundle_path(checkpoint, tmp_path_factory) -> Path:
-    """The checkpoint's bundle."""
-    folder = tmp_path_factory.mktemp("exported") / "export"
-    run_command("training/export_model.py", "--params_path", checkpoint, "--output_path", folder, "--at_least_one")
-    return folder
+    """The checkpoint's bundle, which was published beside it in the same go."""
+    folder = tmp_path_factory.mktemp("exported")
+    places = ("--output_path", folder / "export", "--model_repository", folder / "model_repository")
+    run_command("training/export_model.py", "--params_path", checkpoint, "--at_least_one", *places)
+    return folder / "export"
 
 
 @pytest.fixture(scope="session")
-def model_repository(bundle_path, tmp_path_factory) -> Path:
+def model_repository(bundle_path) -> Path:
     """The bundle, published to a folder outside the project."""
-    folder = tmp_path_factory.mktemp("published") / "model_repository"
-    run_command("-m", "serving.publish", "--bundle", bundle_path, "--model_repository", folder)
-    return folder
+    return bundle_path.with_name("model_repository")
 
 
 @pytest.fixture(scope="session")

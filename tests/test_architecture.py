@@ -40,7 +40,10 @@ FORBIDDEN = {
 
 COMMANDS = {"training": ("training",), "serving": ("serving",)}
 """Rooms whose own modules are commands: no room below may import them, but for what all rooms share."""
-SHARED = ("training.options", "serving.folders", "serving.golden", "serving.staging")
+SHARED = (
+    "training.options",
+    *(f"serving.{name}" for name in ("deployment", "folders", "golden", "options", "published", "staging")),
+)
 
 
 def modules() -> Iterator[tuple[str, Path]]:

@@ -1,12 +1,13 @@
 """Export a checkpoint: static graph, ONNX graph, and the bundle that every server loads.
 
 python training/export_model.py --params_path ./checkpoint/ --output_path ./export
+python training/export_model.py --model_repository model_repository       publishes the bundle in the same go
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.command import run
@@ -14,11 +15,11 @@ from pipeline.errors import InputError
 from pipeline.files.bundle import Bundle
 from pipeline.options import option, parse
 from training.checkpoint.files import read_checkpoint
-from training.options import DecodingOptions
+from training.options import DecodingOptions, PublishingOptions
 
 
 @dataclass(frozen=True)
-class ExportOptions(DecodingOptions):
+class ExportOptions(DecodingOptions, PublishingOptions):
     """What to export, and where to."""
 
     params_path: Path = option("./checkpoint/", "the checkpoint's folder, or its parameter file")
@@ -34,11 +35,11 @@ class ExportOptions(DecodingOptions):
 
 
 def export(options: ExportOptions) -> Bundle:
-    """Export a checkpoint as a bundle; nothing appears at `output_path` before it is whole.
+    """Export a checkpoint as a bundle, atomically, and publish it where that is asked for.
 
     Raises:
         InputError: the checkpoint cannot be used, or `output_path` holds what is not part of a bundle.
-        ClassifierError: an exported graph's logits differ from the checkpoint's.
+        ClassifierError: an exported graph's logits differ from the checkpoint's, or the bundle cannot be published.
     """
     checkpoint = read_checkpoint(options.params_path)
     if options.num_classes not in (None, len(checkpoint.hierarchy)):
@@ -49,7 +50,9 @@ def export(options: ExportOptions) -> Bundle:
     # Importing paddle takes seconds: what was asked for is judged first.
     from training.checkpoint.export import export_checkpoint
 
-    return export_checkpoint(checkpoint, options.output_path, decoder, license=options.license)
+    bundle = export_checkpoint(checkpoint, options.output_path, decoder, license=options.license)
+    options.publish(options.output_path)
+    return bundle
 
 
 def parse_args(argv: Sequence[str] | None) -> ExportOptions:
@@ -58,8 +61,10 @@ def parse_args(argv: Sequence[str] | None) -> ExportOptions:
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = parse_args(argv)
-    bundle = export(options)
+    bundle = export(replace(options, model_repository=None))
     print(f"exported bundle {bundle.identity} to {options.output_path}: {', '.join(bundle.files)}")
+    for published in options.publish(options.output_path):
+        print(published)
 
 
 if __name__ == "__main__":

@@ -6,14 +6,17 @@ import dataclasses
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import InputError
+from pipeline.errors import ClassifierError, InputError
 from pipeline.files.dataset import DEV_FILE, LABEL_FILE, TRAIN_FILE
 from pipeline.labels.decoding import POLICIES, Decoder
 from pipeline.options import Options, option
 from training.checkpoint.classifier import Classifier, load_classifier
 from training.data.named_datasets import NAMES, dataset_folder
+
+if TYPE_CHECKING:
+    from serving.publish import Published
 
 DEVICES = ("cpu", "gpu", "xpu", "npu")
 
@@ -89,6 +92,34 @@ def _as_json(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_as_json(part) for part in value]
     return str(value) if isinstance(value, Path) else value
+
+
+@dataclass(frozen=True)
+class PublishingOptions(Options):
+    """Where a bundle is published once it is made."""
+
+    model_repository: Path | None = option(
+        None, "publish the bundle to this folder, for Triton, and to DIR.paddle beside it, for Paddle Serving"
+    )
+
+    def check(self) -> None:
+        if self.model_repository is not None and self.model_repository.is_file():
+            raise InputError(f"--model_repository is {self.model_repository}, a file; give a folder")
+
+    def publish(self, bundle: Path) -> list[Published]:
+        """Publish a bundle where a folder is named; what each server got, as text a line.
+
+        Raises:
+            ClassifierError: as `serving.publish.publish` does; the bundle stays where it was written.
+        """
+        if self.model_repository is None:
+            return []
+        from serving.publish import PublishOptions, publish
+
+        try:
+            return publish(PublishOptions(bundle=bundle, model_repository=self.model_repository))
+        except ClassifierError as error:
+            raise type(error)(f"the bundle is in {bundle}, but was not published: {error}") from error
 
 
 @dataclass(frozen=True)

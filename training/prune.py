@@ -7,6 +7,7 @@ python training/prune.py --device cpu --dataset_dir data --params_dir ./checkpoi
     for bundle in prune(PruningRun(device="cpu", dataset_dir="data", width_mult=("3/4", "1/2"))):
         bundle.path, bundle.manifest.width, bundle.manifest.metrics["dev"]["micro_f1"]
 
+With --model_repository the pruned model is published in the same go, for Triton and for Paddle Serving.
 Each width is written to a folder of its own, `prune/0.6666666666666666/`: the pruned checkpoint, its static graph, its
 ONNX graph, and all else that makes it a bundle.
 """
@@ -25,7 +26,7 @@ from training.pruning.options import PruningRun
 
 
 def prune(options: PruningRun) -> list[Bundle]:
-    """Prune a checkpoint to each width, and leave a bundle of each that is a checkpoint too.
+    """Prune a checkpoint to each width, leave a bundle of each that is a checkpoint too, and publish it where asked.
 
     Returns:
         The bundles, in the order of the widths.
@@ -33,7 +34,8 @@ def prune(options: PruningRun) -> list[Bundle]:
     Raises:
         InputError: the checkpoint, the dataset or an option cannot be used, or a folder holds what is no pruned model.
         EnvironmentFault: the device or paddleslim is not to be had, or the disk is full.
-        ClassifierError: the loss is no longer finite, or an exported graph's logits differ from its checkpoint's.
+        ClassifierError: the loss is no longer finite, an exported graph's logits differ from its checkpoint's, or the
+            bundle cannot be published.
     """
     checkpoint = read_checkpoint(options.params_dir)
     if checkpoint.record.width != "1":

@@ -31,9 +31,9 @@ from pipeline.options import option, parse
 from pipeline.predictor import Predictor
 from pipeline.text.normalisation import normalise
 from serving.folders import PROJECT
-from serving.paddle.configuration import PaddleOptions
+from serving.paddle.deployment import PaddleDeployment
 from serving.paddle.environment import serving_python
-from serving.paddle.publication import publish
+from serving.paddle.options import PaddleOptions
 from serving.paddle.server import PaddlePorts, PaddleServer
 from serving.process.ports import free_ports
 
@@ -67,7 +67,7 @@ def measure(options: PaddleThroughputOptions) -> dict[str, Any]:
         results["model"] = bundle.manifest.model_name
         texts = [normalise(text, bundle.manifest.normalisation) for text in sent]
         load = Load(bundle, texts, folder, options.clients)
-        publish(bundle, folder / "published", PaddleOptions())
+        PaddleDeployment(folder / "published").publish(bundle, PaddleOptions())
         with PaddleServer(folder / "published", PaddlePorts.free(), state_dir=folder / "state") as ours:
             ours.wait_ready()
             if options.rounds:

@@ -38,7 +38,7 @@ from pipeline.predictor import Predictor
 from serving.process import processes
 from serving.process.ports import Ports
 from serving.triton.configs.ensemble import COMPONENTS
-from serving.triton.deployment import Deployment
+from serving.triton.deployment import TritonDeployment
 from serving.triton.options import ServingOptions
 from serving.triton.repository import ModelRepository
 from serving.triton.server.launcher import TritonServer
@@ -75,7 +75,7 @@ def measure(options: EnduranceOptions) -> dict[str, Any]:
     """
     bundles = [Bundle(path) for path in (options.bundle, options.other or options.bundle)]
     runtime, precision = resolve(bundles[0], options.runtime, options.precision)
-    serving = ServingOptions(runtime, precision, queue_milliseconds=options.queue_milliseconds)
+    serving = ServingOptions(runtime=runtime, precision=precision, queue_milliseconds=options.queue_milliseconds)
     texts = [text * MIXED_LENGTHS[row % len(MIXED_LENGTHS)] for row, text in enumerate(read_texts(options.texts))]
     expected = reliable_answers([Predictor(bundle, runtime, precision) for bundle in bundles], texts)
     if not expected:
@@ -85,11 +85,11 @@ def measure(options: EnduranceOptions) -> dict[str, Any]:
     about = environment()
     with tempfile.TemporaryDirectory(prefix="triton-endurance-") as place:
         repository = ModelRepository(Path(place) / "repository")
-        Deployment(repository).publish(bundles[0], serving)
+        TritonDeployment(repository).publish(bundles[0], serving)
         with watched_server(repository, Path(place) / "state") as (server, reports):
             load = CheckedLoad(server.grpc_address, expected)
             if options.what == "faults":
-                deployment = Deployment(repository, [server.control])
+                deployment = TritonDeployment(repository, [server.control])
                 figures = faults(options.flips, server, load, deployment, bundles[1], serving)
             else:
                 figures = (_soak if options.what == "soak" else _overload)(options, server, load)
@@ -108,7 +108,7 @@ def measure(options: EnduranceOptions) -> dict[str, Any]:
 @contextmanager
 def watched_server(repository: ModelRepository, state_dir: Path) -> Iterator[tuple[TritonServer, list[str]]]:
     """A server under the supervisor that `python -m serving.triton` runs, and what the supervisor reports."""
-    options = TritonOptions(model_control_mode="explicit", load_models=("*",))
+    options = TritonOptions(model_control_mode="explicit", load_model=("*",))
     server = TritonServer(repository.path, ports=Ports.free(), state_dir=state_dir, options=options, admin_key="bench")
     reports: list[str] = []
     with server:
@@ -162,7 +162,7 @@ def faults(
     flips: int,
     server: TritonServer,
     load: CheckedLoad,
-    deployment: Deployment,
+    deployment: TritonDeployment,
     other: Bundle,
     options: ServingOptions,
 ) -> dict[str, Any]:
@@ -195,7 +195,7 @@ def kill(server: TritonServer, load: CheckedLoad, model: str) -> dict[str, Any]:
 
 
 def change_versions(
-    times: int, load: CheckedLoad, deployment: Deployment, other: Bundle, options: ServingOptions
+    times: int, load: CheckedLoad, deployment: TritonDeployment, other: Bundle, options: ServingOptions
 ) -> dict[str, Any]:
     """Publish, then roll back and forth."""
     before, started = load.tally.outcomes.copy(), time.monotonic()

@@ -38,7 +38,7 @@ from pipeline.files.bundle import Bundle
 from pipeline.labels.hierarchy import SEPARATOR
 from pipeline.options import option, parse
 from pipeline.predictor import Predictor
-from serving.triton.deployment import Deployment
+from serving.triton.deployment import TritonDeployment
 from serving.triton.options import ServingOptions
 from serving.triton.repository import ModelRepository
 from training.model.model_names import SCRATCH
@@ -137,7 +137,9 @@ def _by_concurrency(options: GrowthOptions) -> dict[str, list[Point]]:
     with tempfile.TemporaryDirectory() as place:
         bundle = made(options.shape, Path(place))
         repository = ModelRepository(Path(place) / "repository")
-        Deployment(repository).publish(bundle, ServingOptions(*engine(bundle), **WAITING))
+        runtime, precision = engine(bundle)
+        serving = ServingOptions(runtime=runtime, precision=precision, **WAITING)
+        TritonDeployment(repository).publish(bundle, serving)
         load = PerfAnalyzer([text_of(TEXT_LENGTH, number) for number in range(256)], Path(place))
         with watched_server(repository, Path(place) / "state") as (server, _):
             for concurrency in options.concurrency:

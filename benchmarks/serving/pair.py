@@ -149,8 +149,17 @@ def _choose(bundle: Bundle, runtime: str, precision: str) -> tuple[str, str]:
 
 def _publish(bundle: Path, model_repository: Path, runtime: str, precision: str, threads: int) -> None:
     """Publish as a user does; raises ClassifierError where that fails, after it has said why."""
-    words = [sys.executable, "-m", "serving.publish", "--bundle", bundle.resolve(), "--runtime", runtime]
-    words += ["--precision", precision, "--threads", threads, "--model_repository", model_repository]
+    words = [sys.executable, "-m", "serving.publish", "--only", "triton", "--bundle", bundle.resolve()]
+    words += [
+        "--runtime",
+        runtime,
+        "--precision",
+        precision,
+        "--threads",
+        threads,
+        "--model_repository",
+        model_repository,
+    ]
     words += [word for name, value in WAITING.items() for word in (f"--{name}", value)]
     status = subprocess.run(list(map(str, words)), cwd=PROJECT, stdout=sys.stderr, check=False).returncode
     if status:

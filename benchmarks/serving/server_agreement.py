@@ -27,13 +27,10 @@ from pipeline.files.chunks import chunks
 from pipeline.labels.decoding import Prediction
 from pipeline.options import option, parse
 from pipeline.predictor import Predictor
-from serving.paddle.configuration import PaddleOptions
 from serving.paddle.environment import serving_python
-from serving.paddle.publication import publish as publish_for_paddle
 from serving.paddle.server import PaddlePorts, PaddleServer
 from serving.process.ports import Ports
-from serving.publish import publish as publish_for_triton
-from serving.triton.options import ServingOptions
+from serving.publish import PublishOptions, publish
 from serving.triton.server.launcher import TritonServer
 
 Answers = list[dict[str, float]]
@@ -61,7 +58,16 @@ def measure(options: AgreementOptions) -> dict[str, Any]:
     predictor = Predictor(bundle)
     expected = [answer for piece in chunks(texts, 64) for answer in map(dict, predictor.predict(piece))]
     with tempfile.TemporaryDirectory() as name:
-        ways = {"triton": from_triton(bundle, texts, Path(name)), **from_paddle(bundle, texts, Path(name))}
+        folder = Path(name)
+        published = PublishOptions(
+            bundle=options.bundle,
+            runtime="onnxruntime",
+            precision="float32",
+            model_repository=folder / "model_repository",
+            paddle_folder=folder / "paddle_serving",
+        )
+        publish(published)
+        ways = {"triton": from_triton(texts, folder), **from_paddle(texts, folder)}
     return {"texts": len(texts), **{way: compare(answers, expected) for way, answers in ways.items()}}
 
 
@@ -76,16 +82,14 @@ def compare(answers: Answers, expected: Answers) -> dict[str, float]:
     }
 
 
-def from_triton(bundle: Bundle, texts: Sequence[str], folder: Path) -> Answers:
-    publish_for_triton(bundle, folder / "model_repository", ServingOptions())
+def from_triton(texts: Sequence[str], folder: Path) -> Answers:
     with TritonServer(folder / "model_repository", ports=Ports.free(), state_dir=folder) as server:
         server.wait_ready()
         with TritonClient(server.grpc_address) as client:
             return collected(client.classify_stream(texts))
 
 
-def from_paddle(bundle: Bundle, texts: Sequence[str], folder: Path) -> dict[str, Answers]:
-    publish_for_paddle(bundle, folder / "paddle_serving", PaddleOptions())
+def from_paddle(texts: Sequence[str], folder: Path) -> dict[str, Answers]:
     (folder / "texts.txt").write_text("\n".join(texts), encoding="utf-8")
     with PaddleServer(folder / "paddle_serving", PaddlePorts.free(), state_dir=folder) as server:
         server.wait_ready()

@@ -3,73 +3,18 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.compute.batching import TOKEN_BUDGET
-from pipeline.compute.runtimes import DEVICES
-from pipeline.errors import InputError
 from pipeline.files.bundle import Bundle
 from pipeline.service_messages import HTTP_PORT, RPC_PORT, SERVICE
 from pipeline.tensors import INPUT_IDS, LOGITS, TOKEN_TYPE_IDS
+from serving.options import GPU
+from serving.paddle.options import PRECISIONS, PaddleOptions
 
 CONFIG_FILE, MODEL_FOLDER = "config.yml", "serving_server"
 SERVER_PROTOTXT, STREAM_PROTOTXT = "serving_server_conf.prototxt", "serving_server_conf.stream.prototxt"
 INT64, FLOAT32 = 0, 1
 """Upstream's numbers of types."""
-PRECISIONS = {"float32": "fp32", "bfloat16": "bf16"}
-CPU, GPU = DEVICES
-
-
-@dataclass(frozen=True)
-class PaddleOptions:
-    """How Paddle Serving serves a bundle.
-
-    Attributes:
-        precision: a key of PRECISIONS; bfloat16 needs a processor that has it.
-        threads: processor threads that compute, of all processes together; 0 takes one per core.
-        workers: requests that are served at the same time, by each process; one more is refused at once.
-        processes: with a model of its own each; 0 serves from one process, without those that would watch over it.
-        batch_requests: requests that are computed together at most.
-        token_budget: tokens, padding included, that one run of the model takes at most.
-        max_batch_size: texts that one request may hold.
-        request_bytes: that it may have.
-        request_seconds: that it may take to arrive, and that it may wait for the model.
-        device: cpu, or gpu with the package paddle-serving-server-gpu.
-        devices: which GPUs, such as 0 or 0,1.
-
-    Raises:
-        InputError: a value outside those.
-    """
-
-    precision: str = "float32"
-    threads: int = 0
-    workers: int = 32
-    processes: int = 0
-    batch_requests: int = 32
-    token_budget: int = TOKEN_BUDGET
-    max_batch_size: int = 128
-    request_bytes: int = 4 << 20
-    request_seconds: int = 10
-    device: str = CPU
-    devices: str = "0"
-
-    def __post_init__(self) -> None:
-        for name, known in (("precision", tuple(PRECISIONS)), ("device", DEVICES)):
-            if getattr(self, name) not in known:
-                raise InputError(f"unknown {name} {getattr(self, name)!r}; choose one of {', '.join(known)}")
-        if self.device == GPU and self.precision != "float32":
-            raise InputError(f"Paddle Serving computes {self.precision} on the CPU alone; choose float32 for the GPU")
-        if self.processes < 0:
-            raise InputError(f"processes is {self.processes}; give 0 for none beside the service's own, or a count")
-        if self.threads < 0:
-            raise InputError(f"threads is {self.threads}; give 0 for one per core, or a count")
-        counts = ("workers", "batch_requests", "token_budget", "max_batch_size", "request_bytes", "request_seconds")
-        for name in counts:
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} is {getattr(self, name)}; give at least 1")
-        if not all(part.isdigit() for part in self.devices.split(",")):
-            raise InputError(f"devices {self.devices!r}: give numbers of GPUs, such as 0 or 0,1")
 
 
 def config_text(options: PaddleOptions) -> str:
@@ -77,7 +22,7 @@ def config_text(options: PaddleOptions) -> str:
     on_gpu = options.device == GPU
     threads = max(1, (options.threads or os.cpu_count() or 1) // max(1, options.processes))
     return f"""\
-# Written by serving.paddle.publication. Keys as in Paddle Serving's pipeline services, host and limits added.
+# Written by serving.publish. Keys as in Paddle Serving's pipeline services, host and limits added.
 
 host: 127.0.0.1      # where to listen; 0.0.0.0 for all interfaces
 rpc_port: {RPC_PORT}

@@ -13,23 +13,25 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from clients.http_client import HttpClient
 from clients.paddle_client import TooLate, Unavailable
 from pipeline.errors import ClassifierError, InputError, ServerError
 from pipeline.files.bundle import Bundle
 from pipeline.service_messages import HTTP_PORT, RPC_PORT
-from serving.folders import default_state_dir
+from serving.folders import PADDLE, default_state_dir, paddle_folder
 from serving.golden import Expected
 from serving.paddle.configuration import MODEL_FOLDER
 from serving.paddle.environment import serving_python
 from serving.paddle.heartbeat import VARIABLE, last_beat
-from serving.paddle.publication import Publication, default_folder
+from serving.paddle.publication import PaddleVersion, live_publication, read_publication
 from serving.process.guarded_server import GuardedServer
-from serving.process.ports import free_ports, require_free, resolve_host
+from serving.process.ports import LOOPBACK, free_ports, require_free, resolve_host
 from serving.process.restarts import Restarts
 
-LOOPBACK = "127.0.0.1"
+PORT: dict[str, Any] = {"at_least": 1024, "at_most": 65535}
+"""Bounds of an option; upstream refuses other ports."""
 PATIENCE_SECONDS = 10.0
 POLL_SECONDS = 0.2
 GOLDEN_SECONDS = 5.0
@@ -47,7 +49,7 @@ class PaddlePorts:
 
     def __post_init__(self) -> None:
         for name, port in asdict(self).items():
-            if not 1024 <= port <= 65535:  # upstream refuses others
+            if not PORT["at_least"] <= port <= PORT["at_most"]:
                 raise InputError(f"{name} port {port}: Paddle Serving takes a number from 1024 to 65535")
         if self.rpc == self.http:
             raise InputError(f"rpc port and http port are both {self.rpc}: give each its own")
@@ -62,7 +64,7 @@ class PaddleServer(GuardedServer):
     """The service in .venv-serving, for as long as the `with` block lasts.
 
     Args:
-        folder: what `serving.paddle.publication` wrote.
+        folder: what `serving.publish` wrote, or one publication of it.
         ports, host: where to listen; loopback by default.
         state_dir: for its log, the record of its process, and upstream's own files.
     """
@@ -74,11 +76,11 @@ class PaddleServer(GuardedServer):
         host: str = LOOPBACK,
         state_dir: Path | str | None = None,
     ) -> None:
-        self.folder = Path(folder or default_folder()).resolve()
+        self.folder = Path(folder or paddle_folder()).resolve()
         self.ports, self.host = ports or PaddlePorts(), resolve_host(host)
-        state_dir, name = Path(state_dir or default_state_dir()).resolve(), f"paddle-{self.ports.rpc}"
+        state_dir, name = Path(state_dir or default_state_dir()).resolve(), f"{PADDLE}-{self.ports.rpc}"
         super().__init__(name, state_dir, state_dir / f"{name}.log", PATIENCE_SECONDS)
-        self.publication: Publication | None = None
+        self.version: PaddleVersion | None = None
         self._heartbeat = state_dir / name / "answered"
         self._started = 0.0
 
@@ -104,19 +106,21 @@ class PaddleServer(GuardedServer):
             EnvironmentFault: .venv-serving is not there, or a port is taken.
         """
         self.require_stopped()
-        self.publication = Publication.read(self.folder)
+        folder = live_publication(self.folder)
+        self.version = read_publication(folder)
         python = serving_python()
         for name, port in asdict(self.ports).items():
             require_free(name, self.host, port)
         work = self._heartbeat.parent
         work.mkdir(parents=True, exist_ok=True)
-        command = [str(python), "-B", "-W", "ignore", "-m", "serving.paddle.service", "--folder", str(self.folder)]
+        command = [str(python), "-B", "-W", "ignore", "-m", "serving.paddle.service", "--folder", str(folder)]
         command += ["--host", self.host, "--rpc_port", str(self.ports.rpc), "--http_port", str(self.ports.http)]
         self._heartbeat.unlink(missing_ok=True)
-        environment = {**os.environ, "PYTHONPATH": str(self.folder), "SERVING_LOG_PATH": str(work)}
+        environment = {**os.environ, "PYTHONPATH": str(folder), "SERVING_LOG_PATH": str(work)}
         environment[VARIABLE] = str(self._heartbeat)
         self._started = time.monotonic()
-        self.launch(command, environment, work)
+        serves = {"http_address": self.http_address, "paddle_folder": str(self.folder)}
+        self.launch(command, environment, work, **serves, version=str(self.version.number))
 
     def check(self, expected: Expected) -> None:
         """Raise ServerError unless a golden text gets its labels.
@@ -125,9 +129,7 @@ class PaddleServer(GuardedServer):
         """
         with HttpClient(self.http_address, GOLDEN_SECONDS, retries=0) as client:
             labels = [prediction.label for prediction in client.classify([expected.text])[0]]
-        if not expected.is_met(labels):
-            wanted = ", ".join(expected.labels or ())
-            raise ServerError(f"a golden text got the labels {', '.join(labels) or 'none'} instead of {wanted}")
+        expected.require(labels, self.http_address)
 
     def last_beat(self) -> int:
         """When the model has answered last, whomever; it changes with each answer, and is 0 before the first."""
@@ -139,14 +141,14 @@ class PaddleServer(GuardedServer):
         Raises:
             ServerError: that does not happen in time, or the service ends.
         """
-        assert self.publication is not None
+        assert self.version is not None
         deadline = time.monotonic() + timeout_seconds
         while True:
             status = self.status()
             if status is not None:
                 raise self.failure(f"the service did not come up (exit status {status})")
             try:
-                self.check(self.publication.expected[0])
+                self.check(self.version.expected[0])
                 return time.monotonic() - self._started
             except ServerError as error:
                 if isinstance(error, (Unavailable, TooLate)) and self.last_beat():
@@ -189,7 +191,7 @@ class PaddleSupervisor:
         self._restarts = Restarts(server, "service", report, ready_seconds, max_restarts)
         self._failures = 0
         self._beat, self._answered = server.last_beat(), time.monotonic()
-        self._refused: Publication | None = None
+        self._refused: PaddleVersion | None = None
         self._said = ""
         self._turns = itertools.count()
 
@@ -205,7 +207,7 @@ class PaddleSupervisor:
             time.sleep(POLL_SECONDS)
 
     def _check(self) -> None:
-        served = self.server.publication
+        served = self.server.version
         assert served is not None
         if self._published_since(served):
             self._restarts.count = 0
@@ -229,13 +231,14 @@ class PaddleSupervisor:
     def _note_answer(self) -> None:
         self._beat, self._answered, self._restarts.count = self.server.last_beat(), time.monotonic(), 0
 
-    def _published_since(self, served: Publication) -> bool:
+    def _published_since(self, served: PaddleVersion) -> bool:
         try:
-            latest = Publication.read(self.server.folder)
+            folder = live_publication(self.server.folder)
+            latest = read_publication(folder)
             if latest in (served, self._refused):
                 return False
             self._refused = latest
-            Bundle(self.server.folder / MODEL_FOLDER)  # while what is loaded goes on
+            Bundle(folder / MODEL_FOLDER)  # while what is loaded goes on
         except ClassifierError as error:
             if str(error) != self._said:
                 self._report(f"what was published cannot be served, the service stays with what it has: {error}")

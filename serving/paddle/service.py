@@ -1,6 +1,6 @@
-"""The Paddle Serving service `seq_cls`, run in .venv-serving from a folder that serving.paddle.publication wrote:
+"""The Paddle Serving service `seq_cls`, run in .venv-serving from a publication:
 
-    python -m serving.paddle.service --folder build/paddle_serving
+    PYTHONPATH=build/paddle_serving/live python -m serving.paddle.service --folder build/paddle_serving/live
 
 Texts become label paths by the code that Triton and the offline predictor use. Of paddle_serving_server 0.9.0 it takes
 the pipeline (requests, operator, batches over requests, local predictor), and replaces what it does unsafely: tensors
@@ -10,13 +10,13 @@ because upstream opens them on all interfaces.
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
 import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from pipeline.compute.padded_lengths import lengths_up_to, pad_to_length
 from pipeline.errors import ClassifierError, EnvironmentFault, InputError
 from pipeline.files.bundle import Bundle
 from pipeline.labels.request_options import DecoderChoice
+from pipeline.options import Options, option, parse
 from pipeline.service_messages import (
     INPUT_ERROR,
     MODEL_ERROR,
@@ -198,29 +199,33 @@ class SeqClsService(WebService):
         return SeqClsOp(self._bundle, limits, [TextRequestOp(self._bundle, limits)])
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    add = parser.add_argument
-    add("--folder", type=Path, required=True, help="what serving.paddle.publication wrote")
-    add("--host", help="address to listen on (as config.yml says)")
-    add("--rpc_port", type=int, help="likewise")
-    add("--http_port", type=int, help="likewise")
-    return parser.parse_args(argv)
+@dataclass(frozen=True)
+class ServiceOptions(Options):
+    """What to serve, and where to listen."""
+
+    folder: Path = option(help="a publication of Paddle Serving")
+    host: str | None = option(None, "address to listen on (as config.yml says)")
+    rpc_port: int | None = option(None, "port for RPC clients (as config.yml says)")
+    http_port: int | None = option(None, "port for HTTP clients (as config.yml says)")
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    args = parse_args(argv)
+def serve(options: ServiceOptions) -> None:
+    """Serve until SIGTERM.
+
+    Raises:
+        BundleError: the publication is damaged.
+        EnvironmentFault: a port cannot be had, or there is no GPU where config.yml asks for one.
+    """
     # Threads and children inherit this; who serves waits for the signal.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGCHLD})
     _quieten()
-    config = yaml.safe_load((args.folder / CONFIG_FILE).read_text(encoding="utf-8"))
-    for name in ("host", "rpc_port", "http_port"):
-        if getattr(args, name) is not None:
-            config[name] = getattr(args, name)
+    config = yaml.safe_load((options.folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    given = {"host": options.host, "rpc_port": options.rpc_port, "http_port": options.http_port}
+    config.update({name: value for name, value in given.items() if value is not None})
     local = config["op"][SERVICE]["local_service_conf"]
     if local["device_type"] in GPU_TYPES:
         _require_gpu()
-    local["model_config"] = str(args.folder / local["model_config"])
+    local["model_config"] = str(options.folder / local["model_config"])
     SeqClsService(Bundle(local["model_config"]), config).run_service()
 
 
@@ -249,6 +254,10 @@ def _answer(servicer: PipelineServicer, fields: Mapping[str, Any]) -> dict[str, 
         "key": list(answer.key),
         "value": list(answer.value),
     }
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    serve(parse(ServiceOptions, argv, __doc__, prog="python -m serving.paddle.service"))
 
 
 if __name__ == "__main__":

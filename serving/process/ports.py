@@ -7,11 +7,15 @@ import errno
 import random
 import socket
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from pipeline.errors import EnvironmentFault, InputError
 from serving.process import processes
 
+LOOPBACK = "127.0.0.1"
 FREE_RANGE = (12_000, 32_000)
+PORT: dict[str, Any] = {"at_least": 1, "at_most": 65535}
+"""Bounds of an option."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class Ports:
             )
 
     @classmethod
-    def free(cls, host: str = "127.0.0.1") -> Ports:
+    def free(cls, host: str = LOOPBACK) -> Ports:
         """Three ports that nobody listened on a moment ago; who comes first still gets them.
 
         They lie below those that the system gives to outgoing connections, which come and go all the time.
@@ -45,7 +49,7 @@ class Ports:
             require_free(name, host, port)
 
 
-def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
+def free_ports(count: int, host: str = LOOPBACK) -> list[int]:
     """So many different ports of FREE_RANGE that nobody listened on a moment ago."""
     found: list[int] = []
     while len(found) < count:

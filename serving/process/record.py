@@ -22,7 +22,8 @@ class ProcessRecord:
     """A process that ends its server, children included, on SIGTERM within `patience_seconds`.
 
     `identity` is `processes.identity(pid)` as it was at the start: a recycled process id does not match it.
-    `http_address` and `model_repository` say where a Triton server can be asked, and what it serves.
+    `http_address` says where the server can be asked, `model_repository` or `paddle_folder` from where it serves, and
+    `version`, of a Paddle Serving service, what.
     """
 
     name: str
@@ -32,6 +33,8 @@ class ProcessRecord:
     shared_memory_prefix: str = ""
     http_address: str = ""
     model_repository: str = ""
+    paddle_folder: str = ""
+    version: str = "0"
 
     @classmethod
     def of(
@@ -86,3 +89,9 @@ def read(path: Path) -> ProcessRecord | None:
         return ProcessRecord(**json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError):
         return None
+
+
+def running(state_dir: Path) -> list[ProcessRecord]:
+    """The records of the servers that run."""
+    records = map(read, sorted(state_dir.glob(f"*{SUFFIX}")))
+    return [record for record in records if record and record.is_running()]

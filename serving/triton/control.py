@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline.errors import ServerError
 from pipeline.tensors import ADMISSION, ENSEMBLE, INPUT_IDS, LABEL, LOGITS, PROBE, TEXT, TOKEN_TYPE_IDS
-from serving.golden import Expected
+from serving.golden import Expected, Refused
 from serving.triton.admin_key import HTTP_HEADER
 from serving.triton.configs.ensemble import MODEL, POSTPROCESS, TOKENISER, common_version
 
@@ -20,14 +20,6 @@ LOAD_SECONDS = 300.0
 
 class Unreachable(ServerError):
     """Nobody answers, or not in time."""
-
-
-class Refused(ServerError):
-    """The server is alive and has too much to do."""
-
-
-class WrongAnswer(ServerError):
-    """The server answers, but not what it should."""
 
 
 @dataclass(frozen=True)
@@ -101,9 +93,7 @@ class ServerControl:
         expected = list(expected)
         answers = self.labels([answer.text for answer in expected], version, seconds)
         for answer, labels in zip(expected, answers):
-            if not answer.is_met(labels):
-                got, wanted = (", ".join(sorted(side)) or "none" for side in (labels, answer.labels or ()))
-                raise WrongAnswer(f"the server at {self.address} gives a golden text the labels {got}, not {wanted}")
+            answer.require(labels, self.address)
 
     def _infer(
         self,

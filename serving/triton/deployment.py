@@ -1,37 +1,35 @@
-"""Put a bundle into service and take it back, on disk and in the servers that run, without a wrong answer.
+"""Bundles in a Triton model repository and in the servers that run from it, without a wrong answer in between.
 
-The order of steps is what makes it safe:
-
-1. the new version is written beside the others;
-2. servers load it beside the live one, and it is asked its golden texts;
-3. the ensemble is pinned to it, on disk in one step, and in each server in one step: a request that has begun ends
-   with the version that it began with;
-4. servers unload what was live before, and versions beyond those to keep are removed.
-
-Before step 3 nothing has changed for callers, and where something fails, it is undone.
+Servers load a new version beside the live one, and it is asked its golden texts. Then the ensemble is pinned to it, on
+disk in one step, and in each server in one step: a request that has begun ends with the version that it began with.
 """
 
 from __future__ import annotations
 
+import contextlib
+import random
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
-from pipeline.errors import ClassifierError, InputError
+from pipeline.errors import ClassifierError, InputError, ServerError
 from pipeline.files.bundle import Bundle
 from pipeline.predictor import Predictor
 from pipeline.tensors import ENSEMBLE
-from serving.golden import expected_answers, texts_per_second
-from serving.triton.configs.ensemble import COMPONENTS
-from serving.triton.control import Refused, ServerControl
+from serving.deployment import Deployment
+from serving.folders import TRITON, alone_in
+from serving.golden import Refused, expected_answers, texts_per_second
+from serving.published import PublishedVersion
+from serving.triton.configs.ensemble import COMPONENTS, TOKENISER
+from serving.triton.control import GOLDEN_SECONDS, ServerControl, Unreachable
 from serving.triton.options import ServingOptions
-from serving.triton.repository import ModelRepository, PublishedVersion
+from serving.triton.repository import ModelRepository, TritonVersion
 
-KEPT_VERSIONS = 2
 REFUSED_SECONDS = 30.0
 
 
-class Deployment:
+class TritonDeployment(Deployment[ServingOptions]):
     """A model repository and the servers that serve it.
 
     Args:
@@ -39,109 +37,101 @@ class Deployment:
         servers: servers that run from it; none: only the folder changes, and servers that start later serve it.
     """
 
+    key, server = TRITON, "Triton"
+
     def __init__(self, repository: ModelRepository, servers: Sequence[ServerControl] = ()) -> None:
-        self.repository, self.servers = repository, servers
+        self.repository, self.path, self.servers = repository, repository.path, servers
 
-    def publish(self, bundle: Bundle, options: ServingOptions, kept: int = KEPT_VERSIONS) -> PublishedVersion:
-        """Make a bundle the live version.
+    def alone(self) -> AbstractContextManager[None]:
+        return alone_in(self.path)
 
-        Args:
-            bundle: what to publish.
-            options: how to serve it; a `queue_size` of 0 is chosen by the speed of this machine.
-            kept: how many versions stay on disk, the live one included.
+    def versions(self) -> list[TritonVersion]:
+        return self.repository.versions()
 
-        Raises:
-            InputError: `kept` is below 1.
-            EnvironmentFault: this machine lacks the runtime or the precision, or another process is publishing.
-            BundleError: the bundle lacks what the runtime needs, or does not answer its own golden texts.
-            ServerError: a server does not load it or answers otherwise; what was live before is live again.
-        """
-        if kept < 1:
-            raise InputError(f"the number of versions to keep is {kept}; give at least 1")
-        with self.repository.lock():
-            predictor = Predictor(
-                bundle, options.runtime, options.precision, options.threads or None, options.token_budget
-            )
-            expected = expected_answers(predictor)
-            if options.queue_size == 0:
-                waiting = int(texts_per_second(predictor, expected) * options.queue_milliseconds / 1000)
-                options = replace(
-                    options, queue_size=options.max_batch_size + max(waiting, options.max_batch_size // 2)
-                )
-            self.repository.remove_unfinished()
-            before = self.repository.live()
-            number = max((version.number for version in self.repository.versions()), default=0) + 1
-            published = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-            try:
-                version = self.repository.add(bundle, number, published, options, expected)
-                self._flip(before, version)
-            except BaseException:
-                if self.repository.live() == before:
-                    self.repository.remove(number)
-                raise
-            self._remove_old(kept, version, before)
+    def live(self) -> TritonVersion | None:
+        return self.repository.live()
+
+    def write(self, bundle: Bundle, options: ServingOptions, number: int) -> TritonVersion:
+        """Write a version; a `queue_size` of 0 is chosen by the speed of this machine."""
+        predictor = Predictor(bundle, options.runtime, options.precision, options.threads or None, options.token_budget)
+        expected = expected_answers(predictor)
+        if options.queue_size == 0:
+            waiting = int(texts_per_second(predictor, expected) * options.queue_milliseconds / 1000)
+            options = replace(options, queue_size=options.max_batch_size + max(waiting, options.max_batch_size // 2))
+        self.repository.remove_unfinished()
+        fitted = options.fitted(bundle.manifest.max_seq_length)
+        version = PublishedVersion.now(number, bundle, fitted, expected)
+        self.repository.add(bundle, version)
         return version
 
-    def roll_back(self, number: int | None = None) -> PublishedVersion:
-        """Make an earlier version live again.
+    def remove(self, number: int) -> None:
+        self.repository.remove(number)
 
-        Args:
-            number: which; None for the newest of those before the live one.
-
-        Raises:
-            InputError: there is no such version, or it is live already.
-            EnvironmentFault, ServerError: as `publish` does.
-        """
-        with self.repository.lock():
-            live = self.repository.live()
-            if live is None:
-                raise InputError(f"{self.repository.path} holds no published model; publish a bundle first")
-            if number is None:
-                earlier = [version.number for version in self.repository.versions() if version.number < live.number]
-                if not earlier:
-                    raise InputError(
-                        f"there is no version before {live.number} in {self.repository.path} to go back to"
-                    )
-                number = earlier[-1]
-            version = self.repository.version(number)
-            if version == live:
-                raise InputError(f"version {number} is live already")
-            self._flip(live, version)
-        return version
-
-    def _flip(self, before: PublishedVersion | None, version: PublishedVersion) -> None:
-        live = [] if before is None else [before.number]
+    @contextlib.contextmanager
+    def beside(self, version: TritonVersion) -> Iterator[TritonVersion]:
+        before = self.live()
         try:
-            self.repository.load_only(version.options, *live, version.number)
+            self.repository.load_only(version.options, *([before.number] if before else []), version.number)
             for server in self.servers:
                 self._load(server, COMPONENTS)
                 server.check(version.expected, version.number)
-            self.repository.make_live(version)
-            for server in self.servers:
-                self._load(server, (ENSEMBLE,))
-                self._check_live(server, version)
-        except BaseException:
-            self._undo(before)
+            yield version
+        except BaseException as error:
+            faults = self._undo(before)
+            if faults and isinstance(error, ClassifierError):
+                raise ServerError(f"{error}; taking it back failed too: {'; '.join(faults)}") from error
             raise
-        self.repository.load_only(version.options, version.number)
-        for server in self.servers:
-            self._load(server, COMPONENTS)
 
-    def _undo(self, before: PublishedVersion | None) -> None:
+    def make_live(self, version: TritonVersion) -> None:
+        self.repository.make_live(version)
+        for server in self.servers:
+            self._load(server, (ENSEMBLE,))
+            self._check_live(server, version)
+
+    def retire_others(self) -> None:
+        if version := self.live():
+            self.repository.load_only(version.options, version.number)
+            for server in self.servers:
+                self._load(server, COMPONENTS)
+
+    def followers(self) -> str:
+        count = len(self.servers)
+        return f"live in {count} running server{'s' * (count > 1)}" if count else "no server is running"
+
+    def loaded(self) -> Iterator[tuple[str, str]]:
+        for server in self.servers:
+            yield f"server {server.address}", ", ".join(map(str, server.ready_versions(TOKENISER))) or "none"
+
+    def check(self, server: ServerControl, seconds: float = GOLDEN_SECONDS) -> TritonVersion:
+        if self.live() is None:
+            raise InputError(f"{self.path} holds no published model; publish a bundle first")
+        number = server.pinned_version()  # not what the folder says: it may have changed since without the server
+        if number is None:
+            raise ServerError(f"the server at {server.address} serves no ensemble that serving.publish wrote")
+        version = self.repository.version(number)
+        server.check([random.choice(version.expected)], seconds=seconds)
+        return version
+
+    def _undo(self, before: TritonVersion | None) -> list[str]:
+        """Take back what `beside` and `make_live` did; what servers that still answer say against it."""
         self.repository.make_live(before)
         if before is None:
-            return
+            return []
+        faults = []
         for models in ((ENSEMBLE,), COMPONENTS):
             if models == COMPONENTS:
                 self.repository.load_only(before.options, before.number)
             for server in self.servers:
                 try:
                     self._load(server, models)
-                except ClassifierError:
-                    continue  # why it had to be undone is what the caller must hear
+                except Unreachable:
+                    continue  # when it starts again, it does so from the folder
+                except ClassifierError as error:
+                    faults.append(str(error))
+        return faults
 
     @staticmethod
-    def _check_live(server: ServerControl, version: PublishedVersion) -> None:
+    def _check_live(server: ServerControl, version: TritonVersion) -> None:
         """Ask the golden texts among all others; where the server is overloaded, until it takes them."""
         deadline = time.monotonic() + REFUSED_SECONDS
         while True:
@@ -156,8 +146,3 @@ class Deployment:
     def _load(server: ServerControl, models: Sequence[str]) -> None:
         for model in models:
             server.load(model)
-
-    def _remove_old(self, kept: int, *needed_most: PublishedVersion | None) -> None:
-        others = [version for version in reversed(self.repository.versions()) if version not in needed_most]
-        for version in [*filter(None, needed_most), *others][kept:]:
-            self.repository.remove(version.number)

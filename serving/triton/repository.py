@@ -13,23 +13,20 @@ from the folder answers by one complete version.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from pipeline.compute.graph_precision import write_graph
 from pipeline.compute.runtimes import graph_files
-from pipeline.errors import BundleError, EnvironmentFault, InputError
+from pipeline.errors import InputError
 from pipeline.files.atomic import atomic_folder, atomic_writer, remove_folder
 from pipeline.files.bundle import MANIFEST_FILE, ONNX_FILE, VOCABULARY_FILE, Bundle, stage
 from pipeline.tensors import ENSEMBLE
 from serving.folders import MODEL_REPOSITORY
-from serving.golden import Expected
+from serving.published import PublishedVersion
 from serving.staging import copy_modules
 from serving.triton.configs.ensemble import (
     COMPONENTS,
@@ -46,33 +43,7 @@ from serving.triton.options import NATIVE, ServingOptions
 
 CONFIG_FILE, VERSION_FILE, ADAPTER_FILE = "config.pbtxt", "version.json", "model.py"
 
-
-@dataclass(frozen=True)
-class PublishedVersion:
-    """What version.json says of a published bundle.
-
-    Attributes:
-        number: the version, from 1.
-        bundle: the bundle's identity.
-        published: when, in UTC, such as 2026-01-31T12:00:00Z.
-        options: how it is served.
-        expected: texts and the labels that this version must give them.
-    """
-
-    number: int
-    bundle: str
-    published: str
-    options: ServingOptions
-    expected: tuple[Expected, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        expected = [answer.to_json() for answer in self.expected]
-        return {**vars(self), "options": self.options.to_json(), "expected": expected}
-
-    @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> PublishedVersion:
-        expected = tuple(Expected.from_json(answer) for answer in fields["expected"])
-        return cls(**{**fields, "options": ServingOptions.from_json(fields["options"]), "expected": expected})
+TritonVersion = PublishedVersion[ServingOptions]
 
 
 class ModelRepository:
@@ -87,28 +58,15 @@ class ModelRepository:
         if self.path.exists() and not self.path.is_dir():
             raise InputError(f"{self.path} is a file; give --model_repository a folder")
 
-    @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
-        """Keep other processes from writing here meanwhile; raises EnvironmentFault where one is at it already."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self.path, os.O_RDONLY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield
-        except BlockingIOError:
-            raise EnvironmentFault(f"another process is publishing to {self.path}; try again when it is done") from None
-        finally:
-            os.close(descriptor)
-
-    def versions(self) -> list[PublishedVersion]:
+    def versions(self) -> list[TritonVersion]:
         """The published versions, oldest first; those that were never finished are left out."""
         found = []
         for record in self.path.glob(f"{MODEL}/*/{VERSION_FILE}"):
             if all((self._folder(model, record.parent.name) / VERSION_FILE).is_file() for model in COMPONENTS):
-                found.append(_read_version(record))
+                found.append(PublishedVersion.read(record, ServingOptions))
         return sorted(found, key=lambda version: version.number)
 
-    def version(self, number: int) -> PublishedVersion:
+    def version(self, number: int) -> TritonVersion:
         """One version; raises InputError where there is none of that number."""
         versions = {version.number: version for version in self.versions()}
         if number not in versions:
@@ -116,27 +74,23 @@ class ModelRepository:
             raise InputError(f"{self.path} holds no version {number}; it holds {there}")
         return versions[number]
 
-    def live(self) -> PublishedVersion | None:
+    def live(self) -> TritonVersion | None:
         """The version that answers; None before the first."""
         config = self.path / ENSEMBLE / CONFIG_FILE
         number = pinned_version(config.read_text(encoding="utf-8")) if config.is_file() else None
         return None if number is None else self.version(number)
 
-    def add(
-        self, bundle: Bundle, number: int, published: str, options: ServingOptions, expected: Sequence[Expected]
-    ) -> PublishedVersion:
-        """Write a version; nothing refers to it yet.
+    def add(self, bundle: Bundle, version: TritonVersion) -> None:
+        """Write a version of the bundle; nothing refers to it yet.
 
         Raises:
             InputError: it cannot be loaded beside the live version.
             EnvironmentFault, BundleError: the bundle lacks a graph that the options need, or has a wrong one.
         """
-        options = options.fitted(bundle.manifest.max_seq_length)
+        number, options = version.number, version.options
         if live := self.live():
             kind = _kind(options, len(bundle.manifest.labels))
             self._require_alike({live.number: self._kind_of(live.number), number: kind})
-        version = PublishedVersion(number, bundle.identity, published, options, tuple(expected))
-        record = json.dumps(version.to_json(), ensure_ascii=False, indent=1) + "\n"
         needed = {TOKENISER: (VOCABULARY_FILE,), POSTPROCESS: ()}
         native = options.backend == NATIVE
         needed[MODEL] = (ONNX_FILE,) if native else graph_files(bundle, options.runtime, options.precision)
@@ -148,8 +102,7 @@ class ModelRepository:
                     write_graph(bundle, options.precision, folder)  # a server has nothing to derive it with
                 stage(bundle, needed[model], folder)
                 copy_modules(_source(model), folder, ADAPTER_FILE)
-                (folder / VERSION_FILE).write_text(record, encoding="utf-8")
-        return version
+                (folder / VERSION_FILE).write_text(version.text(), encoding="utf-8")
 
     def load_only(self, options: ServingOptions, *numbers: int) -> None:
         """Let servers load these versions of the components, and no others.
@@ -161,7 +114,7 @@ class ModelRepository:
         for model, config in component_configs(options, numbers, self._labels(numbers[0])).items():
             self._write(model, config)
 
-    def make_live(self, version: PublishedVersion | None) -> None:
+    def make_live(self, version: TritonVersion | None) -> None:
         """Let a version answer, or none; takes effect as a whole."""
         if version is None:
             (self.path / ENSEMBLE / CONFIG_FILE).unlink(missing_ok=True)
@@ -184,7 +137,7 @@ class ModelRepository:
                 remove_folder(folder)
 
     def remove_unfinished(self) -> None:
-        """Clear away what a process that was killed has left; only to be called under `lock`."""
+        """Clear away what a process that was killed has left; only to be called alone."""
         finished = {version.number for version in self.versions()}
         for model in COMPONENTS:
             for record in self.path.glob(f"{model}/*/{VERSION_FILE}"):
@@ -226,13 +179,6 @@ def _kind(options: ServingOptions, labels: int) -> str:
     if options.backend != NATIVE:
         return "Python backend"
     return f"native {options.runtime}, {labels} labels, {options.padded_lengths[-1]} tokens"
-
-
-def _read_version(record: Path) -> PublishedVersion:
-    try:
-        return PublishedVersion.from_json(json.loads(record.read_bytes()))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise BundleError(f"{record} is damaged ({error!r}); remove the version that it describes") from None
 
 
 def _source(model: str) -> Path:

@@ -42,9 +42,8 @@ NOT_RUN: Mapping[str, str] = {
     r".* -m clients\.triton .*--tls_ca ": "needs certificates: tests/clients/test_triton_tls.py",
     r".* -m serving\.publish .*--server ": "names another machine: tests/serving/triton/test_deployment.py",
     r".* training/wos\.py ": "needs the published release: tests/training/test_wos.py",
-    r".* --only (triton|paddle)": "pending",
-    r".* --output_path export --model_repository": "pending",
-    r"PYTHONPATH=paddle_serving python3\.9 ": "runs until it is stopped: tests/serving/paddle",
+    r".* --backend native ": "the folder holds another kind: tests/serving/triton/test_native_publishing.py",
+    r"(cp .*|PYTHONPATH=)paddle_serving( |$)": "runs until it is stopped: tests/serving/paddle",
 }
 """Why a command line cannot be run here, by a pattern that matches its beginning."""
 

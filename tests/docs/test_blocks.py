@@ -12,9 +12,9 @@ import pytest
 
 from pipeline.errors import EnvironmentFault
 from pipeline.files.bundle import Bundle
-from serving.paddle.configuration import PaddleOptions
+from serving.paddle.deployment import PaddleDeployment
 from serving.paddle.environment import serving_python
-from serving.paddle.publication import publish
+from serving.paddle.options import PaddleOptions
 from serving.paddle.server import PaddlePorts, PaddleServer
 from tests.conftest import PROJECT
 from tests.docs.commands import NOT_RUN, Shell, lines
@@ -35,7 +35,7 @@ def paddle(bundle_path, tmp_path_factory) -> Iterator[PaddleServer | None]:
         yield None
         return
     folder = tmp_path_factory.mktemp("paddle") / "published"
-    publish(Bundle(bundle_path), folder, PaddleOptions())
+    PaddleDeployment(folder).publish(Bundle(bundle_path), PaddleOptions())
     with PaddleServer(folder, PaddlePorts.free(), state_dir=tmp_path_factory.mktemp("state")) as server:
         server.wait_ready()
         yield server

@@ -10,6 +10,7 @@ import numpy as np
 
 from pipeline.files.bundle import ONNX_FILE, VOCABULARY_FILE, Bundle, Golden, seal
 from pipeline.labels.hierarchy import SEPARATOR
+from pipeline.predictor import Predictor
 
 
 def renamed_bundle(bundle: Bundle, folder: Path, mark: str) -> Bundle:
@@ -39,3 +40,14 @@ def renamed_bundle(bundle: Bundle, folder: Path, mark: str) -> Bundle:
         goldens=goldens,
     )
     return seal(folder, changed)
+
+
+def top_level_bundle(bundle: Bundle, folder: Path) -> Bundle:
+    """`bundle` with all its graphs, which answers each text by one label of the first level."""
+    shutil.copytree(bundle.path, folder)
+    decoding = replace(bundle.manifest.decoding, top_k=1, at_least_one=True)
+    silent = seal(folder, replace(bundle.manifest, decoding=decoding, goldens=()))
+    texts = [golden.text for golden in bundle.manifest.goldens]
+    answers = zip(texts, Predictor(silent).predict(texts))
+    goldens = tuple(Golden(text, tuple(label for label, _ in answer)) for text, answer in answers)
+    return seal(folder, replace(silent.manifest, goldens=goldens))

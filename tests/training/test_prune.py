@@ -13,6 +13,9 @@ from pipeline.files.bundle import Bundle
 from pipeline.files.checksums import write_all_checksums
 from pipeline.files.dataset import read_texts
 from pipeline.predictor import Predictor
+from serving.paddle.deployment import PaddleDeployment
+from serving.triton.deployment import TritonDeployment
+from serving.triton.repository import ModelRepository
 from tests.conftest import first_rows, run_command, run_in_process
 from training import export_model
 from training.checkpoint.classifier import load_classifier
@@ -75,6 +78,21 @@ def test_each_width_is_a_checkpoint_and_a_bundle_that_answer_alike(pruned_by_eit
         )
         classifier = load_classifier(pruned.parent / name, "cpu", 128, 32)
         np.testing.assert_allclose(classifier.logits(texts), Predictor(pruned / name).logits(texts), atol=1e-4)
+
+
+def test_a_pruned_model_is_published_for_both_servers(pruned, sample_dataset, checkpoint, tmp_path, capsys):
+    """Here by a run that has nothing left to do."""
+    repository = tmp_path / "repository"
+    words = ("--width_mult", "1/2", "--resume", "--model_repository", repository)
+    prune(sample_dataset, checkpoint, pruned, *OPTIONS, *words)
+    assert "Paddle Serving: published bundle" in capsys.readouterr().out
+    folders = (TritonDeployment(ModelRepository(repository)), PaddleDeployment(tmp_path / "repository.paddle"))
+    assert [each.live().bundle for each in folders] == 2 * [Bundle(pruned / "0.5").identity]
+
+
+def test_of_several_widths_none_is_published_unasked():
+    with pytest.raises(InputError, match=r"takes one model, and --width_mult makes 2; .*--bundle prune/0\.75"):
+        PruningRun(dataset_dir="data", width_mult=("3/4", "1/2"), model_repository="repository")
 
 
 def test_a_pruned_model_is_nearly_as_right_and_smaller(pruned_by_either, checkpoint, bundle_path):

@@ -10,8 +10,8 @@ from pipeline.errors import InputError
 from pipeline.metrics.threshold_tuning import MODES
 from pipeline.options import option
 from training.loop.options import LoopOptions
-from training.model.width import parse_widths
-from training.options import RunOptions, SeedOptions
+from training.model.width import folder_name, parse_widths
+from training.options import PublishingOptions, RunOptions, SeedOptions
 
 STUDENT, PADDLESLIM = ENGINES = ("student", "paddleslim")
 WIDTHS, WIDTHS_ALIAS, DEFAULT_WIDTH = "width_mult", "width_mult_list", "2/3"
@@ -46,7 +46,7 @@ class StudentOptions(SeedOptions):
 
 
 @dataclass(frozen=True)
-class PruningRun(StudentOptions, RunOptions):
+class PruningRun(StudentOptions, RunOptions, PublishingOptions):
     """Which checkpoint to prune, to which widths, and how the narrow models are taught."""
 
     params_dir: Path = option("./checkpoint/", "the checkpoint to prune: its folder, or its parameter file")
@@ -67,7 +67,13 @@ class PruningRun(StudentOptions, RunOptions):
 
     def check(self) -> None:
         super().check()
-        parse_widths(self.width_mult)
+        widths = parse_widths(self.width_mult)
+        if self.model_repository is not None and len(widths) > 1:
+            first = self.output_dir / folder_name(widths[0])
+            raise InputError(
+                f"--model_repository takes one model, and --width_mult makes {len(widths)}; leave it out, then "
+                f"publish the one that you choose, for example by python -m serving.publish --bundle {first}"
+            )
         if self.resume and self.engine == PADDLESLIM:
             raise InputError(
                 f"--engine {PADDLESLIM} writes no training state, so that --resume has nothing to go on with; run "

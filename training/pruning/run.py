@@ -52,8 +52,13 @@ def prune_widths(options: PruningRun, checkpoint: Checkpoint) -> list[Bundle]:
         check_interrupted(folder, options.resume or options.overwrite)
     check_labels(options.folder / options.label_file, checkpoint.hierarchy)
     use_device(options.device)
-    pruning = Pruning(options, checkpoint, ProcessGroup.join())
-    return [pruning.run(width, folder) for width, folder in folders.items()]
+    group = ProcessGroup.join()
+    pruning = Pruning(options, checkpoint, group)
+    bundles = [pruning.run(width, folder) for width, folder in folders.items()]
+    if group.leads:
+        for published in options.publish(bundles[-1].path):
+            print(published)
+    return bundles
 
 
 class Pruning:

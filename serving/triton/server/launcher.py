@@ -15,17 +15,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.errors import EnvironmentFault, InputError, ServerError
-from serving.folders import default_state_dir, spaceless
+from serving.folders import TRITON, default_state_dir, spaceless
 from serving.process import guard, processes
 from serving.process.guarded_server import KILL_MARGIN_SECONDS, GuardedServer
-from serving.process.ports import Ports, resolve_host
+from serving.process.ports import LOOPBACK, Ports, resolve_host
 from serving.triton.admin_key import server_arguments as admin_key_arguments
 from serving.triton.control import ServerControl
 from serving.triton.server import log as server_log
 from serving.triton.server.installation import STUB, TritonInstallation, find_triton
 from serving.triton.server.options import TritonOptions
 
-LOOPBACK = "127.0.0.1"
 POLL_SECONDS = 0.05
 COLLECTOR_TIMEOUT = "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT"
 
@@ -56,7 +55,7 @@ class TritonServer(GuardedServer):
         self.ports = ports or Ports()
         self.host = resolve_host(host)
         self.options = options or TritonOptions()
-        state_dir, name = Path(state_dir or default_state_dir()).resolve(), f"triton-{self.ports.grpc}"
+        state_dir, name = Path(state_dir or default_state_dir()).resolve(), f"{TRITON}-{self.ports.grpc}"
         log_path = Path(log_path or state_dir / f"{name}.log").resolve()
         super().__init__(name, state_dir, log_path, self.options.exit_timeout_seconds + KILL_MARGIN_SECONDS)
         self.extra_arguments = tuple(extra_arguments)
@@ -82,7 +81,7 @@ class TritonServer(GuardedServer):
     @property
     def http_host(self) -> str:
         """Where HTTP listens: Triton cannot encrypt it, so with TLS it stays on loopback."""
-        return LOOPBACK if self.options.tls else self.host
+        return LOOPBACK if self.options.tls_cert else self.host
 
     def start(self) -> None:
         """Start the server; it loads its models after this returns.

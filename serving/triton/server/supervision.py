@@ -14,10 +14,10 @@ from collections import Counter
 from collections.abc import Callable
 
 from pipeline.errors import ClassifierError, ServerError
+from serving.golden import Refused
 from serving.process.restarts import Restarts
 from serving.triton.configs.ensemble import COMPONENTS, MODEL
-from serving.triton.control import Refused
-from serving.triton.repository import ModelRepository, PublishedVersion
+from serving.triton.repository import ModelRepository, TritonVersion
 from serving.triton.server.launcher import TritonServer
 from serving.triton.server.log import LogFollower
 
@@ -53,7 +53,7 @@ class Supervisor:
         self._restarts = Restarts(server, "server", report, ready_seconds, max_restarts)
         self._failures = 0
         self._turns = itertools.count()
-        self._served: PublishedVersion | None = None
+        self._served: TritonVersion | None = None
         self._look()
 
     def run(self) -> None:

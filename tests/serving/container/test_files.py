@@ -103,7 +103,7 @@ def test_compose_hands_the_image_what_it_expects():
     assert (FOLDER / build["context"]).resolve() == PROJECT
     assert (PROJECT / build["dockerfile"]).samefile(FOLDER / "Dockerfile")
     assert ("WORKDIR", WORKING_FOLDER) in dockerfile()
-    assert Path(health.parse_args([]).model_repository).name == Path(MODELS).name
+    assert health.parse_args([]).triton().path.name == Path(MODELS).name
     assert [volume.split(":")[-2:] for volume in service["volumes"]] == [[MODELS, "ro"]]
     assert f"{STATE}:" in " ".join(service["tmpfs"])
     assert all(port.startswith("127.0.0.1:") for port in service["ports"])
@@ -144,9 +144,7 @@ def test_probes_ask_golden_texts():
     probes["docker"] = json.loads(check.partition("CMD ")[2])
     for name, (python, module_flag, module, *words) in probes.items():
         assert (python, module_flag, module) == ("python3", "-m", "serving.health")
-        args = health.parse_args(words)
-        assert args.ready == (name == "readiness")
-        assert args.server == f"127.0.0.1:{Ports().http}"
+        assert health.parse_args(words) == health.HealthOptions(ready=name == "readiness")
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import pytest
 
 from pipeline.errors import EnvironmentFault
 from pipeline.files.bundle import Bundle
-from serving.paddle.configuration import PaddleOptions
+from serving.paddle.deployment import PaddleDeployment
 from serving.paddle.environment import serving_python
-from serving.paddle.publication import publish
+from serving.paddle.options import PaddleOptions
 from serving.paddle.server import PaddlePorts, PaddleServer
 from tests.conftest import ENVIRONMENT, PROJECT
 
@@ -44,7 +44,8 @@ def in_serving(python39, tmp_path_factory):
 def published(bundle_path, tmp_path_factory) -> Path:
     """The bundle, published for Paddle Serving with low limits."""
     folder = tmp_path_factory.mktemp("paddle") / "published"
-    publish(Bundle(bundle_path), folder, PaddleOptions(request_bytes=1 << 20, request_seconds=2, workers=12))
+    limits = PaddleOptions(request_bytes=1 << 20, request_seconds=2, workers=12)
+    PaddleDeployment(folder).publish(Bundle(bundle_path), limits)
     return folder
 
 

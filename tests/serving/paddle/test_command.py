@@ -14,8 +14,8 @@ from clients.http_client import HttpClient
 from pipeline.errors import ClassifierError
 from pipeline.files.bundle import Bundle
 from serving import stop
-from serving.paddle.configuration import PaddleOptions
-from serving.paddle.publication import publish
+from serving.paddle.deployment import PaddleDeployment
+from serving.paddle.options import PaddleOptions
 from serving.paddle.server import PaddlePorts
 from serving.process import processes
 from tests.conftest import PROJECT
@@ -28,7 +28,7 @@ TEXT = "某公司宣布裁员两千人"
 def command(python39, bundle_path, tmp_path):
     """The launcher, ready, its ports and its folders."""
     ports, folder, state = PaddlePorts.free(), tmp_path / "published", tmp_path / "state"
-    publish(Bundle(bundle_path), folder, PaddleOptions())
+    PaddleDeployment(folder).publish(Bundle(bundle_path), PaddleOptions())
     words = ["--folder", folder, "--rpc_port", ports.rpc, "--http_port", ports.http, "--state_dir", state]
     process = subprocess.Popen(
         [sys.executable, "-m", "serving.paddle", "--check_seconds", "0.5", *map(str, words)],
@@ -58,7 +58,7 @@ def test_a_killed_service_is_back_within_ten_seconds_and_stop_ends_all(command, 
     assert "exit status 137" in process.stdout.readline()
     assert "ready again" in process.stdout.readline()
 
-    publish(Bundle(bundle_path), folder, PaddleOptions(max_batch_size=2))
+    PaddleDeployment(folder).publish(Bundle(bundle_path), PaddleOptions(max_batch_size=2))
     assert "a bundle was published" in process.stdout.readline()
     assert "ready again" in process.stdout.readline()
     with HttpClient(f"127.0.0.1:{ports.http}") as client, pytest.raises(ClassifierError, match="at most 2"):

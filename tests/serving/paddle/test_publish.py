@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from pipeline.errors import EnvironmentFault, InputError
+from pipeline.errors import BundleError, EnvironmentFault, InputError
 from pipeline.files.bundle import Bundle, seal
-from serving.paddle.configuration import PaddleOptions, config_text
+from serving.paddle.configuration import config_text
+from serving.paddle.deployment import PaddleDeployment
 from serving.paddle.environment import find_python39
-from serving.paddle.publication import Publication, choose_precision, publish
+from serving.paddle.options import PaddleOptions
+from serving.paddle.publication import choose_precision, live_publication
 from serving.paddle.server import PaddlePorts
 from tests.conftest import run_command
 
@@ -21,7 +25,7 @@ import json, sys
 import yaml
 from google.protobuf import text_format
 from paddle_serving_client.proto import general_model_config_pb2 as model
-folder = sys.argv[1]
+folder = sys.argv[1] + "/live"
 config = yaml.safe_load(open(f"{folder}/config.yml"))
 described = []
 for name in ("serving_server_conf.prototxt", "serving_server_conf.stream.prototxt"):
@@ -47,8 +51,9 @@ def test_upstream_reads_the_configuration_and_the_description_of_the_graph(publi
 def test_the_folder_holds_all_that_the_service_needs_and_nothing_that_evaluates(published):
     code = [path.read_text() for path in published.rglob("*.py")]
     assert len(code) > 10
-    assert not any(word in text for text in code for word in ("eval(", "import pickle", "allow_pickle=True)\n"))
-    assert Publication.read(published).options.request_seconds == 2
+    unsafe = re.compile(r"(?<!literal_)eval\(|import pickle|allow_pickle=True\)\n")
+    assert not any(map(unsafe.search, code))
+    assert PaddleDeployment(published).live().options.request_seconds == 2
 
 
 def test_bfloat16_is_served_only_where_the_release_gate_passed_it(bundle_path, tmp_path):
@@ -85,18 +90,60 @@ def test_processes_share_the_threads_and_are_as_many_as_was_said():
 
 
 def test_a_gpu_that_is_not_there_is_no_reason_to_take_the_cpu(bundle_path, in_serving, tmp_path):
-    publish(Bundle(bundle_path), tmp_path / "published", PaddleOptions(device="gpu"))
+    PaddleDeployment(tmp_path / "published").publish(Bundle(bundle_path), PaddleOptions(device="gpu"))
     ports = PaddlePorts.free()
-    words = ("--folder", tmp_path / "published", "--rpc_port", ports.rpc, "--http_port", ports.http)
+    words = ("--folder", live_publication(tmp_path / "published"), "--rpc_port", ports.rpc, "--http_port", ports.http)
     done = in_serving("-m", "serving.paddle.service", *words, check=False)
     assert done.returncode != 0
     assert "asks for a GPU" in done.stderr
 
 
 def test_what_a_killed_publication_left_is_removed(bundle_path, tmp_path):
-    (tmp_path / ".published.abcd1234" / "serving_server").mkdir(parents=True)
-    publish(Bundle(bundle_path), tmp_path / "published", PaddleOptions())
-    assert [path.name for path in tmp_path.iterdir()] == ["published"]
+    (tmp_path / ".1.abcd1234" / "serving_server").mkdir(parents=True)
+    (tmp_path / ".live.abcd1234").mkdir()
+    (tmp_path / ".live.abcd1234" / "live").symlink_to("1")
+    PaddleDeployment(tmp_path).publish(Bundle(bundle_path), PaddleOptions())
+    assert {path.name for path in tmp_path.iterdir()} == {"1", "live"}
+
+
+def test_versions_are_kept_and_the_one_before_is_live_again(bundle_path, tmp_path):
+    deployment, bundle = PaddleDeployment(tmp_path), Bundle(bundle_path)
+    for workers in (1, 2, 3):
+        deployment.publish(bundle, PaddleOptions(workers=workers), kept=2)
+    assert [version.number for version in deployment.versions()] == [2, 3]
+    assert "requests_at_once: 3" in (tmp_path / "live" / "config.yml").read_text()
+    assert deployment.roll_back().options.workers == 2
+    assert "requests_at_once: 2" in (tmp_path / "live" / "config.yml").read_text()
+    assert (tmp_path / "live").readlink() == Path("2")
+    with pytest.raises(InputError, match="there is no version before 2 in"):
+        deployment.roll_back()
+
+
+def test_a_damaged_version_is_not_taken_back(bundle_path, tmp_path):
+    deployment, bundle = PaddleDeployment(tmp_path), Bundle(bundle_path)
+    for _ in range(2):
+        deployment.publish(bundle, PaddleOptions())
+    (tmp_path / "1" / "serving_server" / "vocab.txt").write_text("spoilt")
+    with pytest.raises(BundleError, match=r"1/serving_server/vocab\.txt is damaged"):
+        deployment.roll_back()
+    assert deployment.live().number == 2
+
+
+def test_what_an_earlier_release_published_is_served_and_kept(bundle_path, tmp_path):
+    """It lay in the folder itself, and its record had no number."""
+    PaddleDeployment(tmp_path / "made").publish(Bundle(bundle_path), PaddleOptions(workers=7))
+    earlier = tmp_path / "earlier"
+    shutil.copytree(tmp_path / "made" / "1", earlier)
+    record = json.loads((earlier / "published.json").read_text())
+    del record["number"]
+    (earlier / "published.json").write_text(json.dumps(record))
+    deployment = PaddleDeployment(earlier)
+    assert (live_publication(earlier), deployment.live().number) == (earlier, 0)
+    deployment.publish(Bundle(bundle_path), PaddleOptions())
+    assert deployment.roll_back().options.workers == 7
+    assert live_publication(earlier) == earlier
+    deployment.publish(Bundle(bundle_path), PaddleOptions(), kept=1)
+    assert sorted(path.name for path in earlier.iterdir()) == ["2", "live"]
 
 
 def test_paddle_itself_gives_the_labels_that_the_service_gives(bundle_path, sample_dataset):

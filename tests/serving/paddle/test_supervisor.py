@@ -13,8 +13,9 @@ from clients.http_client import HttpClient
 from clients.paddle_client import TooLate, Unavailable
 from pipeline.errors import ServerError
 from pipeline.files.bundle import Bundle
-from serving.paddle.configuration import PaddleOptions
-from serving.paddle.publication import publish
+from serving.paddle.deployment import PaddleDeployment
+from serving.paddle.options import PaddleOptions
+from serving.paddle.publication import live_publication
 from serving.paddle.server import PaddleSupervisor
 
 TEXT = "某公司宣布裁员两千人,昨日某地一辆货车与客车相撞"
@@ -78,8 +79,8 @@ def test_a_damaged_publication_does_not_replace_what_serves(service, published, 
     said = []
     watching = Watching(service, said.append)
     monkeypatch.setattr(service, "folder", tmp_path / "published")
-    publish(Bundle(bundle_path), service.folder, PaddleOptions())
-    graph = next((service.folder / "serving_server").glob("*.pdiparams"))
+    PaddleDeployment(service.folder).publish(Bundle(bundle_path), PaddleOptions())
+    graph = next((live_publication(service.folder) / "serving_server").glob("*.pdiparams"))
     content = graph.read_bytes()
     graph.write_bytes(content[:-1])
     for _ in range(2):
@@ -87,7 +88,7 @@ def test_a_damaged_publication_does_not_replace_what_serves(service, published, 
     [line] = said
     assert "stays with what it has" in line
     assert graph.name in line
-    publish(Bundle(bundle_path), service.folder, PaddleOptions(workers=5))
+    PaddleDeployment(service.folder).publish(Bundle(bundle_path), PaddleOptions(workers=5))
     with pytest.raises(Restarted, match="published"):
         watching._check()
 

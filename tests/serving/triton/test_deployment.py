@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import subprocess
@@ -10,21 +9,24 @@ import sys
 import threading
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from clients.triton import TritonClient
 from pipeline.errors import BundleError, EnvironmentFault, InputError, ServerError
 from pipeline.files.bundle import Bundle, seal
+from serving.deployment import publish_together
+from serving.folders import alone_in
+from serving.paddle.deployment import PaddleDeployment
+from serving.paddle.options import PaddleOptions
 from serving.process.ports import Ports
-from serving.triton.deployment import Deployment
+from serving.triton.deployment import TritonDeployment
 from serving.triton.options import ServingOptions
 from serving.triton.repository import ModelRepository
 from serving.triton.server.launcher import TritonServer
 from serving.triton.server.options import TritonOptions
 from tests.conftest import ENVIRONMENT, PROJECT, run_command
-from tests.serving.bundles import renamed_bundle
+from tests.serving.bundles import renamed_bundle, top_level_bundle
 
 FLIPS = 6
 OPTIONS = ServingOptions(queue_size=512)
@@ -40,15 +42,20 @@ def other(bundle, tmp_path_factory):
     return renamed_bundle(bundle, tmp_path_factory.mktemp("other") / "bundle", "新")
 
 
+@pytest.fixture(scope="module")
+def shallow(bundle, tmp_path_factory):
+    return top_level_bundle(bundle, tmp_path_factory.mktemp("shallow") / "bundle")
+
+
 @pytest.fixture
 def repository(bundle, tmp_path):
     repository = ModelRepository(tmp_path / "repository")
-    Deployment(repository).publish(bundle, OPTIONS)
+    TritonDeployment(repository).publish(bundle, OPTIONS)
     return repository
 
 
 def explicit_server(repository, state_dir):
-    options = TritonOptions(model_control_mode="explicit", load_models=("*",))
+    options = TritonOptions(model_control_mode="explicit", load_model=("*",))
     return TritonServer(repository.path, ports=Ports.free(), state_dir=state_dir, options=options, admin_key="secret")
 
 
@@ -92,7 +99,7 @@ def test_every_request_is_answered_wholly_by_the_old_or_by_the_new_bundle(server
     callers = [threading.Thread(target=ask) for _ in range(3)]
     for caller in callers:
         caller.start()
-    deployment = Deployment(repository, [server.control])
+    deployment = TritonDeployment(repository, [server.control])
     try:
         deployment.publish(other, OPTIONS)
         for _ in range(FLIPS // 2):
@@ -109,11 +116,12 @@ def test_every_request_is_answered_wholly_by_the_old_or_by_the_new_bundle(server
 
 
 def test_versions_are_listed_kept_and_rolled_back_by_commands(bundle_path, other, tmp_path):
-    places = ("--model_repository", tmp_path / "repository", "--state_dir", tmp_path / "state")
+    places = ("--model_repository", tmp_path / "repository", "--state_dir", tmp_path / "state", "--only", "triton")
     for path in (bundle_path, other.path, bundle_path):
         run_command("-m", "serving.publish", "--bundle", path, "--keep", 2, *places)
     lines = run_command("-m", "serving.versions", *places).stdout.splitlines()
-    assert [line.split()[0] for line in lines] == ["2", "3"]
+    assert lines[0] == f"Triton: {tmp_path / 'repository'}"
+    assert [line.split()[0] for line in lines[1:]] == ["2", "3"]
     assert lines[-1].endswith("live")
     back = run_command("-m", "serving.rollback", *places).stdout
     assert f"version 2 (bundle {other.identity}) is live again; no server is running" in back
@@ -125,7 +133,7 @@ def test_versions_are_listed_kept_and_rolled_back_by_commands(bundle_path, other
 
 
 def test_what_was_live_before_is_what_is_kept(repository, bundle, other):
-    deployment = Deployment(repository)
+    deployment = TritonDeployment(repository)
     deployment.publish(other, OPTIONS)
     deployment.roll_back()
     deployment.publish(other, OPTIONS, kept=2)
@@ -144,7 +152,7 @@ def test_a_running_server_is_found_and_follows(repository, other, bundle, tmp_pa
     with subprocess.Popen(command, cwd=PROJECT, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True) as launcher:
         try:
             assert "Triton is ready" in launcher.stdout.readline()
-            done = run_command("-m", "serving.publish", "--bundle", other.path, *words[:4])
+            done = run_command("-m", "serving.publish", "--bundle", other.path, "--only", "triton", *words[:4])
             assert "as version 2 (onnxruntime, float32); live in 1 running server" in done.stdout
             with TritonClient(f"127.0.0.1:{ports.grpc}") as client:
                 text, labels = next(iter(goldens(other).items()))
@@ -162,53 +170,56 @@ def test_a_bundle_that_answers_otherwise_than_it_states_is_not_published(reposit
     turned = tuple(replace(golden, labels=bundle.manifest.labels[:1]) for golden in bundle.manifest.goldens)
     lying = seal(folder, replace(bundle.manifest, goldens=turned))
     with pytest.raises(BundleError, match=r"gives golden text \d+ the labels .*, and states"):
-        Deployment(repository).publish(lying, OPTIONS)
+        TritonDeployment(repository).publish(lying, OPTIONS)
     assert numbers(repository) == [1]
 
 
 def test_a_version_that_a_server_does_not_load_changes_nothing(server, repository, bundle, other, monkeypatch):
     add = ModelRepository.add
 
-    def spoilt(self, *arguments):
-        version = add(self, *arguments)
+    def spoilt(self, bundle, version):
+        add(self, bundle, version)
         (self.path / "tokenizer" / str(version.number) / "vocab.txt").write_text("spoilt")
-        return version
 
     monkeypatch.setattr(ModelRepository, "add", spoilt)
     with pytest.raises(ServerError, match=r"vocab\.txt is damaged"):
-        Deployment(repository, [server.control]).publish(other, OPTIONS)
+        TritonDeployment(repository, [server.control]).publish(other, OPTIONS)
     assert numbers(repository) == [1]
     assert repository.live().number == 1
     assert answers(server, goldens(bundle)) == list(goldens(bundle).values())
 
 
 @pytest.mark.parametrize("seconds", [0.4, 0.7, 0.9, 1.1, 1.4, 2.0])
-def test_a_publisher_that_is_killed_leaves_a_whole_repository(repository, bundle, other, tmp_path, seconds):
+def test_a_publisher_that_is_killed_leaves_whole_folders(repository, bundle, shallow, tmp_path, seconds):
+    paddle = PaddleDeployment(f"{repository.path}.paddle")
     with explicit_server(repository, tmp_path / "state") as server:
         server.wait_ready()
-        words = ["-m", "serving.publish", "--bundle", other.path, "--model_repository", repository.path]
+        words = ["-m", "serving.publish", "--bundle", shallow.path, "--model_repository", repository.path]
         command = [sys.executable, *map(str, words), "--state_dir", str(tmp_path / "state")]
         (tmp_path / "state" / "admin.key").write_text("secret")
         (tmp_path / "state" / "admin.key").chmod(0o600)
         with subprocess.Popen(command, cwd=PROJECT, env=ENVIRONMENT, stdout=subprocess.DEVNULL) as publisher:
             time.sleep(seconds)
             publisher.send_signal(signal.SIGKILL)
-        known = (goldens(bundle), goldens(other))
+        known = (goldens(bundle), goldens(shallow))
         labels = answers(server, known[0])
         assert labels in [list(each.values()) for each in known]
     assert repository.live().number in (1, 2)
+    for version in paddle.versions():
+        assert Bundle(paddle.path / str(version.number) / "serving_server").manifest.labels
     with explicit_server(repository, tmp_path / "state") as server:
         server.wait_ready()
         assert answers(server, known[0]) == list(known[repository.live().number - 1].values())
-        version = Deployment(repository, [server.control]).publish(other, OPTIONS)
+        options = {TritonDeployment(repository, [server.control]): OPTIONS, paddle: PaddleOptions()}
+        versions = publish_together(shallow, options)
         assert answers(server, known[1]) == list(known[1].values())
-    assert numbers(repository)[-1] == version.number
-    assert not list(repository.path.glob("*/.*"))
+    assert [each.live() for each in versions] == list(versions.values())
+    assert not [*repository.path.glob("*/.*"), *paddle.path.glob(".*")]
 
 
-def test_a_full_disk_changes_nothing(repository, other, tmp_path):
+def test_a_full_disk_changes_nothing(repository, bundle, tmp_path):
     limit = f'ulimit -f 64; exec {sys.executable} -m serving.publish "$@"'
-    words = ["--bundle", other.path, "--model_repository", repository.path, "--state_dir", tmp_path / "state"]
+    words = ["--bundle", bundle.path, "--model_repository", repository.path, "--state_dir", tmp_path / "state"]
     done = subprocess.run(
         ["bash", "-c", limit, "publish", *map(str, words)],
         cwd=PROJECT,
@@ -224,26 +235,13 @@ def test_a_full_disk_changes_nothing(repository, other, tmp_path):
 
 
 def test_two_publishers_at_once(repository, other):
-    with repository.lock(), pytest.raises(EnvironmentFault, match="another process is publishing"):
-        Deployment(ModelRepository(repository.path)).publish(other, OPTIONS)
-
-
-def test_other_models_in_the_folder_are_left_alone(bundle, tmp_path):
-    path = tmp_path / "repository"
-    (path / "another_model" / "1").mkdir(parents=True)
-    (path / "another_model" / "dangling").symlink_to("nowhere")
-    (path / "tokenizer" / "1").mkdir(parents=True)
-    (path / "tokenizer" / "1" / "stale.txt").touch()
-    for _ in range(3):
-        Deployment(ModelRepository(path)).publish(bundle, OPTIONS, kept=1)
-    assert (path / "another_model" / "dangling").is_symlink()
-    assert not list(path.glob("tokenizer/*/stale.txt"))
-    assert [child.name for child in (path / "tokenizer").iterdir() if child.is_dir()] == ["3"]
+    with alone_in(repository.path), pytest.raises(EnvironmentFault, match="another process is publishing"):
+        TritonDeployment(ModelRepository(repository.path)).publish(other, OPTIONS)
 
 
 def test_the_queue_is_as_long_as_this_machine_is_fast(bundle, tmp_path):
     sizes = [
-        Deployment(ModelRepository(tmp_path))
+        TritonDeployment(ModelRepository(tmp_path))
         .publish(bundle, ServingOptions(queue_milliseconds=wait))
         .options.queue_size
         for wait in (1, 60_000)
@@ -252,38 +250,6 @@ def test_the_queue_is_as_long_as_this_machine_is_fast(bundle, tmp_path):
     assert sizes[1] > sizes[0]
 
 
-def test_damaged_records_are_named(repository):
-    config = repository.path / "seqcls" / "config.pbtxt"
-    whole = config.read_text()
-    config.write_text(whole[: len(whole) // 2])
-    with pytest.raises(InputError, match=r"config\.pbtxt is damaged .*remove it and publish"):
-        repository.live()
-    config.write_text(whole)
-    record = repository.path / "seqcls_model" / "1" / "version.json"
-    for content in ("", "[]", "{}", '{"expected": 1}'):
-        record.write_text(content)
-        with pytest.raises(BundleError, match=r"version\.json is damaged"):
-            repository.versions()
-
-
 def test_wrong_number_of_kept_versions(repository, bundle):
     with pytest.raises(InputError, match="the number of versions to keep is 0"):
-        Deployment(repository).publish(bundle, OPTIONS, kept=0)
-
-
-def test_a_repository_that_is_a_file(tmp_path):
-    Path(tmp_path / "file").touch()
-    with pytest.raises(InputError, match="file is a file; give --model_repository a folder"):
-        ModelRepository(tmp_path / "file")
-
-
-def test_files_that_killed_writers_leave_are_no_versions(repository, bundle):
-    (repository.path / "tokenizer" / "7").mkdir()
-    shutil.copyfile(
-        repository.path / "tokenizer" / "1" / "version.json", repository.path / "tokenizer" / "7" / "version.json"
-    )
-    (repository.path / "seqcls_model" / ".8.abcdefgh").mkdir()
-    assert numbers(repository) == [1]
-    Deployment(repository).publish(bundle, OPTIONS)
-    assert sorted(os.listdir(repository.path / "tokenizer")) == ["1", "2", "config.pbtxt"]
-    assert sorted(os.listdir(repository.path / "seqcls_model")) == ["1", "2", "config.pbtxt"]
+        TritonDeployment(repository).publish(bundle, OPTIONS, kept=0)

@@ -14,13 +14,14 @@ from tritonclient import grpc
 from pipeline.errors import InputError
 from pipeline.files.bundle import Bundle
 from serving import health
+from serving.golden import Refused
 from serving.process.ports import Ports
-from serving.triton.control import Refused, ServerControl
-from serving.triton.deployment import Deployment
+from serving.triton.control import ServerControl
+from serving.triton.deployment import TritonDeployment
 from serving.triton.options import ServingOptions
 from serving.triton.repository import ModelRepository
 from serving.triton.server.launcher import TritonServer
-from serving.triton.server.options import TlsFiles, Tracing
+from serving.triton.server.options import TritonOptions
 from tests.conftest import run_command, run_in_process
 from tests.serving.tiny_model import eventually
 from tests.serving.triton.test_requests import request
@@ -29,7 +30,7 @@ from tests.serving.triton.test_requests import request
 @pytest.fixture
 def server(bundle_path, tmp_path):
     options = ServingOptions(queue_size=1)
-    Deployment(ModelRepository(tmp_path / "repository")).publish(Bundle(bundle_path), options)
+    TritonDeployment(ModelRepository(tmp_path / "repository")).publish(Bundle(bundle_path), options)
     with TritonServer(tmp_path / "repository", ports=Ports.free(), state_dir=tmp_path / "state") as server:
         server.wait_ready()
         yield server
@@ -108,12 +109,11 @@ def test_no_server_and_nothing_published(server, tmp_path):
 
 def test_options_that_cannot_be_meant(tmp_path):
     (tmp_path / "cert.pem").touch()
-    assert TlsFiles.of(None, None, None) is None
     with pytest.raises(InputError, match="give --tls_cert and --tls_key"):
-        TlsFiles.of(tmp_path / "cert.pem", None, None)
+        TritonOptions(tls_cert=tmp_path / "cert.pem")
     with pytest.raises(InputError, match=r"there is no file .*key\.pem"):
-        TlsFiles.of(tmp_path / "cert.pem", tmp_path / "key.pem", None)
-    with pytest.raises(InputError, match="trace endpoint 'collector:4318': give a URL"):
-        Tracing("collector:4318")
-    with pytest.raises(InputError, match="one trace in 0 requests"):
-        Tracing("http://127.0.0.1:4318/v1/traces", 0)
+        TritonOptions(tls_cert=tmp_path / "cert.pem", tls_key=tmp_path / "key.pem")
+    with pytest.raises(InputError, match="--trace_endpoint is 'collector:4318'; give a URL"):
+        TritonOptions(trace_endpoint="collector:4318")
+    with pytest.raises(InputError, match="--trace_one_in is 0"):
+        TritonOptions(trace_endpoint="http://127.0.0.1:4318/v1/traces", trace_one_in=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import onnx
 import pytest
@@ -13,6 +13,7 @@ from tritonclient.grpc import model_config_pb2
 from pipeline.errors import BundleError, InputError
 from pipeline.files.bundle import Bundle, seal
 from pipeline.tensors import INPUT_IDS, TOKEN_TYPE_IDS
+from serving.published import PublishedVersion
 from serving.triton.configs.native import PARAMETERS, TENSORRT_PARAMETERS, graph_faults, native_model
 from serving.triton.options import NATIVE_PRECISIONS, ServingOptions
 from serving.triton.repository import ModelRepository
@@ -37,7 +38,8 @@ def bundle(bundle_path):
 @pytest.mark.parametrize("options", KINDS, ids=name_of)
 def test_every_configuration_fits_the_graph(options, bundle, tmp_path):
     repository = ModelRepository(tmp_path)
-    version = repository.add(bundle, 1, "2026-01-31T12:00:00Z", options, ())
+    version = PublishedVersion.now(1, bundle, options.fitted(bundle.manifest.max_seq_length), ())
+    repository.add(bundle, version)
     repository.load_only(version.options, 1)
     config, graph = published_config(repository), onnx.load(tmp_path / "seqcls_model" / "1" / "model.onnx").graph
     rows = [-1] if config.max_batch_size else []
@@ -148,26 +150,26 @@ def test_a_graph_that_does_not_fit_is_not_published(bundle, tmp_path, spoil, mes
     shutil.copyfile(tmp_path / "model.onnx", tmp_path / "bundle" / "model.onnx")
     spoilt = seal(tmp_path / "bundle", bundle.manifest)
     with pytest.raises(BundleError, match=message):
-        ModelRepository(tmp_path / "repository").add(spoilt, 1, "", OPTIONS, ())
+        ModelRepository(tmp_path / "repository").add(spoilt, PublishedVersion.now(1, spoilt, OPTIONS.fitted(128), ()))
     assert not list((tmp_path / "repository").glob("seqcls_model/*"))
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"backend": "tensorflow"}, "unknown backend 'tensorflow'; choose one of python, native"),
-        ({"backend": "native", "device": "tpu"}, "unknown device 'tpu'; choose one of cpu, gpu"),
-        ({"device": "gpu"}, "device gpu needs backend native"),
+        ({"backend": "tensorflow"}, "--backend is 'tensorflow'; give one of python, native"),
+        ({"backend": "native", "device": "tpu"}, "--device is 'tpu'; give one of cpu, gpu"),
+        ({"device": "gpu"}, "--device gpu needs --backend native"),
         (
             {"backend": "native", "precision": "bfloat16"},
             "no native onnxruntime computes bfloat16 on cpu; choose among",
         ),
         ({"backend": "native", "device": "gpu", "precision": "int8"}, "no native onnxruntime computes int8 on gpu"),
         ({"backend": "native", "device": "gpu", "runtime": "openvino"}, "no native openvino computes float32 on gpu"),
-        ({"backend": "native", "tensorrt": True}, "tensorrt needs device gpu"),
+        ({"backend": "native", "tensorrt": True}, "--tensorrt needs --device gpu"),
         (
             {"backend": "native", "engine_cache": "/tmp/engines"},
-            "engine_cache '/tmp/engines': give an absolute path, and",
+            "--engine_cache is '/tmp/engines'; give an absolute path, and",
         ),
         ({"padded_lengths": (64, 32)}, "padded lengths 64, 32: give positive numbers in ascending order"),
         ({"padded_lengths": (0, 32)}, "padded lengths 0, 32"),
@@ -180,11 +182,11 @@ def test_wrong_options_are_refused(options, message):
 
 def test_options_survive_being_written_down():
     options = OPTIONS.fitted(128)
-    assert ServingOptions.from_json(json.loads(json.dumps(options.to_json()))) == options
+    assert ServingOptions(**json.loads(json.dumps(asdict(options)))) == options
     assert options.model_processes == 0
     assert ServingOptions(instances=2).model_processes == 2
     older = {"runtime": "onnxruntime", "precision": "int8", "threads": 2}
-    assert ServingOptions.from_json(older) == ServingOptions(precision="int8", threads=2)
+    assert ServingOptions(**older) == ServingOptions(precision="int8", threads=2)
 
 
 def test_padded_lengths_are_fitted_to_the_model():

@@ -5,7 +5,6 @@ The server runs the configurations with a stand-in, a Python model that computes
 
 from __future__ import annotations
 
-import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -17,12 +16,14 @@ from clients.triton import TritonClient
 from pipeline.errors import InputError
 from pipeline.files.bundle import Bundle, seal
 from serving.process.ports import Ports
-from serving.publish import options_of, parse_args
+from serving.publish import parse_args
+from serving.published import PublishedVersion
 from serving.triton import repository as repository_module
 from serving.triton.configs import ensemble
 from serving.triton.configs.native import native_model
-from serving.triton.deployment import Deployment
+from serving.triton.deployment import TritonDeployment
 from serving.triton.options import ServingOptions
+from serving.triton.publication import serving_options
 from serving.triton.repository import ModelRepository
 from serving.triton.server.launcher import TritonServer
 from serving.triton.server.options import TritonOptions
@@ -75,8 +76,8 @@ def stand_in(monkeypatch, tmp_path):
 
 def test_versions_that_differ_in_precision_alone_are_loaded_side_by_side(bundle, tmp_path):
     repository = ModelRepository(tmp_path)
-    Deployment(repository).publish(bundle, OPTIONS)
-    second = Deployment(repository).publish(bundle, replace(OPTIONS, precision="int8"))
+    TritonDeployment(repository).publish(bundle, OPTIONS)
+    second = TritonDeployment(repository).publish(bundle, replace(OPTIONS, precision="int8"))
     assert list(published_config(repository).version_policy.specific.versions) == [2]
     sizes = [(tmp_path / "seqcls_model" / number / "model.onnx").stat().st_size for number in "12"]
     assert sizes[0] > 2 * sizes[1]
@@ -100,22 +101,23 @@ def test_what_cannot_be_loaded_beside_the_live_version_is_refused_before_anythin
     options, which, message, bundle, fewer_labels, tmp_path
 ):
     repository = ModelRepository(tmp_path)
-    Deployment(repository).publish(bundle, OPTIONS)
+    TritonDeployment(repository).publish(bundle, OPTIONS)
     before = content(tmp_path)
     with pytest.raises(InputError, match=message):
-        Deployment(repository).publish(fewer_labels if which == "fewer labels" else bundle, options)
+        TritonDeployment(repository).publish(fewer_labels if which == "fewer labels" else bundle, options)
     assert content(tmp_path) == before
 
 
 def test_rolling_back_to_another_kind_changes_nothing(bundle, tmp_path):
     repository = ModelRepository(tmp_path)
-    Deployment(repository).publish(bundle, OPTIONS)
-    python = repository.add(bundle, 2, "", OPTIONS, ())
+    TritonDeployment(repository).publish(bundle, OPTIONS)
+    version = PublishedVersion.now(2, bundle, OPTIONS.fitted(128), ())
+    repository.add(bundle, version)
     record = tmp_path / "seqcls_model" / "2" / "version.json"
-    record.write_text(json.dumps({**python.to_json(), "options": ServingOptions().to_json()}))
+    record.write_text(replace(version, options=ServingOptions()).text())
     before = content(tmp_path)
     with pytest.raises(InputError, match=r"version 1 \(native.*\) and version 2 \(Python backend\) cannot be loaded"):
-        Deployment(repository).roll_back(2)
+        TritonDeployment(repository).roll_back(2)
     assert content(tmp_path) == before
 
 
@@ -152,10 +154,11 @@ def test_options_of_the_command_line(words, expected, bundle, tmp_path):
     gate = {"choices": [{"runtime": runtime, "precision": precision} for runtime, precision in choices]}
     shutil.copytree(bundle.path, tmp_path / "released")
     released = seal(tmp_path / "released", replace(bundle.manifest, gate=gate))
-    options = options_of(parse_args(words.split()), released)
+    wishes = parse_args(["--only", "triton", *words.split()])
+    options = serving_options(released, wishes)
     assert {name: getattr(options, name) for name in expected} == expected
     if "--precision" not in words and "--tensorrt" not in words:
-        assert options_of(parse_args(words.split()), bundle).precision == "float32"
+        assert serving_options(bundle, wishes).precision == "float32"
 
 
 @pytest.mark.parametrize(
@@ -164,7 +167,7 @@ def test_options_of_the_command_line(words, expected, bundle, tmp_path):
 def test_a_real_server_runs_the_configuration_with_the_padded_tokeniser(options, bundle, stand_in, tmp_path):
     """The ensemble, the warm-up, the padding and the joining of equal shapes are Triton's; the rest is a stand-in."""
     repository = ModelRepository(tmp_path / "repository")
-    version = Deployment(repository).publish(bundle, replace(options, token_budget=512))
+    version = TritonDeployment(repository).publish(bundle, replace(options, token_budget=512))
     goldens = bundle.manifest.goldens
     with TritonServer(repository.path, ports=Ports.free(), state_dir=tmp_path / "state") as server:
         server.wait_ready()
@@ -189,11 +192,11 @@ def test_a_real_server_runs_the_configuration_with_the_padded_tokeniser(options,
 def test_native_versions_follow_each_other_in_a_running_server(bundle, stand_in, tmp_path):
     repository = ModelRepository(tmp_path / "repository")
     other = renamed_bundle(bundle, tmp_path / "other", "新")
-    Deployment(repository).publish(bundle, OPTIONS)
-    explicit = TritonOptions(model_control_mode="explicit", load_models=("*",))
+    TritonDeployment(repository).publish(bundle, OPTIONS)
+    explicit = TritonOptions(model_control_mode="explicit", load_model=("*",))
     with TritonServer(repository.path, ports=Ports.free(), state_dir=tmp_path / "state", options=explicit) as server:
         server.wait_ready()
-        deployment = Deployment(repository, [server.control])
+        deployment = TritonDeployment(repository, [server.control])
         version = deployment.publish(other, OPTIONS)
         assert server.control.ready_versions("seqcls_model") == [2]
         server.control.check(version.expected)

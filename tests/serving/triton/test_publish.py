@@ -9,14 +9,16 @@ from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
 from clients.triton import TritonClient
-from pipeline.errors import BundleError, InputError, ServerError
+from pipeline.errors import InputError, ServerError
 from pipeline.files.bundle import Bundle, seal
 from pipeline.files.checksums import write_all_checksums
 from serving.process.ports import Ports
-from serving.publish import publish
+from serving.publish import PublishOptions, publish
 from serving.staging import imported_modules
 from serving.triton.configs.ensemble import COMPONENTS, component_configs, ensemble_config, pinned_version
+from serving.triton.deployment import TritonDeployment
 from serving.triton.options import ServingOptions
+from serving.triton.repository import ModelRepository
 from serving.triton.server.launcher import TritonServer
 from tests.conftest import PROJECT, run_command
 
@@ -76,7 +78,9 @@ def test_imports_are_followed_through_the_package():
 
 
 def test_a_graph_that_the_bundle_lacks_is_derived_when_it_is_published(bundle_path, tmp_path):
-    publish(Bundle(bundle_path), tmp_path / "repository", ServingOptions(precision="int8"))
+    TritonDeployment(ModelRepository(tmp_path / "repository")).publish(
+        Bundle(bundle_path), ServingOptions(precision="int8")
+    )
     part = Bundle(tmp_path / "repository" / "seqcls_model" / "1")
     assert set(part.files) == {"bundle.json", "model.int8.onnx"}
 
@@ -168,8 +172,8 @@ def test_a_copied_repository_runs_its_own_copy_of_the_code(model_repository, tmp
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"runtime": "torch"}, "unknown runtime 'torch'; choose one of onnxruntime, openvino"),
-        ({"precision": "int3"}, "unknown precision 'int3'"),
+        ({"runtime": "torch"}, "--runtime is 'torch'; give one of onnxruntime, openvino"),
+        ({"precision": "int3"}, "--precision is 'int3'"),
         ({"threads": -1}, "threads is -1"),
         ({"max_batch_size": 0}, "max_batch_size is 0"),
         ({"queue_milliseconds": 0}, "queue_milliseconds is 0"),
@@ -179,11 +183,6 @@ def test_a_copied_repository_runs_its_own_copy_of_the_code(model_repository, tmp
 def test_wrong_options_are_refused(options, message):
     with pytest.raises(InputError, match=message):
         ServingOptions(**options)
-
-
-def test_an_absent_bundle_is_named(tmp_path):
-    with pytest.raises(BundleError, match="there is no bundle at"):
-        publish(Bundle(tmp_path / "nowhere"), tmp_path / "repository", ServingOptions())
 
 
 def test_git_takes_no_notice_of_what_is_published(tmp_path, bundle_path):
@@ -201,5 +200,6 @@ def test_git_takes_no_notice_of_what_is_published(tmp_path, bundle_path):
         return subprocess.run(words, check=True, capture_output=True, text=True).stdout
 
     before = status()
-    publish(Bundle(bundle_path), clone / "model_repository", ServingOptions())
+    places = {"model_repository": clone / "model_repository", "paddle_folder": clone / "build" / "paddle_serving"}
+    publish(PublishOptions(bundle=bundle_path, **places))
     assert status() == before

@@ -18,7 +18,7 @@ from pipeline.files.dataset import read_examples
 from pipeline.labels.decoding import sigmoid
 from pipeline.predictor import Predictor
 from serving.process.ports import Ports
-from serving.triton.deployment import Deployment
+from serving.triton.deployment import TritonDeployment
 from serving.triton.options import ServingOptions
 from serving.triton.repository import ModelRepository
 from serving.triton.server.launcher import TritonServer
@@ -145,7 +145,7 @@ def narrow(bundle_path, tmp_path_factory):
     """A server that takes on few requests at once."""
     folder = tmp_path_factory.mktemp("narrow")
     options = ServingOptions(queue_size=QUEUE * 8, max_batch_size=8)
-    Deployment(ModelRepository(folder / "repository")).publish(Bundle(bundle_path), options)
+    TritonDeployment(ModelRepository(folder / "repository")).publish(Bundle(bundle_path), options)
     with TritonServer(folder / "repository", ports=Ports.free(), state_dir=folder / "state") as server:
         server.wait_ready()
         yield server

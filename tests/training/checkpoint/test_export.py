@@ -7,9 +7,12 @@ import pytest
 from onnx import numpy_helper
 
 from pipeline.compute.runtimes import create_runtime
-from pipeline.errors import BundleError, ClassifierError, InputError
+from pipeline.errors import BundleError, ClassifierError, EnvironmentFault, InputError
 from pipeline.files.bundle import Bundle
 from pipeline.files.checksums import write_all_checksums
+from serving.paddle.deployment import PaddleDeployment
+from serving.triton.deployment import TritonDeployment
+from serving.triton.repository import ModelRepository
 from tests.conftest import PROJECT, run_command
 from training import export_model
 from training.checkpoint import export as exporting
@@ -63,6 +66,23 @@ def test_an_export_that_differs_from_the_checkpoint_is_refused(checkpoint, tmp_p
     with pytest.raises(ClassifierError, match=r"logits in onnxruntime differ .* by 2\.\de-04.*nothing was exported"):
         export_model.main(["--params_path", str(checkpoint), "--output_path", str(tmp_path / "export")])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_export_is_published_for_both_servers_in_the_same_go(bundle_path, model_repository):
+    folders = (TritonDeployment(ModelRepository(model_repository)), PaddleDeployment(f"{model_repository}.paddle"))
+    for each in folders:
+        assert (each.live().number, each.live().bundle) == (1, Bundle(bundle_path).identity)
+
+
+def test_what_cannot_be_published_is_exported_all_the_same(checkpoint, tmp_path, monkeypatch):
+    def no_disk(options):
+        raise EnvironmentFault("the disk is full")
+
+    monkeypatch.setattr("serving.publish.publish", no_disk)
+    words = ("--params_path", checkpoint, "--output_path", tmp_path / "export", "--model_repository", tmp_path / "to")
+    with pytest.raises(EnvironmentFault, match="export, but was not published: the disk is full"):
+        export_model.main(list(map(str, words)))
+    assert Bundle(tmp_path / "export").manifest.labels
 
 
 def test_a_folder_that_is_no_export_is_not_overwritten(checkpoint, tmp_path):

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from serving import stop, triton
+from serving import stop
 from serving.process.ports import Ports
 from serving.process.record import ProcessRecord
+from serving.triton import serve
 from tests.conftest import PROJECT
 from tests.serving.tiny_model import PATIENCE_SECONDS, eventually, traces
 
@@ -113,15 +114,15 @@ def test_while_the_server_stops_no_interrupted_call_keeps_a_connection_open(monk
                     connection.settimeout(10)
                     assert connection.recv(1) == b""
 
-        def interrupted(server, args):
+        def interrupted(server, options):
             connection = socket.create_connection(listening.getsockname())  # as in http.client, before it is kept
             raise KeyboardInterrupt(connection.fileno())
 
-        monkeypatch.setattr(triton, "TritonServer", Server)
-        monkeypatch.setattr(triton, "serve", interrupted)
+        monkeypatch.setattr(serve, "TritonServer", Server)
+        monkeypatch.setattr(serve, "keep_answering", interrupted)
         handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
         try:
-            assert triton.main(["--state_dir", str(tmp_path)]) == 0
+            serve.serve(serve.ServeOptions(state_dir=tmp_path))
         finally:
             for number, handler in handlers.items():
                 signal.signal(number, handler)

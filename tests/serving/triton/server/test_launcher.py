@@ -87,7 +87,7 @@ def test_second_order_to_stop_cuts_requests_off(server):
 
 def test_explicit_mode_loads_what_is_named(repository, tmp_path):
     write_model(repository, "broken", NO_VOCABULARY)
-    options = TritonOptions(model_control_mode="explicit", load_models=("echo",))
+    options = TritonOptions(model_control_mode="explicit", load_model=("echo",))
     with TritonServer(repository, ports=Ports.free(), state_dir=tmp_path, options=options) as server:
         server.wait_ready()
         assert echo(server, 3) == 3
@@ -207,9 +207,9 @@ def test_foreign_shared_memory_is_not_touched():
         (lambda: Ports(grpc=0), "grpc port 0"),
         (lambda: Ports(http=65536), "http port 65536"),
         (lambda: Ports(grpc=8000), "give each its own"),
-        (lambda: TritonOptions(model_control_mode="sometimes"), "'sometimes': choose one of none, explicit, poll"),
-        (lambda: TritonOptions(load_models=("echo",)), "load_models echo"),
-        (lambda: TritonOptions(exit_timeout_seconds=0), "exit_timeout_seconds 0"),
+        (lambda: TritonOptions(model_control_mode="sometimes"), "'sometimes'; give one of none, explicit, poll"),
+        (lambda: TritonOptions(load_model=("echo",)), "--load_model is echo"),
+        (lambda: TritonOptions(exit_timeout_seconds=0), "--exit_timeout_seconds is 0"),
         (lambda: TritonServer("models", host="no such host"), "'no such host' is no IPv4 address"),
     ],
 )

@@ -18,7 +18,7 @@ from serving.process import processes
 from serving.process.ports import Ports
 from serving.process.restarts import Restarts
 from serving.triton import admin_key
-from serving.triton.deployment import Deployment
+from serving.triton.deployment import TritonDeployment
 from serving.triton.options import ServingOptions
 from serving.triton.repository import ModelRepository
 from serving.triton.server.launcher import TritonServer
@@ -34,7 +34,7 @@ class Watched:
     """A server and its supervisor in a thread."""
 
     def __init__(self, repository, state_dir, **options):
-        explicit = TritonOptions(model_control_mode="explicit", load_models=("*",))
+        explicit = TritonOptions(model_control_mode="explicit", load_model=("*",))
         self.server = TritonServer(
             repository, ports=Ports.free(), state_dir=state_dir, options=explicit, admin_key="secret"
         )
@@ -72,7 +72,7 @@ class Watched:
 
 @pytest.fixture
 def repository(bundle_path, tmp_path):
-    Deployment(ModelRepository(tmp_path / "repository")).publish(Bundle(bundle_path), ServingOptions(instances=2))
+    TritonDeployment(ModelRepository(tmp_path / "repository")).publish(Bundle(bundle_path), ServingOptions(instances=2))
     return tmp_path / "repository"
 
 
@@ -98,7 +98,7 @@ def test_a_folder_that_changed_without_the_server_is_no_reason_to_do_anything(re
     """As after a publisher that was killed, or one that was not told of this server."""
     with Watched(repository, tmp_path / "state", check_seconds=0.1) as watched:
         other = renamed_bundle(Bundle(bundle_path), tmp_path / "other", "新")
-        Deployment(ModelRepository(repository)).publish(other, ServingOptions())
+        TritonDeployment(ModelRepository(repository)).publish(other, ServingOptions())
         time.sleep(1.5)
         assert watched.reports == []
         assert health.main(["--server", watched.server.http_address, "--model_repository", str(repository)]) is None
@@ -160,7 +160,7 @@ def test_the_key_is_private_and_needed(repository, tmp_path):
     path = tmp_path / "state" / "admin.key"
     assert path.stat().st_mode & 0o777 == 0o600
     assert admin_key.read_or_create(tmp_path / "state") == key
-    options = TritonOptions(model_control_mode="explicit", load_models=("*",))
+    options = TritonOptions(model_control_mode="explicit", load_model=("*",))
     with TritonServer(
         repository, ports=Ports.free(), state_dir=tmp_path / "state", options=options, admin_key=key
     ) as server:

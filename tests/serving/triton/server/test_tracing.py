@@ -16,7 +16,7 @@ from pipeline.errors import InputError
 from pipeline.tensors import ENSEMBLE, TEXT
 from serving.process.ports import Ports
 from serving.triton.server.launcher import TritonServer
-from serving.triton.server.options import Tracing, TritonOptions
+from serving.triton.server.options import TritonOptions
 
 RATE = 5
 TEXTS = ["某公司宣布裁员", "两地相继发生地震"]
@@ -26,7 +26,7 @@ STEPS = ["tokenizer", "seqcls_model", "seqcls_postprocess"]
 
 
 def traced(url: str) -> TritonOptions:
-    return TritonOptions(tracing=Tracing(url, RATE))
+    return TritonOptions(trace_endpoint=url, trace_one_in=RATE)
 
 
 @pytest.fixture(scope="module")
@@ -123,4 +123,4 @@ def test_a_collector_that_is_gone_costs_no_answer(model_repository, tmp_path):
 @pytest.mark.parametrize("endpoint, one_in", [("127.0.0.1:4318", 1), ("", 1), ("http://127.0.0.1:4318/v1/traces", 0)])
 def test_what_triton_would_silently_trace_to_nowhere_is_refused(endpoint, one_in):
     with pytest.raises(InputError, match="trace"):
-        Tracing(endpoint, one_in)
+        TritonOptions(trace_endpoint=endpoint, trace_one_in=one_in)

@@ -1,0 +1,255 @@
+"""Put a bundle into service and take it back, in one server or in several at once.
+
+The order of steps is what makes it safe, in `publish_together` and in `roll_back_together`:
+
+1. in each server's folder a version is written beside the others, loaded beside the live one where servers run, and
+   asked its golden texts;
+2. once all of them are prepared, each is made live, which is one step on disk;
+3. servers unload what was live before, and versions beyond those to keep are removed.
+
+Where something fails before step 3, what was live in any of them is live again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from typing import Any, ClassVar, Generic
+
+from pipeline.errors import ClassifierError, EnvironmentFault, InputError, ServerError
+from pipeline.files.bundle import Bundle
+from serving.published import Chosen, PublishedVersion
+
+KEPT_VERSIONS = 2
+
+
+class Deployment(ABC, Generic[Chosen]):
+    """The versions of one server on disk, and the running servers that follow them.
+
+    Attributes:
+        key, server: the server's name, as --only takes it and in words.
+        path: the folder.
+        servers: the controls of the running servers.
+    """
+
+    key: ClassVar[str]
+    server: ClassVar[str]
+    path: Path
+    servers: Sequence[Any]
+
+    @abstractmethod
+    def alone(self) -> AbstractContextManager[None]:
+        """Keep others from publishing here meanwhile; raises EnvironmentFault where one is at it."""
+
+    @abstractmethod
+    def versions(self) -> list[PublishedVersion[Chosen]]:
+        """The published versions, oldest first."""
+
+    @abstractmethod
+    def live(self) -> PublishedVersion[Chosen] | None:
+        """The version that answers; None before the first."""
+
+    @abstractmethod
+    def write(self, bundle: Bundle, options: Chosen, number: int) -> PublishedVersion[Chosen]:
+        """Write a version; nothing refers to it yet."""
+
+    @abstractmethod
+    def remove(self, number: int) -> None:
+        """Remove a version that is not live, finished or not."""
+
+    @abstractmethod
+    def beside(self, version: PublishedVersion[Chosen]) -> AbstractContextManager[PublishedVersion[Chosen]]:
+        """Make sure that a version can be live; where the block fails, what was live before is live again."""
+
+    @abstractmethod
+    def make_live(self, version: PublishedVersion[Chosen]) -> None:
+        """Let a version answer, inside the block of `beside`."""
+
+    @abstractmethod
+    def retire_others(self) -> None:
+        """Let running servers keep the live version alone."""
+
+    @abstractmethod
+    def followers(self) -> str:
+        """What to say of the running servers after a change."""
+
+    @abstractmethod
+    def loaded(self) -> Iterator[tuple[str, str]]:
+        """Per running server its name and what it has loaded, in words."""
+
+    @abstractmethod
+    def check(self, server: Any, seconds: float) -> PublishedVersion[Chosen]:
+        """Ask a server a golden text of the version that it serves.
+
+        Args:
+            server: one of `servers`.
+            seconds: how long it may take.
+
+        Raises:
+            InputError: nothing is published.
+            WrongAnswer, Refused, ServerError: it answers otherwise, has too much to do, or does not answer.
+        """
+
+    @contextlib.contextmanager
+    def prepared(self, bundle: Bundle, options: Chosen, number: int) -> Iterator[PublishedVersion[Chosen]]:
+        """A new version that can be made live; where the block fails, it is gone again."""
+        before = self.live()
+        try:
+            with self.beside(self.write(bundle, options, number)) as version:
+                yield version
+        except BaseException:
+            if self.live() == before:
+                self.remove(number)
+            raise
+
+    def publish(self, bundle: Bundle, options: Chosen, kept: int = KEPT_VERSIONS) -> PublishedVersion[Chosen]:
+        """Make a bundle the live version of this server; see `publish_together`."""
+        return publish_together(bundle, {self: options}, kept)[self]
+
+    def roll_back(self, number: int | None = None) -> PublishedVersion[Chosen]:
+        """Make an earlier version of this server live again; see `roll_back_together`."""
+        return roll_back_together([self], number)[self]
+
+
+def publish_together(
+    bundle: Bundle, wanted: Mapping[Deployment, Any], kept: int = KEPT_VERSIONS, above: int = 0
+) -> dict[Deployment, PublishedVersion]:
+    """Make a bundle the live version of all these servers, or of none, under the same number.
+
+    Args:
+        bundle: what to publish.
+        wanted: per server how it is to serve it.
+        kept: how many versions stay on disk, the live one included.
+        above: a number that is taken, and all below it.
+
+    Raises:
+        InputError: `kept` is below 1, or the version cannot be loaded beside the live one.
+        EnvironmentFault: this machine lacks the runtime or the precision, or another process is publishing.
+        BundleError: the bundle lacks what the runtime needs, or does not answer its own golden texts.
+        ServerError: a server does not load it or answers otherwise.
+    """
+    if kept < 1:
+        raise InputError(f"the number of versions to keep is {kept}; give at least 1")
+    with _alone(wanted):
+        number = 1 + max([above, *(version.number for each in wanted for version in each.versions())])
+        before = {each: each.live() for each in wanted}
+        versions = _go_live({each: each.prepared(bundle, options, number) for each, options in wanted.items()})
+
+        def settle(each: Deployment) -> None:
+            each.retire_others()
+            needed_most = [version for version in (versions[each], before[each]) if version]
+            others = [version for version in reversed(each.versions()) if version not in needed_most]
+            for version in [*needed_most, *others][kept:]:
+                each.remove(version.number)
+
+        _settle(versions, settle)
+    return versions
+
+
+def roll_back_together(
+    deployments: Sequence[Deployment], number: int | None = None
+) -> dict[Deployment, PublishedVersion]:
+    """Make an earlier bundle live again in all these servers, or in none; the versions that are live then.
+
+    Where a server has no version of that number, its newest one of the same bundle is taken.
+
+    Args:
+        deployments: with a live version each.
+        number: which version; None for the newest of those before the live ones.
+
+    Raises:
+        InputError: there is no such version, a server has none of its bundle, or it is live already.
+        EnvironmentFault, BundleError, ServerError: as `publish_together` does.
+    """
+    with _alone(deployments):
+        live = {each: each.live() for each in deployments}
+        for each, version in live.items():
+            if version is None:
+                raise InputError(f"{each.path} holds no published model; publish a bundle first")
+        targets = _targets(deployments, max(version.number for version in live.values() if version), number)
+        moving = {each: version for each, version in targets.items() if version != live[each]}
+        if not moving:
+            raise InputError(f"version {next(iter(targets.values())).number} is live already")
+        _go_live({each: each.beside(version) for each, version in moving.items()})
+        _settle(moving, lambda each: each.retire_others())
+    return targets
+
+
+def _targets(deployments: Sequence[Deployment], live: int, number: int | None) -> dict[Deployment, PublishedVersion]:
+    held = {each: each.versions() for each in deployments}
+    paths = " and ".join(str(each.path) for each in deployments)
+    numbers = sorted({version.number for versions in held.values() for version in versions})
+    if number is None:
+        earlier = [each for each in numbers if each < live]
+        if not earlier:
+            raise InputError(f"there is no version before {live} in {paths} to go back to")
+        number = earlier[-1]
+    named = {each: version for each, versions in held.items() for version in versions if version.number == number}
+    bundles = {version.bundle for version in named.values()}
+    if not bundles:
+        raise InputError(f"{paths} holds no version {number}; it holds {', '.join(map(str, numbers)) or 'none'}")
+    if len(bundles) > 1:
+        which = " and ".join(f"bundle {version.bundle} in {each.server}" for each, version in named.items())
+        raise InputError(f"version {number} is {which}; choose one by --only")
+    (bundle,) = bundles
+    targets = {}
+    for each, versions in held.items():
+        same = [version for version in versions if version.bundle == bundle]
+        if not same:
+            raise InputError(
+                f"{each.server} holds no version of bundle {bundle}, which is version {number} of the other server; "
+                f"--only {next(iter(named)).key} leaves {each.server} as it is"
+            )
+        targets[each] = named.get(each, same[-1])
+    return targets
+
+
+def _alone(deployments: Sequence[Deployment] | Mapping[Deployment, Any]) -> ExitStack:
+    with ExitStack() as stack:
+        for each in deployments:
+            stack.enter_context(each.alone())
+        return stack.pop_all()
+
+
+def _go_live(
+    preparations: Mapping[Deployment, AbstractContextManager[PublishedVersion]],
+) -> dict[Deployment, PublishedVersion]:
+    """Enter all preparations, then make each version live; leaving them by an error undoes all of it."""
+    with ExitStack() as stack:
+        versions = {}
+        for each, preparation in preparations.items():
+            with _told(each, preparations):
+                versions[each] = stack.enter_context(preparation)
+        for each, version in versions.items():
+            with _told(each, preparations):
+                each.make_live(version)
+    return versions
+
+
+@contextlib.contextmanager
+def _told(deployment: Deployment, all_of_them: Mapping[Deployment, Any]) -> Iterator[None]:
+    """Say which of several servers an error is about, and how to go on without it."""
+    try:
+        yield
+    except (ClassifierError, OSError) as error:
+        others = [each.key for each in all_of_them if each is not deployment]
+        if not others:
+            raise
+        kind = type(error) if isinstance(error, ClassifierError) else EnvironmentFault
+        hint = f"nothing has changed in either server, --only {others[0]} leaves this one out"
+        raise kind(f"{deployment.server}: {error}; {hint}") from error
+
+
+def _settle(deployments: Mapping[Deployment, PublishedVersion], settle: Callable[[Deployment], None]) -> None:
+    """Clear away what is over in each server, whatever happens in another."""
+    faults = []
+    for each, version in deployments.items():
+        try:
+            settle(each)
+        except (ClassifierError, OSError) as error:
+            faults.append(f"{each.server}: version {version.number} is live, the one before is not gone: {error}")
+    if faults:
+        raise ServerError("; ".join(faults))

@@ -1,0 +1,142 @@
+"""The versions that Paddle Serving can serve, and the one that it does:
+
+    2/, 3/    publications, as serving/paddle/publication.py tells
+    live      a link to one of them
+
+A running `python -m serving.paddle` changes over when the link does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from pipeline.errors import ClassifierError, InputError
+from pipeline.files.atomic import atomic_folder, remove_folder
+from pipeline.files.bundle import Bundle
+from pipeline.predictor import Predictor
+from serving.deployment import Deployment
+from serving.folders import PADDLE, alone_in
+from serving.golden import expected_answers
+from serving.paddle.configuration import MODEL_FOLDER
+from serving.paddle.control import GOLDEN_SECONDS, ServiceControl
+from serving.paddle.options import PaddleOptions
+from serving.paddle.publication import (
+    LIVE,
+    PARTS,
+    PUBLISHED_FILE,
+    PaddleVersion,
+    live_publication,
+    read_publication,
+    write_publication,
+)
+from serving.published import PublishedVersion
+
+
+class PaddleDeployment(Deployment[PaddleOptions]):
+    """A folder of publications and the services that follow it.
+
+    A publication of an earlier release lay in the folder itself; it is known as a version and kept like others.
+
+    Args:
+        path: the folder.
+        servers: services that serve from it; they look for what is live by themselves.
+
+    Raises:
+        InputError: the path is a file.
+    """
+
+    key, server = PADDLE, "Paddle Serving"
+
+    def __init__(self, path: Path | str, servers: Sequence[ServiceControl] = ()) -> None:
+        self.path, self.servers = Path(path).resolve(), servers
+        if self.path.exists() and not self.path.is_dir():
+            raise InputError(f"{self.path} is a file; give --paddle_folder a folder")
+
+    def alone(self) -> AbstractContextManager[None]:
+        return alone_in(self.path)
+
+    def versions(self) -> list[PaddleVersion]:
+        records = [*self.path.glob(f"[0-9]*/{PUBLISHED_FILE}"), *self.path.glob(PUBLISHED_FILE)]
+        return sorted((read_publication(record.parent) for record in records), key=lambda version: version.number)
+
+    def live(self) -> PaddleVersion | None:
+        folder = live_publication(self.path)
+        return read_publication(folder) if (folder / PUBLISHED_FILE).is_file() else None
+
+    def write(self, bundle: Bundle, options: PaddleOptions, number: int) -> PaddleVersion:
+        version = PublishedVersion.now(number, bundle, options, expected_answers(Predictor(bundle)))
+        for leftover in self.path.glob(".*"):
+            shutil.rmtree(leftover) if leftover.is_dir() and not leftover.is_symlink() else leftover.unlink()
+        with atomic_folder(self.path / str(number)) as draft:
+            write_publication(bundle, version, draft)
+        return version
+
+    def remove(self, number: int) -> None:
+        folder = self._folder(number)
+        if folder != self.path:
+            if folder.is_dir():
+                remove_folder(folder)
+            return
+        for part in PARTS:
+            path = folder / part
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    @contextlib.contextmanager
+    def beside(self, version: PaddleVersion) -> Iterator[PaddleVersion]:
+        before = self.live()
+        Bundle(self._folder(version.number) / MODEL_FOLDER)  # what is damaged, a service would not take over
+        try:
+            yield version
+        except BaseException:
+            if before is not None:
+                self.make_live(before)
+            else:
+                (self.path / LIVE).unlink(missing_ok=True)
+            raise
+
+    def make_live(self, version: PaddleVersion) -> None:
+        folder, link = self._folder(version.number), self.path / LIVE
+        if folder == self.path:
+            link.unlink(missing_ok=True)
+            return
+        draft = Path(tempfile.mkdtemp(dir=self.path, prefix=f".{LIVE}.")) / LIVE
+        try:
+            draft.symlink_to(folder.name)
+            os.replace(draft, link)
+        finally:
+            shutil.rmtree(draft.parent)
+
+    def retire_others(self) -> None:
+        """Nothing: a service has one version loaded."""
+
+    def followers(self) -> str:
+        count = len(self.servers)
+        verb = "s change" if count > 1 else " changes"
+        return f"{count} running service{verb} over to it" if count else "no service is running"
+
+    def loaded(self) -> Iterator[tuple[str, str]]:
+        for service in self.servers:
+            try:
+                self.check(service)
+                loaded = str(service.number)
+            except ClassifierError as error:
+                loaded = f"nothing that answers ({error})"
+            yield f"service {service.address}", loaded
+
+    def check(self, server: ServiceControl, seconds: float = GOLDEN_SECONDS) -> PaddleVersion:
+        known = [version for version in self.versions() if version.number == server.number]
+        version = known[0] if known else read_publication(live_publication(self.path))
+        server.check([random.choice(version.expected)], seconds)
+        return version
+
+    def _folder(self, number: int) -> Path:
+        own = self.path / str(number)
+        older = (self.path / PUBLISHED_FILE).is_file() and not own.is_dir()
+        return self.path if older and read_publication(self.path).number == number else own

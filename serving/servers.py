@@ -1,0 +1,95 @@
+"""Which servers a command speaks of, where their publications lie, and which running servers follow them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import InputError
+from pipeline.options import Options, option
+from serving.deployment import Deployment
+from serving.folders import MODEL_REPOSITORY, PADDLE, SERVERS, default_state_dir, paddle_folder
+from serving.paddle.control import ServiceControl
+from serving.paddle.deployment import PaddleDeployment
+from serving.process.record import running
+from serving.triton import admin_key
+from serving.triton.control import ServerControl
+from serving.triton.deployment import TritonDeployment
+from serving.triton.repository import ModelRepository
+
+
+@dataclass(frozen=True)
+class PlaceOptions(Options):
+    """Both servers or one of them, and where they are."""
+
+    only: str | None = option(None, "speak of this server alone", choices=SERVERS)
+    model_repository: Path | None = option(None, "the folder that Triton serves (the project's model_repository)")
+    paddle_folder: Path | None = option(
+        None, "the folder that Paddle Serving serves (build/paddle_serving; with --model_repository DIR: DIR.paddle)"
+    )
+    server: tuple[str, ...] = option(
+        (), "Triton: the HTTP address of a server that was not started from here", metavar="HOST:PORT", repeated=True
+    )
+    state_dir: Path | None = option(None, "where servers that were started from here are recorded (build/run)")
+
+    def check(self) -> None:
+        require_addresses("server", self.server)
+        if self.only == PADDLE and self.server:
+            raise InputError("--server is for Triton; leave it out with --only paddle")
+
+    @property
+    def state(self) -> Path:
+        """The folder of records, and of the admin key."""
+        return self.state_dir or default_state_dir()
+
+    def key(self) -> str:
+        """The admin key of Triton servers; none here."""
+        return ""
+
+    def deployments(self) -> list[Deployment]:
+        """What the command speaks of, along with the running servers; raises as `triton` and `paddle` do."""
+        return [each for each in (self.triton(), self.paddle()) if self.only in (None, each.key)]
+
+    def triton(self) -> TritonDeployment:
+        """Triton's folder, the servers that are named, and those that were started from here on it.
+
+        Raises:
+            InputError: the folder is a file.
+            EnvironmentFault: the admin key cannot be read.
+        """
+        repository = ModelRepository(self.model_repository or MODEL_REPOSITORY)
+        recorded = [each.http_address for each in running(self.state) if each.model_repository == str(repository.path)]
+        addresses = list(dict.fromkeys([*self.server, *recorded]))
+        key = self.key() if addresses else ""
+        return TritonDeployment(repository, [ServerControl(address, key) for address in addresses])
+
+    def paddle(self) -> PaddleDeployment:
+        """Paddle Serving's folder, and the services that were started from here on it.
+
+        Raises:
+            InputError: the folder is a file.
+        """
+        beside = paddle_folder((self.model_repository or MODEL_REPOSITORY).resolve())
+        path = (self.paddle_folder or beside).resolve()
+        records = [each for each in running(self.state) if each.paddle_folder == str(path)]
+        return PaddleDeployment(path, [ServiceControl(each.http_address, int(each.version)) for each in records])
+
+
+@dataclass(frozen=True)
+class ServerOptions(PlaceOptions):
+    """Both servers or one of them, where they are, and the key to administer them."""
+
+    key_file: Path | None = option(None, "Triton: the admin key of the servers (admin.key of --state_dir)")
+
+    def key(self) -> str:
+        """The admin key; raises EnvironmentFault where it cannot be read."""
+        path = self.key_file or self.state / admin_key.KEY_FILE
+        return admin_key.read(path) if self.key_file or path.exists() else ""
+
+
+def require_addresses(name: str, addresses: Sequence[str]) -> None:
+    """Raise InputError for an address without a port."""
+    for address in addresses:
+        if not address.rpartition(":")[2].isdigit():
+            raise InputError(f"--{name} is {address!r}; give the HTTP address with its port, such as 127.0.0.1:8000")

@@ -1,0 +1,28 @@
+"""From what is asked of Triton to how it serves a bundle."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+from pipeline.compute.batching import TOKEN_BUDGET
+from pipeline.compute.runtimes import AUTO, resolve
+from pipeline.files.bundle import Bundle
+from serving.options import GPU, GPU_TOKEN_BUDGET
+from serving.triton.configs.native import native_choice
+from serving.triton.options import NATIVE, ServingOptions, TritonWishes
+
+GPU_QUEUE_SIZE = 1024
+"""How fast this machine computes says nothing of the GPU that is to serve."""
+
+
+def serving_options(bundle: Bundle, wishes: TritonWishes) -> ServingOptions:
+    """What is asked, and what is chosen where it was left open; raises as `ServingOptions` does."""
+    chosen = {each.name: getattr(wishes, each.name) for each in fields(TritonWishes)}
+    precision = "float16" if wishes.tensorrt and wishes.precision == AUTO else wishes.precision
+    pick = native_choice if wishes.backend == NATIVE else resolve
+    chosen["runtime"], chosen["precision"] = pick(bundle, wishes.runtime, precision, wishes.device)
+    if wishes.token_budget is None:
+        chosen["token_budget"] = GPU_TOKEN_BUDGET if wishes.device == GPU else TOKEN_BUDGET
+    if wishes.device == GPU and wishes.queue_size == 0:
+        chosen["queue_size"] = GPU_QUEUE_SIZE
+    return ServingOptions(**chosen)

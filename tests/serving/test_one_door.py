@@ -1,0 +1,269 @@
+"""One command speaks of both servers: publish, versions, rollback, health and stop, with a real server of each kind."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from clients.http_client import HttpClient
+from clients.triton import TritonClient
+from pipeline.errors import EnvironmentFault, InputError, ServerError
+from pipeline.files.bundle import Bundle
+from serving import health, publish, rollback, stop, versions
+from serving.paddle.deployment import PaddleDeployment
+from serving.paddle.environment import serving_python
+from serving.paddle.server import PaddlePorts
+from serving.process.ports import Ports
+from serving.publish import PublishOptions
+from serving.triton.deployment import TritonDeployment
+from serving.triton.repository import ModelRepository
+from tests.conftest import ENVIRONMENT, PROJECT, run_in_process
+from tests.serving.bundles import renamed_bundle, top_level_bundle
+from tests.serving.tiny_model import eventually
+
+
+class Both:
+    """`python -m serving.triton` and `python -m serving.paddle` over one publication, and how to ask them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.repository, self.paddle_folder = folder / "repository", folder / "repository.paddle"
+        self.places = ("--model_repository", self.repository, "--state_dir", folder / "state")
+        self.triton, self.paddle = Ports.free(), PaddlePorts.free()
+        self.processes: list[subprocess.Popen[str]] = []
+
+    def start(self) -> None:
+        ports = [
+            word for name in ("grpc", "http", "metrics") for word in (f"--{name}_port", getattr(self.triton, name))
+        ]
+        state = ("--state_dir", self.places[3], "--check_seconds", 0.5)
+        self._start("serving.triton", "--model_repository", self.repository, *ports, *state)
+        ports = [f"--rpc_port={self.paddle.rpc}", f"--http_port={self.paddle.http}"]
+        self._start("serving.paddle", "--folder", self.paddle_folder, *ports, *state)
+        for process in self.processes:
+            assert "is ready after" in process.stdout.readline()
+
+    def _start(self, *words: object) -> None:
+        command = [sys.executable, "-m", *map(str, words)]
+        self.processes.append(
+            subprocess.Popen(command, cwd=PROJECT, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True)
+        )
+
+    def run(self, command, *words: object) -> str:
+        """What a command prints."""
+        done = run_in_process(command.main, *words, *self.places)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def refusal(self, command, *words: object) -> str:
+        """What a command that fails says."""
+        done = run_in_process(command.main, *words, *self.places)
+        assert done.returncode != 0, done.stdout
+        return done.stderr
+
+    def from_triton(self, texts: list[str]) -> list[dict[str, float]]:
+        with TritonClient(f"127.0.0.1:{self.triton.grpc}") as client:
+            return [dict(answer) for answer in client.classify(texts)]
+
+    def from_paddle(self, texts: list[str]) -> list[dict[str, float]]:
+        with HttpClient(f"127.0.0.1:{self.paddle.http}", retries=100) as client:
+            return [dict(answer) for answer in client.classify(texts)]
+
+    def answer_by(self, bundle: Bundle) -> bool:
+        """Whether both answer by a bundle, after Paddle Serving has had the time to change over."""
+        texts = [golden.text for golden in bundle.manifest.goldens]
+        wanted = [set(golden.labels) for golden in bundle.manifest.goldens]
+        return [set(each) for each in self.from_triton(texts)] == wanted and eventually(
+            lambda: [set(each) for each in self.from_paddle(texts)] == wanted
+        )
+
+
+@pytest.fixture(scope="module")
+def bundle(bundle_path):
+    return Bundle(bundle_path)
+
+
+@pytest.fixture(scope="module")
+def other(bundle, tmp_path_factory):
+    return top_level_bundle(bundle, tmp_path_factory.mktemp("other") / "bundle")
+
+
+@pytest.fixture(scope="module")
+def both(bundle, tmp_path_factory):
+    """Both servers, which serve version 1."""
+    try:
+        serving_python()
+    except EnvironmentFault as fault:
+        pytest.skip(f"Paddle Serving: {fault}")
+    both = Both(tmp_path_factory.mktemp("both"))
+    both.run(publish, "--bundle", bundle.path)
+    try:
+        both.start()
+        yield both
+    finally:
+        for process in both.processes:
+            process.kill()
+            process.communicate()
+
+
+def test_one_publication_changes_both_over_and_one_rollback_back(both, bundle, other):
+    lines = both.run(publish, "--bundle", other.path).splitlines()
+    assert lines == [
+        f"Triton: published bundle {other.identity} to {both.repository} as version 2 (onnxruntime, float32); "
+        "live in 1 running server",
+        f"Paddle Serving: published bundle {other.identity} to {both.paddle_folder} as version 2 (paddle, float32); "
+        "1 running service changes over to it",
+    ]
+    assert both.answer_by(other)
+    texts = ["某公司宣布裁员两千人", *(golden.text for golden in bundle.manifest.goldens)]
+    for one, another in zip(both.from_triton(texts), both.from_paddle(texts), strict=True):
+        assert one == pytest.approx(another, abs=1e-3)
+
+    listed = both.run(versions).splitlines()
+    assert [line.split()[0] for line in listed if line.endswith("live")] == ["2", "2"]
+    assert f"      server 127.0.0.1:{both.triton.http} has loaded: 2" in listed
+    assert f"      service 127.0.0.1:{both.paddle.http} has loaded: 2" in listed
+
+    back = both.run(rollback).splitlines()
+    assert f"Triton: version 1 (bundle {bundle.identity}) is live again; live in 1 running server" in back
+    assert f"Paddle Serving: version 1 (bundle {bundle.identity}) is live again; 1 running service changes" in back[1]
+    assert both.answer_by(bundle)
+    said = both.run(health)
+    assert f"Triton at 127.0.0.1:{both.triton.http}: version 1 (bundle {bundle.identity}) answers" in said
+    assert f"Paddle Serving at 127.0.0.1:{both.paddle.http}: version 1 (bundle {bundle.identity}) answers" in said
+
+
+def test_what_paddle_serving_cannot_serve_is_live_in_neither(both, bundle, tmp_path):
+    before = both.run(versions)
+    without_paddle_graph = renamed_bundle(bundle, tmp_path / "bundle", "新")
+    said = both.refusal(publish, "--bundle", without_paddle_graph.path)
+    assert "error: Paddle Serving: " in said
+    assert "holds no float32.pdmodel" in said
+    assert "nothing has changed in either server, --only triton leaves this one out" in said
+    assert both.run(versions) == before
+    assert both.answer_by(bundle)
+
+
+def test_a_switch_that_fails_in_the_second_is_taken_back_in_the_first(both, bundle, other, monkeypatch):
+    before, switch = both.run(versions), PaddleDeployment.make_live
+    at_triton = []
+
+    def full_disk(self, version):
+        if version.bundle == other.identity:
+            at_triton.append([set(each) for each in both.from_triton([other.manifest.goldens[0].text])])
+            raise OSError(28, "No space left on device")
+        switch(self, version)
+
+    monkeypatch.setattr(PaddleDeployment, "make_live", full_disk)
+    said = both.refusal(publish, "--bundle", other.path)
+    assert "error: Paddle Serving: [Errno 28] No space left on device; nothing has changed" in said
+    assert at_triton == [[set(other.manifest.goldens[0].labels)]]  # it had changed over already
+    assert both.run(versions) == before
+    assert both.answer_by(bundle)
+
+
+def test_health_names_each_server_that_does_not_answer(both):
+    nobody = f"127.0.0.1:{Ports.free().http}"
+    said = both.refusal(health, "--paddle_server", nobody, "--server", nobody)
+    assert f"no Triton server answers at {nobody}" in said
+    assert f"no Paddle Serving service answers at {nobody}" in said
+    assert f"127.0.0.1:{both.paddle.http}: version" in both.run(health, "--only", "paddle")
+
+
+def test_stop_ends_the_one_that_is_named_and_then_the_other(both):
+    """The last one: nothing runs after it."""
+    state = both.places[2:]
+    assert f"stopped paddle-{both.paddle.rpc} " in run_in_process(stop.main, "--only", "paddle", *state).stdout
+    assert both.processes[1].wait(30) == 0
+    assert both.processes[0].poll() is None
+    assert f"stopped triton-{both.triton.grpc} " in run_in_process(stop.main, *state).stdout
+    assert both.processes[0].wait(30) == 0
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Both folders without servers, and the options that name them."""
+    places = {"model_repository": tmp_path / "repository", "state_dir": tmp_path / "state"}
+    return (
+        places,
+        TritonDeployment(ModelRepository(tmp_path / "repository")),
+        PaddleDeployment(tmp_path / "repository.paddle"),
+    )
+
+
+def test_numbers_stand_for_one_publication_whichever_servers_it_is_for(folders, bundle_path):
+    places, triton, paddle = folders
+    for only in ("triton", None, "paddle"):
+        publish.publish(PublishOptions(bundle=bundle_path, only=only, keep=9, **places))
+    assert [version.number for version in triton.versions()] == [1, 2]
+    assert [version.number for version in paddle.versions()] == [2, 3]
+
+
+def test_going_back_to_a_bundle_that_one_server_never_had_is_refused(folders, bundle, other):
+    places, triton, paddle = folders
+    for path, only in ((other.path, "triton"), (bundle.path, None)):
+        publish.publish(PublishOptions(bundle=path, only=only, **places))
+    message = f"Paddle Serving holds no version of bundle {other.identity}, which is version 1 of the other server"
+    with pytest.raises(InputError, match=message):
+        rollback.roll_back(rollback.RollbackOptions(**places))
+    assert (triton.live().number, paddle.live().number) == (2, 2)
+    rollback.roll_back(rollback.RollbackOptions(only="triton", **places))
+    assert (triton.live().number, paddle.live().number) == (1, 2)
+    with pytest.raises(InputError, match="version 9; it holds 1, 2"):
+        rollback.roll_back(rollback.RollbackOptions(version=9, **places))
+
+
+def test_what_is_published_for_one_server_alone_concerns_no_other(folders, bundle_path):
+    places, triton, paddle = folders
+    for _ in range(2):
+        publish.publish(PublishOptions(bundle=bundle_path, only="triton", **places))
+    rollback.roll_back(rollback.RollbackOptions(**places))
+    assert triton.live().number == 1
+    assert not paddle.path.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"precision": "int8"}, "Paddle Serving computes no int8; .*; or publish with --only triton"),
+        ({"precision": "bfloat16"}, "gate has not passed bfloat16 in paddle .*; or publish with --only triton"),
+        ({"device": "gpu"}, "--device gpu needs --backend native: .*; or publish with --only paddle"),
+        ({"only": "paddle", "backend": "native"}, "--backend is not for paddle; leave it out with --only paddle"),
+        ({"only": "triton", "workers": 5}, "--workers is not for triton"),
+        ({"only": "paddle", "server": ("127.0.0.1:8000",)}, "--server is for Triton; leave it out with --only paddle"),
+        ({"server": ("127.0.0.1",)}, "--server is '127.0.0.1'; give the HTTP address with its port"),
+        ({"keep": 0}, "--keep is 0; give a whole number, at least 1"),
+    ],
+)
+def test_a_wish_that_a_server_cannot_fulfil_is_refused(options, message, folders, bundle_path):
+    places, triton, paddle = folders
+    with pytest.raises(InputError, match=message):
+        publish.publish(PublishOptions(bundle=bundle_path, **options, **places))
+    assert not triton.path.exists()
+    assert not paddle.path.exists()
+
+
+def test_each_server_gets_the_best_that_it_is_allowed(folders, bundle_path):
+    """What is asked of one server alone leaves the other as it is by default."""
+    places, triton, paddle = folders
+    publish.publish(PublishOptions(bundle=bundle_path, backend="native", threads=1, workers=3, **places))
+    assert triton.live().options.engine == "native onnxruntime"
+    assert paddle.live().options.engine == "paddle"
+    assert (triton.live().options.threads, paddle.live().options.threads) == (1, 1)
+    assert paddle.live().options.workers == 3
+
+
+def test_a_server_that_refuses_the_version_leaves_the_other_alone(folders, bundle_path, monkeypatch):
+    places, triton, paddle = folders
+    publish.publish(PublishOptions(bundle=bundle_path, **places))
+
+    def refuse(self, version):
+        raise ServerError("it does not load")
+
+    monkeypatch.setattr(TritonDeployment, "make_live", refuse)
+    with pytest.raises(ServerError, match=r"Triton: it does not load; nothing has changed .*--only paddle leaves"):
+        publish.publish(PublishOptions(bundle=bundle_path, **places))
+    assert (triton.live().number, paddle.live().number) == (1, 1)
+    assert [len(each.versions()) for each in (triton, paddle)] == [1, 1]
