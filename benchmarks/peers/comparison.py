@@ -240,7 +240,7 @@ def http_load(port: int, requests: Sequence[Request], concurrency: int, seconds:
     if faults:
         raise ClassifierError(faults[0])
     lasted = time.monotonic() - started
-    return {"texts/s": len(taken) / lasted, "p50_ms": 1000 * float(np.median(taken))}
+    return {"texts/s": len(taken) / lasted, "p50_ms": 1000 * float(np.median(taken or [np.nan]))}
 
 
 def report(results: Mapping[str, Any]) -> None:

@@ -151,3 +151,17 @@ def test_clients_at_the_same_time_get_their_own_answers(service, texts, predicte
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_the_benchmarks_load_tells_right_answers_from_wrong_ones(
+    service, in_serving, texts, predicted, tmp_path, right
+):
+    sent, expected = tmp_path / "texts.txt", tmp_path / "expected.jsonl"
+    sent.write_text("\n".join(texts), encoding="utf-8")
+    labels = [sorted(row) if right else ["another"] for row in predicted]
+    expected.write_text("\n".join(map(json.dumps, labels)), encoding="utf-8")
+    load = ("-m", "benchmarks.paddle.rpc_load", "--url", service.rpc_address, "--texts", sent, "--expected", expected)
+    figures = json.loads(in_serving(*load, "--clients", 2, "--batch", 4, "--seconds", 0.5).stdout)
+    assert figures["requests"] > 0
+    assert (figures["errors"], figures["wrong"]) == (0, 0 if right else 4 * figures["requests"])
