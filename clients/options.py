@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from clients.in_order import BATCH_SIZE
+from clients.in_order import BATCH_SIZE, Streams
 from clients.patience import LONGEST_TIMEOUT_SECONDS, RETRIES, TIMEOUT_SECONDS
 from pipeline.errors import InputError
 from pipeline.files.dataset import read_texts
@@ -46,9 +45,11 @@ class ClientOptions(Options):
         """The texts, wherever they are."""
         return self.texts or read_texts(self.file or sys.stdin.buffer)
 
-    def decoding(self) -> dict[str, Any]:
-        """What a client's `classify` takes beside the texts."""
-        return {"threshold": self.threshold, "policy": self.policy, "top_k": self.top_k}
+    def ask(self, client: Streams) -> Iterator[tuple[str, list[Prediction]]]:
+        """Yield each text with a client's answer; raises as `Streams.classify_stream` does."""
+        return client.classify_stream(
+            self.read(), self.batch_size, threshold=self.threshold, policy=self.policy, top_k=self.top_k
+        )
 
     def show(self, answers: Iterable[tuple[str, list[Prediction]]]) -> None:
         """Print each answer as soon as it is there."""

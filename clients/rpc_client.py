@@ -94,7 +94,7 @@ def classify(options: RpcClientOptions) -> Iterator[tuple[str, list[Prediction]]
         InputError, ServerError: as `PaddleClient.classify_stream` does; earlier texts have been yielded by then.
     """
     with RpcClient(options.url, options.timeout_seconds, options.retries) as client:
-        yield from client.classify_stream(options.read(), options.batch_size, **options.decoding())
+        yield from options.ask(client)
 
 
 def parse_args(argv: Sequence[str] | None) -> RpcClientOptions:

@@ -171,7 +171,7 @@ def classify(options: TritonClientOptions) -> Iterator[tuple[str, list[Predictio
         InputError, ServerError: as `TritonClient.classify_stream` does; earlier texts have been yielded by then.
     """
     with TritonClient(options.url, options.timeout_seconds, options.retries, options.encryption()) as client:
-        yield from client.classify_stream(options.read(), options.batch_size, **options.decoding())
+        yield from options.ask(client)
 
 
 def parse_args(argv: Sequence[str] | None) -> TritonClientOptions:

@@ -144,7 +144,7 @@ class StepOptions(Options):
     batch_file: Path = option(help="the batch, as training_step writes it")
 
 
-def work(options: StepOptions) -> tuple[dict[str, Any], Callable[[list[int]], list[float]]]:
+def _work(options: StepOptions) -> tuple[dict[str, Any], Callable[[list[int]], list[float]]]:
     """What the process says at first, the versions and the losses before any step; and what answers its lines."""
     with np.load(options.batch_file) as arrays:
         batch = dict(arrays)
@@ -169,7 +169,7 @@ def parse_args(argv: Sequence[str] | None) -> StepOptions:
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = parse_args(argv)
-    serve_lines(lambda: work(options))
+    serve_lines(lambda: _work(options))
 
 
 if __name__ == "__main__":

@@ -51,14 +51,14 @@ Request = tuple[str, bytes]
 
 
 @dataclass(frozen=True)
-class ComparisonOptions(PairOptions, RoundsOptions, RecordOptions):
+class PeersOptions(PairOptions, RoundsOptions, RecordOptions):
     """Where the peers are, and how long turns are."""
 
     peers_python: Path = option("build/peers/bin/python", "interpreter of the peers' environment")
     seconds: float = option(3.0, "seconds of a server's turn", above=0, at_most=300)
 
 
-def measure(options: ComparisonOptions) -> dict[str, Any]:
+def measure(options: PeersOptions) -> dict[str, Any]:
     """The record of all rounds.
 
     Raises:
@@ -249,8 +249,8 @@ def report(results: Mapping[str, Any]) -> None:
         print(f"{name:<40}{figure['median']:>10.2f}{figure['lowest']:>10.2f}{figure['highest']:>10.2f}")
 
 
-def parse_args(argv: Sequence[str] | None) -> ComparisonOptions:
-    return parse(ComparisonOptions, argv, __doc__)
+def parse_args(argv: Sequence[str] | None) -> PeersOptions:
+    return parse(PeersOptions, argv, __doc__)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -51,7 +51,7 @@ class PipelineOptions(Options):
     precision: str = option(help="number format that it computes in", choices=PRECISIONS)
 
 
-def work(options: PipelineOptions) -> tuple[str, Callable[[list[str]], float]]:
+def _work(options: PipelineOptions) -> tuple[str, Callable[[list[str]], float]]:
     """What the process says at first; and what classifies the texts of a line, and tells the seconds that it took."""
     classify = classifier(options.folder, options.precision)
 
@@ -70,7 +70,7 @@ def parse_args(argv: Sequence[str] | None) -> PipelineOptions:
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = parse_args(argv)
-    serve_lines(lambda: work(options))
+    serve_lines(lambda: _work(options))
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ def compare(options: ComparisonOptions) -> dict[str, Any]:
                 folder = Path(place) / f"{engine}-{seed}"
                 context = multiprocessing.get_context("spawn")
                 with ProcessPoolExecutor(1, mp_context=context) as pool:  # a process that has nothing warm yet
-                    found, bundle = pool.submit(measured, options, engine, seed, folder).result()
+                    found, bundle = pool.submit(_measured, options, engine, seed, folder).result()
                 print(f"{engine}, seed {seed}: {json.dumps(found)}", flush=True)
                 record["rounds"].append({"engine": engine, "seed": seed, **found})
                 folders.append(bundle)
@@ -85,7 +85,7 @@ def means(rounds: Sequence[dict[str, Any]], engine: str) -> dict[str, float]:
     return {name: round(statistics.fmean(values), 2) for name, values in figures.items()}
 
 
-def measured(options: ComparisonOptions, engine: str, seed: int, folder: Path) -> tuple[dict[str, Any], Path]:
+def _measured(options: ComparisonOptions, engine: str, seed: int, folder: Path) -> tuple[dict[str, Any], Path]:
     """Seconds of pruning by an engine, and the dev scores and the folder of what it made."""
     for module in ("run", "paddleslim_engine"):  # importing paddle is no part of the time
         importlib.import_module(f"training.pruning.{module}")

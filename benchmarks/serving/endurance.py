@@ -92,7 +92,7 @@ def measure(options: EnduranceOptions) -> dict[str, Any]:
                 deployment = TritonDeployment(repository, [server.control])
                 figures = faults(options.flips, server, load, deployment, bundles[1], serving)
             else:
-                figures = (soak if options.what == "soak" else overload)(options, server, load)
+                figures = (_soak if options.what == "soak" else _overload)(options, server, load)
             load.close()
     return {
         "environment": about,
@@ -123,7 +123,7 @@ def watched_server(repository: ModelRepository, state_dir: Path) -> Iterator[tup
             thread.join()
 
 
-def soak(options: EnduranceOptions, server: TritonServer, load: CheckedLoad) -> dict[str, Any]:
+def _soak(options: EnduranceOptions, server: TritonServer, load: CheckedLoad) -> dict[str, Any]:
     """CLIENTS requests under way all the time."""
     started = time.monotonic()
     samples: list[dict[str, float]] = []
@@ -138,7 +138,7 @@ def soak(options: EnduranceOptions, server: TritonServer, load: CheckedLoad) -> 
     return {**outcome_figures(load, time.monotonic() - started), "memory": samples}
 
 
-def overload(options: EnduranceOptions, server: TritonServer, load: CheckedLoad) -> dict[str, Any]:
+def _overload(options: EnduranceOptions, server: TritonServer, load: CheckedLoad) -> dict[str, Any]:
     """The capacity with CLIENTS under way, then `factor` times as many arrivals, then the capacity again."""
     seconds = min(options.seconds, 20.0)
     capacity = throughput(load, 10.0)

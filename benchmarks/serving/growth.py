@@ -79,7 +79,7 @@ class GrowthOptions(RecordOptions):
     rows: tuple[int, ...] = option((1000, 10_000, 100_000, 1_000_000), "rows of a file", at_least=1)
 
 
-def measured_before(options: GrowthOptions) -> dict[str, Any]:
+def _measured_before(options: GrowthOptions) -> dict[str, Any]:
     """Axes that the output file holds already: they stay until they are measured again."""
     if not options.output_file or not options.output_file.exists():
         return {}
@@ -107,14 +107,14 @@ def exponent(n: Sequence[int], values: Sequence[float]) -> float | None:
     return round(float(np.polyfit(np.log(n), np.log(values), 1)[0]), 2) + 0.0  # no -0.0
 
 
-def by_length(options: GrowthOptions) -> dict[str, list[Point]]:
+def _by_length(options: GrowthOptions) -> dict[str, list[Point]]:
     """Eight texts in a call."""
     with tempfile.TemporaryDirectory() as place:
         bundle = made(options.shape, Path(place), max_seq_length=max(options.length))
         return {"text length": [call(bundle, 8, length, n=length) for length in options.length]}
 
 
-def by_labels(options: GrowthOptions) -> dict[str, list[Point]]:
+def _by_labels(options: GrowthOptions) -> dict[str, list[Point]]:
     """TEXTS_PER_CALL texts in a call."""
     points = []
     for count in options.labels:
@@ -124,14 +124,14 @@ def by_labels(options: GrowthOptions) -> dict[str, list[Point]]:
     return {"labels": points}
 
 
-def by_batch(options: GrowthOptions) -> dict[str, list[Point]]:
+def _by_batch(options: GrowthOptions) -> dict[str, list[Point]]:
     """One call."""
     with tempfile.TemporaryDirectory() as place:
         bundle = made(options.shape, Path(place))
         return {"texts per call": [call(bundle, size, TEXT_LENGTH, n=size) for size in options.batch]}
 
 
-def by_concurrency(options: GrowthOptions) -> dict[str, list[Point]]:
+def _by_concurrency(options: GrowthOptions) -> dict[str, list[Point]]:
     """The median latency of a request to our server, and the memory that its processes have come to."""
     points = []
     with tempfile.TemporaryDirectory() as place:
@@ -150,7 +150,7 @@ def by_concurrency(options: GrowthOptions) -> dict[str, list[Point]]:
     return {"requests under way": points}
 
 
-def by_rows(options: GrowthOptions) -> dict[str, list[Point]]:
+def _by_rows(options: GrowthOptions) -> dict[str, list[Point]]:
     """predict.py and evaluate.py on files of so many rows, imports and all."""
     found: dict[str, list[Point]] = {command: [] for command in COMMANDS}
     with tempfile.TemporaryDirectory() as place:
@@ -166,11 +166,11 @@ def by_rows(options: GrowthOptions) -> dict[str, list[Point]]:
 
 
 MEASURED: dict[str, Callable[[GrowthOptions], dict[str, list[Point]]]] = {
-    "length": by_length,
-    "labels": by_labels,
-    "batch": by_batch,
-    "concurrency": by_concurrency,
-    "rows": by_rows,
+    "length": _by_length,
+    "labels": _by_labels,
+    "batch": _by_batch,
+    "concurrency": _by_concurrency,
+    "rows": _by_rows,
 }
 """What measures each axis: points by the name under which they are shown."""
 
@@ -225,7 +225,7 @@ def measure(options: GrowthOptions) -> dict[str, Any]:
     Raises:
         ClassifierError: a server or a command fails.
     """
-    record: dict[str, Any] = {"environment": environment(), "shape": options.shape, "axes": measured_before(options)}
+    record: dict[str, Any] = {"environment": environment(), "shape": options.shape, "axes": _measured_before(options)}
     print(f"{'axis':<22}{'n':>9}{'seconds':>12}{'MB':>9}", flush=True)
     for axis in options.axes:
         for name, points in MEASURED[axis](options).items():

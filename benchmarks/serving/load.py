@@ -81,7 +81,7 @@ def measure(options: LoadOptions) -> dict[str, Any]:
         ServerError: a server does not start, or fails.
     """
     about = environment()
-    with tempfile.TemporaryDirectory(prefix="load-") as name, servers(options, Path(name)) as (texts, addresses, of):
+    with tempfile.TemporaryDirectory(prefix="load-") as name, _servers(options, Path(name)) as (texts, addresses, of):
         load = PerfAnalyzer(texts, Path(name))
         rounds = closed_loop(load, addresses, options.settings(), options.rounds, options.seconds)
         summary = summarise(rounds)
@@ -93,7 +93,7 @@ def measure(options: LoadOptions) -> dict[str, Any]:
 
 
 @contextmanager
-def servers(options: LoadOptions, place: Path) -> Iterator[tuple[list[str], dict[str, str], dict[str, Any]]]:
+def _servers(options: LoadOptions, place: Path) -> Iterator[tuple[list[str], dict[str, str], dict[str, Any]]]:
     """Texts to send, addresses of the servers by name, and what they are."""
     texts = options.shuffled()
     if options.url:

@@ -7,6 +7,7 @@ import runpy
 
 import pytest
 
+from pipeline import errors
 from tests.conftest import PROJECT
 from tests.docs.pages import CHINESE, ENGLISH, blocks, outline
 from tests.training.test_documented_options import DIFFERENT
@@ -88,3 +89,31 @@ def test_whoever_moves_here_is_told_which_defaults_differ(page):
         if not any(f"`{script}`" in row and f"`--{name}`" in row for row in rows)
     ]
     assert missing == []
+
+
+def test_the_table_of_errors_names_every_class_and_its_exit_status():
+    """Both languages have the same table; see `test_both_languages_say_the_same`."""
+    page = (ENGLISH / "reference" / "errors.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)`[^|]*\|[^|]*\| (\d) \|", page, flags=re.MULTILINE)
+    classes = {name: kind for name, kind in vars(errors).items() if isinstance(kind, type)}
+    assert {name: int(status) for name, status in rows} == {name: kind.exit_status for name, kind in classes.items()}
+
+
+OBSCURE = (
+    "by how many are under way",
+    "holds the answer together",
+    "whole or not at all",
+    "left alone, both",
+    "cancellation that meets",
+    "second of two widths out of the first",
+    "the layer strains against",
+    "changed for good therefore",
+)
+"""Phrases that readers had to read twice."""
+
+
+@pytest.mark.parametrize("folder", ["pipeline", "training", "serving", "clients", "benchmarks", "docs", "examples"])
+def test_obscure_phrases_do_not_come_back(folder):
+    files = [file for ending in ("py", "md") for file in (PROJECT / folder).rglob(f"*.{ending}")]
+    texts = {file: " ".join(file.read_text(encoding="utf-8").split()) for file in files}
+    assert not [(str(file), words) for file, text in texts.items() for words in OBSCURE if words in text]

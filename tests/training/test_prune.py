@@ -16,7 +16,7 @@ from pipeline.predictor import Predictor
 from serving.paddle.deployment import PaddleDeployment
 from serving.triton.deployment import TritonDeployment
 from serving.triton.repository import ModelRepository
-from tests.conftest import run_command, run_in_process
+from tests.conftest import first_rows, run_command, run_in_process
 from training import export_model
 from training.checkpoint.classifier import load_classifier
 from training.checkpoint.files import read_checkpoint
@@ -172,11 +172,11 @@ def test_two_processes_prune_as_one_does(pruned, sample_dataset, checkpoint, tmp
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_texts_without_labels_are_learnt_from_too(sample_dataset, checkpoint, tmp_path, engine):
-    shutil.copytree(sample_dataset, tmp_path / "data")
-    known = (sample_dataset / "dev.txt").read_text(encoding="utf-8").partition("\t")[0]
-    (tmp_path / "data" / "data.txt").write_text(f"又一条新闻\n{known}\n又一条新闻\n另一条新闻\n", encoding="utf-8")
-    places = ("--dataset_dir", tmp_path / "data", "--params_dir", checkpoint, "--output_dir", tmp_path / "prune")
-    options = (*OPTIONS, "--width_mult", "1/2", "--unlabelled_file", "data.txt", "--per_device_train_batch_size", 1502)
+    data = first_rows(sample_dataset, tmp_path / "data", train=100, dev=30)
+    known = (data / "dev.txt").read_text(encoding="utf-8").partition("\t")[0]
+    (data / "data.txt").write_text(f"又一条新闻\n{known}\n又一条新闻\n另一条新闻\n", encoding="utf-8")
+    places = ("--dataset_dir", data, "--params_dir", checkpoint, "--output_dir", tmp_path / "prune")
+    options = (*OPTIONS, "--width_mult", "1/2", "--unlabelled_file", "data.txt", "--per_device_train_batch_size", 102)
     done = run_in_process(main, *places, *options, "--logging_steps", 1, "--engine", engine)
     assert done.returncode == 0, done.stderr
     assert "2 more texts without labels" in done.stdout

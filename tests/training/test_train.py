@@ -1,4 +1,5 @@
 import json
+import math
 import shutil
 
 import pytest
@@ -6,7 +7,7 @@ import pytest
 from pipeline.files.bundle import Bundle
 from pipeline.files.checksums import write_all_checksums
 from pipeline.files.dataset import read_labels
-from tests.conftest import run_command, run_in_process
+from tests.conftest import first_rows, run_command, run_in_process
 from training import export_model
 from training.checkpoint.files import read_checkpoint
 from training.data.encoded import shuffled_batches
@@ -30,8 +31,9 @@ def test_a_checkpoint_holds_what_exporting_needs(checkpoint, sample_dataset):
 
 
 def test_training_goes_on_from_a_checkpoint(checkpoint, sample_dataset, tmp_path):
+    data = first_rows(sample_dataset, tmp_path / "data", train=100, dev=200)
     options = (*TINY, "--learning_rate", 1e-9, "--init_from_ckpt", checkpoint / "model_state.pdparams")
-    done = train(sample_dataset, tmp_path / "again", *options)
+    done = train(data, tmp_path / "again", *options)
     assert done.returncode == 0, done.stderr
     scores = [read_checkpoint(folder).record.metrics["dev"]["micro_f1"] for folder in (checkpoint, tmp_path / "again")]
     assert scores[0] == pytest.approx(scores[1], abs=1e-3)
@@ -40,8 +42,8 @@ def test_training_goes_on_from_a_checkpoint(checkpoint, sample_dataset, tmp_path
 def test_an_encoder_from_a_folder_learns_other_labels(checkpoint, sample_dataset, tmp_path):
     folder = tmp_path / "parents"
     folder.mkdir()
-    for file in ("label.txt", "train.txt", "dev.txt"):
-        rows = [line.split("\t") for line in (sample_dataset / file).read_text().splitlines()]
+    for file, count in (("label.txt", None), ("train.txt", 600), ("dev.txt", None)):
+        rows = [line.split("\t") for line in (sample_dataset / file).read_text().splitlines()[:count]]
         kept = [(*row[:-1], ",".join(label for label in row[-1].split(",") if "##" not in label)) for row in rows]
         (folder / file).write_text("".join("\t".join(row) + "\n" for row in kept if row[-1]))
     options = ("--device", "cpu", "--model_name", checkpoint, "--epochs", 4, "--learning_rate", 3e-3)
@@ -63,9 +65,8 @@ def test_parameters_that_no_training_wrote_are_not_loaded(sample_dataset, tmp_pa
 
 @pytest.fixture
 def damaged(sample_dataset, tmp_path):
-    """A copy of the sample dataset to spoil."""
-    shutil.copytree(sample_dataset, tmp_path / "data")
-    return tmp_path / "data"
+    """Some rows of the sample dataset, to spoil."""
+    return first_rows(sample_dataset, tmp_path / "data", train=100, dev=30)
 
 
 def test_a_wrong_row_stops_before_training(damaged, tmp_path):
@@ -142,16 +143,16 @@ def test_tuned_thresholds_travel_to_the_bundle(sample_dataset, tmp_path):
     assert manifest.metrics["dev"] == record.metrics["dev"]
 
 
-def test_the_curves_are_drawn_and_logged(sample_dataset, tmp_path):
+def test_the_curves_are_drawn_and_logged(checkpoint):
     from visualdl import LogReader
 
-    assert train(sample_dataset, tmp_path / "checkpoint", *TINY, "--logging_steps", 10).returncode == 0
-    logs = tmp_path / "checkpoint.logs"
+    logs = checkpoint.with_name("checkpoint.logs")
     assert (logs / "curves.png").read_bytes().startswith(b"\x89PNG")
     (file,) = logs.glob("vdlrecords.*.log")
     logged = LogReader(file_path=str(file))
-    assert [record.id for record in logged.get_data("scalar", "loss")] == [10, 20, 30, 40]
-    assert [record.id for record in logged.get_data("scalar", "micro_f1")] == [47]
+    steps = math.ceil(1500 / 32)
+    assert [record.id for record in logged.get_data("scalar", "loss")][:4] == [5, 10, 15, 20]
+    assert [record.id for record in logged.get_data("scalar", "micro_f1")][:2] == [steps, 2 * steps]
 
 
 def test_one_dataset_is_asked_for(tmp_path):
@@ -171,22 +172,34 @@ def test_batches_hold_every_row_once_and_little_padding():
     assert max(len(batch) for batch in batches) == 16
 
 
-def test_the_demo_ends_with_one_line_of_json(tmp_path):
-    """The whole way at its shortest, after a first try that was interrupted in the training."""
-    interrupted = tmp_path / "demo" / "checkpoint.resume"
+def run_demo(folder, *options, training):
+    """The whole way, after a first try that was interrupted in the training; returns the last line."""
+    interrupted = folder / "demo" / "checkpoint.resume"
     interrupted.mkdir(parents=True)
     (interrupted / "progress.json").write_text("{}")
     write_all_checksums(interrupted)
-    done = run_command(
-        "demo.py",
-        *("--output_dir", tmp_path / "demo", "--model_repository", tmp_path / "model_repository"),
-        *("--paddle_folder", tmp_path / "paddle_serving"),
-        *("--training", "--model_name scratch-tiny --epochs 2 --learning_rate 2e-3"),
-    )
-    line = json.loads(done.stdout.splitlines()[-1])
-    assert line["texts"] == 500
+    places = ("--output_dir", folder / "demo", "--model_repository", folder / "model_repository")
+    places = (*places, "--paddle_folder", folder / "paddle_serving")
+    line = json.loads(run_command("demo.py", *places, *options, "--training", training).stdout.splitlines()[-1])
     assert line["consistent_share"] == 1.0
     assert line["triton_version"] == "2.51.0"
     assert 0.5 < line["micro_f1"] <= 1
     assert 0.9 < line["baseline_micro_f1"] < 0.99
     assert {"macro_f1", "seconds"} <= set(line)
+    return line
+
+
+def test_the_demo_ends_with_one_line_of_json(sample_dataset, checkpoint, tmp_path):
+    """On a dataset folder, from a checkpoint, so that a few rows are enough."""
+    data = shutil.copytree(sample_dataset, tmp_path / "data")
+    first_rows(sample_dataset, tmp_path / "few", train=100, dev=1)
+    shutil.copyfile(tmp_path / "few" / "train.txt", data / "few.txt")
+    start = f"--init_from_ckpt {checkpoint / 'model_state.pdparams'} --train_file few.txt"
+    training = f"--model_name scratch-tiny --epochs 1 --learning_rate 1e-5 {start}"
+    assert run_demo(tmp_path, "--dataset_dir", data, training=training)["texts"] == 200
+
+
+@pytest.mark.slow
+def test_the_demo_makes_a_sample_where_no_dataset_is_given(tmp_path):
+    training = "--model_name scratch-tiny --epochs 2 --learning_rate 2e-3"
+    assert run_demo(tmp_path, training=training)["texts"] == 500

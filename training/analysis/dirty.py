@@ -94,7 +94,7 @@ def find_doubtful(options: DirtyOptions) -> DoubtfulRows:
     examples = list(read_examples(train_path, hierarchy))
     if len(examples) < 2:
         raise InputError(f"{train_path} has {len(examples)} rows; what is unusual shows among many")
-    suspicion = judge(options, examples, hierarchy)
+    suspicion = _judge(options, examples, hierarchy)
     order = np.argsort(-suspicion.scores, kind="stable")[: options.dirty_num]
     rows = order[suspicion.scores[order] > options.dirty_threshold].tolist()
     doubts = write_review(outputs["--review_file"], rows, examples, hierarchy, suspicion)
@@ -130,7 +130,7 @@ def write_review(
     return kinds
 
 
-def judge(options: DirtyOptions, examples: list[Example], hierarchy: LabelHierarchy) -> Suspicion:
+def _judge(options: DirtyOptions, examples: list[Example], hierarchy: LabelHierarchy) -> Suspicion:
     """How doubtful the chosen method finds each row; raises as `evidence.features.load_features` does."""
     # Importing cleanlab or paddle takes seconds: files are judged first.
     if options.method == CONFIDENT_LEARNING:

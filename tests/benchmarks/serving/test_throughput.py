@@ -21,6 +21,7 @@ TEXTS = [
 ]
 
 
+@pytest.mark.slow  # `make bench` runs it in full
 def test_a_short_run_compares_three_that_answer_alike(tmp_path):
     texts, output = tmp_path / "texts.txt", tmp_path / "results.json"
     texts.write_text("".join(f"{text}\t组织关系\n" for text in TEXTS), encoding="utf-8")

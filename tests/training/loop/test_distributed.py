@@ -1,13 +1,12 @@
 """Two processes on a CPU, started as the documentation says."""
 
-import shutil
-
 import pytest
 
-from tests.conftest import run_command
+from tests.conftest import first_rows, run_command
 from training.checkpoint.files import read_checkpoint
 
 
+@pytest.mark.slow  # in small: test_two_processes_prune_as_one_does
 def test_two_processes_train_as_one_does(sample_dataset, checkpoint, tmp_path):
     """The session's checkpoint again: each process takes half of each batch."""
     launch = ("-m", "paddle.distributed.launch", "--nproc_per_node=2", "--backend=gloo", "--log_dir", tmp_path / "logs")
@@ -23,13 +22,11 @@ def test_two_processes_train_as_one_does(sample_dataset, checkpoint, tmp_path):
 
 def test_a_loss_that_is_no_number_stops_all_processes(sample_dataset, tmp_path):
     """With fewer dev rows than processes, and a frozen layer that no gradient reaches."""
-    first = (sample_dataset / "dev.txt").read_text(encoding="utf-8").splitlines()[0]
-    shutil.copytree(sample_dataset, tmp_path / "data")
-    (tmp_path / "data" / "dev.txt").write_text(f"{first}\n", encoding="utf-8")
+    data = first_rows(sample_dataset, tmp_path / "data", train=200, dev=1)
     launch = ("-m", "paddle.distributed.launch", "--nproc_per_node=2", "--backend=gloo", "--log_dir", tmp_path / "logs")
-    train = ("training/train.py", "--dataset_dir", tmp_path / "data", "--save_dir", tmp_path / "checkpoint")
+    train = ("training/train.py", "--dataset_dir", data, "--save_dir", tmp_path / "checkpoint")
     options = ("--device", "cpu", "--model_name", "scratch-tiny", "--freeze_layers", 1, "--epochs", 4)
-    done = run_command(*launch, *train, *options, "--batch_size", 500, "--learning_rate", 1e9, check=False)
+    done = run_command(*launch, *train, *options, "--batch_size", 50, "--learning_rate", 1e9, check=False)
     assert done.returncode != 0
     for rank in (0, 1):
         log = (tmp_path / "logs" / f"workerlog.{rank}").read_text()

@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import random
-import signal
+import shutil
 import subprocess
 import sys
 import time
@@ -17,30 +17,44 @@ import training.loop.interruptible
 import training.loop.run
 import training.loop.trainer
 from pipeline.errors import BundleError, ClassifierError, EnvironmentFault, InputError
-from tests.conftest import ENVIRONMENT, PROJECT
+from tests.conftest import ENVIRONMENT, PROJECT, first_rows
 from training.checkpoint.files import read_checkpoint
 from training.loop.interruptible import alone
 from training.loop.trainer import Trainer
 from training.train import main
 
-OPTIONS = ("--device", "cpu", "--model_name", "scratch-tiny", "--learning_rate", "2e-3", "--epochs", "2")
-LONG = (*OPTIONS, "--token_dropout", "0.1", "--save_steps", "4", "--thresholds", "global")
+OPTIONS = (
+    "--device",
+    "cpu",
+    "--model_name",
+    "scratch-tiny",
+    "--learning_rate",
+    "2e-3",
+    "--batch_size",
+    "8",
+    "--epochs",
+    "2",
+)
+LONG = (*OPTIONS, "--token_dropout", "0.1", "--save_steps", "4", "--logging_steps", "1", "--thresholds", "global")
 
 
 @pytest.fixture(scope="module")
 def small_dataset(sample_dataset, tmp_path_factory) -> Path:
     """The sample's first rows: two epochs of twelve steps."""
-    folder = tmp_path_factory.mktemp("small") / "data"
-    folder.mkdir()
-    for name, rows in (("train.txt", 380), ("dev.txt", 100), ("label.txt", None), ("data.txt", 400)):
-        lines = (sample_dataset / name).read_text(encoding="utf-8").splitlines(keepends=True)
-        (folder / name).write_text("".join(lines[:rows]), encoding="utf-8")
-    return folder
+    return first_rows(sample_dataset, tmp_path_factory.mktemp("small") / "data", train=95, dev=30)
 
 
 def run(dataset, save_dir, *options):
     """Train in this process."""
     main(["--dataset_dir", str(dataset), "--save_dir", str(save_dir), *map(str, options)])
+
+
+@pytest.fixture(scope="module")
+def trained(small_dataset, tmp_path_factory) -> Path:
+    """What a run with OPTIONS that nothing interrupts leaves behind."""
+    folder = tmp_path_factory.mktemp("uninterrupted") / "checkpoint"
+    run(small_dataset, folder, *OPTIONS)
+    return folder
 
 
 def parameters(checkpoint):
@@ -49,23 +63,30 @@ def parameters(checkpoint):
     return hashlib.sha256(b"".join(np.asarray(state[name]).tobytes() for name in sorted(state))).hexdigest()
 
 
-def killed_after(seconds, dataset, save_dir):
-    """Train in another process and kill it so long after it has read its data; True if it ended before that."""
-    words = [sys.executable, "training/train.py", "--dataset_dir", dataset, "--save_dir", save_dir, *LONG, "--resume"]
-    with subprocess.Popen(words, cwd=PROJECT, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True) as process:
+def killed_after(steps, dataset, save_dir):
+    """Train in another process and kill it a moment after so many more steps."""
+    words = [sys.executable, "-u", "training/train.py", "--dataset_dir", dataset, "--save_dir", save_dir, *LONG]
+    with subprocess.Popen(
+        [*words, "--resume"], cwd=PROJECT, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
-        while "dev.txt" not in process.stdout.readline():
-            assert process.poll() is None
-        time.sleep(seconds)
-        process.send_signal(signal.SIGKILL)
-        return process.wait() == 0
+        while steps:
+            line = process.stdout.readline()
+            assert line, "the run ended before it was killed"
+            steps -= line.startswith("global step")
+        time.sleep(MOMENTS.uniform(0, 0.1))
+        process.kill()
 
 
-def test_a_run_that_is_killed_again_and_again_ends_with_the_same_parameters(small_dataset, tmp_path):
+MOMENTS = random.Random(3)
+
+
+@pytest.mark.parametrize("kills", [(7,), pytest.param((3, 7, 9), marks=pytest.mark.slow)])
+def test_a_run_that_is_killed_ends_with_the_same_parameters(small_dataset, tmp_path, kills):
     run(small_dataset, tmp_path / "whole", *LONG)
-    moments = random.Random(3)
-    for _ in range(2):
-        killed_after(moments.uniform(0.3, 2.0), small_dataset, tmp_path / "killed")
+    for steps in kills:
+        killed_after(steps, small_dataset, tmp_path / "killed")
+        assert (tmp_path / "killed.resume").exists()
     run(small_dataset, tmp_path / "killed", *LONG, "--resume")
     assert parameters(tmp_path / "killed") == parameters(tmp_path / "whole")
     records = [read_checkpoint(tmp_path / name).record for name in ("killed", "whole")]
@@ -106,10 +127,10 @@ def test_every_loss_and_setting_resumes_to_the_same_parameters(small_dataset, tm
     ],
 )
 @pytest.mark.parametrize("after", [False, True])
-def test_no_moment_between_two_writings_is_a_bad_one(small_dataset, tmp_path, monkeypatch, owner, name, calls, after):
+def test_no_moment_between_two_writings_is_a_bad_one(
+    small_dataset, trained, tmp_path, monkeypatch, owner, name, calls, after
+):
     options = (*OPTIONS, "--save_steps", 8)
-    whole = tmp_path / "whole"
-    run(small_dataset, whole, *options)
     original, done = getattr(owner, name), []
 
     def interrupted(*arguments, **options):
@@ -128,7 +149,7 @@ def test_no_moment_between_two_writings_is_a_bad_one(small_dataset, tmp_path, mo
     assert finished == (name == "remove_folder" and after)
     if not finished:
         run(small_dataset, tmp_path / "stopped", *options, "--resume")
-    assert parameters(tmp_path / "stopped") == parameters(whole)
+    assert parameters(tmp_path / "stopped") == parameters(trained)
 
 
 def test_only_the_same_run_resumes(small_dataset, tmp_path, monkeypatch):
@@ -157,11 +178,9 @@ def test_two_runs_do_not_write_to_one_place(small_dataset, tmp_path):
         run(small_dataset, tmp_path / "checkpoint", *OPTIONS)
 
 
-def test_a_start_that_is_never_bettered_is_kept(small_dataset, tmp_path):
+def test_a_start_that_is_never_bettered_is_kept(small_dataset, checkpoint, tmp_path):
     """--init_from_ckpt with its own folder for --save_dir: what was there stays unless something better is found."""
-    save_dir = tmp_path / "checkpoint"
-    run(small_dataset, save_dir, *OPTIONS)
-    before = parameters(save_dir)
+    save_dir, before = shutil.copytree(checkpoint, tmp_path / "checkpoint"), parameters(checkpoint)
     spoiling = ("--learning_rate", 5, "--epochs", 1, "--init_from_ckpt", save_dir / "model_state.pdparams")
     run(small_dataset, save_dir, *OPTIONS, *spoiling)
     assert parameters(save_dir) == before
@@ -177,7 +196,7 @@ def test_a_loss_that_is_no_number_keeps_the_best_model(small_dataset, tmp_path, 
     monkeypatch.setattr(training.loop.trainer, "create_loss", diverging)
     with pytest.raises(ClassifierError, match=r"nan at epoch 2, step 3, on the batch of lines \d+, .* is kept"):
         run(small_dataset, tmp_path / "checkpoint", *OPTIONS)
-    assert read_checkpoint(tmp_path / "checkpoint").record.metrics["dev"]["texts"] == 100
+    assert read_checkpoint(tmp_path / "checkpoint").record.metrics["dev"]["texts"] == 30
     assert not (tmp_path / "checkpoint.resume").exists()
 
 
@@ -209,10 +228,8 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "-l", folder], check=True)
 
 
-def test_a_full_disk_leaves_the_last_good_checkpoint(small_dataset, small_disk):
-    save_dir = small_disk / "checkpoint"
-    run(small_dataset, save_dir, *OPTIONS, "--epochs", 1)
-    before = parameters(save_dir)
+def test_a_full_disk_leaves_the_last_good_checkpoint(small_dataset, trained, small_disk):
+    save_dir, before = shutil.copytree(trained, small_disk / "checkpoint"), parameters(trained)
     with contextlib.suppress(OSError), open(small_disk / "rest", "wb", buffering=0) as rest:
         while rest.write(bytes(1 << 16)):
             pass
@@ -222,10 +239,10 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(small_dataset, small_disk):
     read_checkpoint(save_dir)
 
 
-def test_a_start_that_was_interrupted_while_it_was_judged_still_competes(small_dataset, tmp_path, monkeypatch):
-    save_dir = tmp_path / "checkpoint"
-    run(small_dataset, save_dir, *OPTIONS)
-    before = parameters(save_dir)
+def test_a_start_that_was_interrupted_while_it_was_judged_still_competes(
+    small_dataset, checkpoint, tmp_path, monkeypatch
+):
+    save_dir, before = shutil.copytree(checkpoint, tmp_path / "checkpoint"), parameters(checkpoint)
     spoiling = ("--learning_rate", 5, "--epochs", 1, "--init_from_ckpt", save_dir / "model_state.pdparams")
 
     def interrupted(*_):
