@@ -24,7 +24,7 @@ def test_cut_texts_and_the_length_that_reads_nearly_all_are_told():
     assert (reading.cut, reading.read, reading.unknown, reading.wanted_length) == (0.1, 0.44, 0.0, 66)
     note, warning = reading.notes(PATH)
     assert note == (
-        "train.txt: 10.0 % of the texts are longer than 10 tokens; 44.0 % of all tokens are read, "
+        "train.txt: 10.0 % of the texts are longer than 10 tokens, 44.0 % of all tokens are read, "
         "0.00 % of them unknown"
     )
     assert "--max_seq_length 66 would read 99 %" in warning
@@ -32,7 +32,7 @@ def test_cut_texts_and_the_length_that_reads_nearly_all_are_told():
 
 def test_nothing_is_warned_of_where_all_is_read():
     (note,) = measure_reading(["a b", "b"], encoder(64)).notes(PATH)
-    assert "0.0 % of the texts are longer than 64 tokens; 100.0 % of all tokens are read" in note
+    assert "0.0 % of the texts are longer than 64 tokens, 100.0 % of all tokens are read" in note
 
 
 @pytest.mark.parametrize("text", ["ภ" * 101, "a c d"])
