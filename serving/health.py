@@ -31,7 +31,7 @@ class HealthOptions(PlaceOptions):
     paddle_server: tuple[str, ...] = option(
         (), "Paddle Serving: the HTTP address of a service", metavar="HOST:PORT", repeated=True
     )
-    seconds: float = option(5.0, "how long an answer may take", above=0)
+    seconds: float = option(5.0, "seconds that an answer may take", above=0)
     ready: bool = option(False, "fail where a server has too much to do")
 
     def check(self) -> None:

@@ -23,7 +23,7 @@ from serving.triton.repository import ModelRepository
 class PlaceOptions(Options):
     """Both servers or one of them, and where they are."""
 
-    only: str | None = option(None, "speak of this server alone", choices=SERVERS)
+    only: str | None = option(None, "server that the command is about (both)", choices=SERVERS)
     model_repository: Path | None = option(None, "the folder that Triton serves (the project's model_repository)")
     paddle_folder: Path | None = option(
         None, "the folder that Paddle Serving serves (build/paddle_serving; with --model_repository DIR: DIR.paddle)"

@@ -62,7 +62,7 @@ class EnduranceOptions(EngineOptions, RecordOptions):
     flips: int = option(20, "times that is published or rolled back under faults", at_least=1)
     factor: float = option(10.0, "overload, as a multiple of what the server answers at most", above=0)
     queue_milliseconds: int = option(
-        ServingOptions().queue_milliseconds, "milliseconds that texts may have to wait for the model", at_least=0
+        ServingOptions().queue_milliseconds, "milliseconds that texts may wait for the model", at_least=0
     )
 
 

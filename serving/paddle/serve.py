@@ -17,12 +17,12 @@ from serving.process.ports import LOOPBACK
 class ServeOptions(Options):
     """What to serve, and where to listen."""
 
-    folder: Path | None = option(None, "what serving.publish wrote for it (build/paddle_serving)")
+    folder: Path | None = option(None, "folder that serving.publish wrote for Paddle Serving (build/paddle_serving)")
     host: str = option(LOOPBACK, "address to listen on; 0.0.0.0 for all of this machine")
     rpc_port: int = option(PaddlePorts.rpc, "port for RPC clients", **PORT)
     http_port: int = option(PaddlePorts.http, "port for HTTP clients", **PORT)
-    ready_timeout_seconds: float = option(60.0, "give up when it is not ready by then", above=0)
-    check_seconds: float = option(5.0, "how often a golden text is asked", above=0)
+    ready_timeout_seconds: float = option(60.0, "seconds after which a server that is not ready is given up", above=0)
+    check_seconds: float = option(5.0, "seconds between two checks with a golden text", above=0)
     state_dir: Path | None = option(None, "folder for logs and process record (build/run)")
 
 

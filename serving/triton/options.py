@@ -46,7 +46,7 @@ class TritonWishes(ComputeWishes):
         (), "Triton: lengths that the tokeniser pads to (none; chosen for a native backend)", metavar="TOKENS"
     )
     instances: int = option(1, "Triton: copies of the model that compute at the same time", at_least=1)
-    queue_milliseconds: int = option(300, "Triton: how long texts may have to wait for the model", at_least=1)
+    queue_milliseconds: int = option(300, "Triton: milliseconds that texts may wait for the model", at_least=1)
     queue_size: int = option(
         0,
         "Triton: texts that may be under way, a request that finds so many is refused; 0: a batch, and what this "

@@ -28,10 +28,12 @@ class ServeOptions(TritonOptions):
     grpc_port: int = option(Ports.grpc, "port for gRPC clients", **PORT)
     http_port: int = option(Ports.http, "port for HTTP clients", **PORT)
     metrics_port: int = option(Ports.metrics, "port for Prometheus", **PORT)
-    ready_timeout_seconds: float = option(60.0, "give up when it is not ready by then", above=0)
-    check_seconds: float = option(5.0, "how often a golden text is asked", above=0)
+    ready_timeout_seconds: float = option(60.0, "seconds after which a server that is not ready is given up", above=0)
+    check_seconds: float = option(5.0, "seconds between two checks with a golden text", above=0)
     state_dir: Path | None = option(None, "folder for log, process record and admin key (build/run)")
-    extra_arguments: tuple[str, ...] = option((), "for tritonserver itself", metavar="-- ARGUMENT", positional=True)
+    extra_arguments: tuple[str, ...] = option(
+        (), "arguments for tritonserver itself", metavar="-- ARGUMENT", positional=True
+    )
 
 
 def serve(options: ServeOptions) -> None:

@@ -35,22 +35,26 @@ class TritonOptions(Options):
 
     model_control_mode: str = control_mode(NONE)
     load_model: tuple[str, ...] = option(
-        (), "with explicit: load this model at the start; repeatable", metavar="NAME", repeated=True
+        (), "model that --model_control_mode explicit loads at the start; repeatable", metavar="NAME", repeated=True
     )
-    repository_poll_seconds: int = option(15, "with poll: how often to look", at_least=1)
-    exit_timeout_seconds: int = option(30, "how long accepted requests may take to finish at the end", at_least=1)
+    repository_poll_seconds: int = option(
+        15, "seconds between two looks at the folder in --model_control_mode poll", at_least=1
+    )
+    exit_timeout_seconds: int = option(
+        30, "seconds that accepted requests have to finish when the server stops", at_least=1
+    )
     complete_config: bool = option(False, "let the server fill in incomplete configurations of other models")
     tls_cert: Path | None = option(
         None, "PEM file: encrypt gRPC with this certificate; HTTP then stays on loopback", metavar="FILE"
     )
-    tls_key: Path | None = option(None, "PEM file: its private key", metavar="FILE")
+    tls_key: Path | None = option(None, "PEM file: the private key of --tls_cert", metavar="FILE")
     tls_client_ca: Path | None = option(
         None, "PEM file: serve callers alone that have a certificate of this authority", metavar="FILE"
     )
     trace_endpoint: str | None = option(
-        None, "send traces there by OpenTelemetry, such as http://127.0.0.1:4318/v1/traces", metavar="URL"
+        None, "where OpenTelemetry traces are sent, such as http://127.0.0.1:4318/v1/traces", metavar="URL"
     )
-    trace_one_in: int = option(100, "of so many requests one is traced", at_least=1)
+    trace_one_in: int = option(100, "requests of which one is traced", at_least=1)
 
     def check(self) -> None:
         if self.load_model and self.model_control_mode != EXPLICIT:
