@@ -57,15 +57,6 @@ def sample_dataset(tmp_path_factory) -> Path:
     return folder
 
 
-def first_rows(dataset: Path, folder: Path, train: int, dev: int, data: int = 100) -> Path:
-    """A dataset folder with as many of the rows of another, for what needs no more."""
-    folder.mkdir(parents=True)
-    for name, rows in (("train.txt", train), ("dev.txt", dev), ("data.txt", data), ("label.txt", None)):
-        lines = (dataset / name).read_text(encoding="utf-8").splitlines(keepends=True)
-        (folder / name).write_text("".join(lines[:rows]), encoding="utf-8")
-    return folder
-
-
 @pytest.fixture(scope="session")
 def checkpoint(sample_dataset, tmp_path_factory) -> Path:
     """A checkpoint trained for a moment: it has learnt something, and that is all."""
