@@ -15,6 +15,12 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from pipeline.command import run
+from pipeline.errors import EnvironmentFault
+from pipeline.files.bundle import Bundle
+from serving.paddle.deployment import PaddleDeployment
+from serving.paddle.environment import serving_python
+from serving.paddle.options import PaddleOptions
+from serving.paddle.server import PaddlePorts, PaddleServer
 from serving.process.ports import Ports
 from serving.triton.server.launcher import TritonServer
 
@@ -46,6 +52,15 @@ def run_in_process(main: Callable[[list[str]], None], *arguments: object) -> sub
     with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors), pytest.raises(SystemExit) as left:
         run(lambda _: main(words))
     return subprocess.CompletedProcess(words, left.value.code, output.getvalue(), errors.getvalue())
+
+
+def first_rows(dataset: Path, folder: Path, train: int, dev: int, data: int = 100) -> Path:
+    """A dataset folder with as many of the rows of another, for what needs no more."""
+    folder.mkdir(parents=True)
+    for name, rows in (("train.txt", train), ("dev.txt", dev), ("data.txt", data), ("label.txt", None)):
+        lines = (dataset / name).read_text(encoding="utf-8").splitlines(keepends=True)
+        (folder / name).write_text("".join(lines[:rows]), encoding="utf-8")
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -86,5 +101,31 @@ def triton(model_repository, tmp_path_factory) -> Iterator[TritonServer]:
     """A real Triton server over `model_repository`."""
     state = tmp_path_factory.mktemp("state")
     with TritonServer(model_repository, ports=Ports.free(), state_dir=state) as server:
+        server.wait_ready()
+        yield server
+
+
+@pytest.fixture(scope="session")
+def python39() -> str:
+    """The interpreter of .venv-serving; where there is none, what needs Paddle Serving is skipped."""
+    try:
+        return str(serving_python())
+    except EnvironmentFault as fault:
+        pytest.skip(f"Paddle Serving: {fault}")
+
+
+@pytest.fixture(scope="session")
+def published(bundle_path, tmp_path_factory) -> Path:
+    """The bundle, published for Paddle Serving with low limits."""
+    folder = tmp_path_factory.mktemp("paddle") / "published"
+    limits = PaddleOptions(request_bytes=1 << 20, request_seconds=2, workers=12)
+    PaddleDeployment(folder).publish(Bundle(bundle_path), limits)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def service(python39, published, tmp_path_factory) -> Iterator[PaddleServer]:
+    """A real Paddle Serving service, ready."""
+    with PaddleServer(published, PaddlePorts.free(), state_dir=tmp_path_factory.mktemp("state")) as server:
         server.wait_ready()
         yield server

@@ -6,16 +6,12 @@ import contextlib
 import io
 import re
 import shutil
-from collections.abc import Iterator
 
 import pytest
 
 from pipeline.errors import EnvironmentFault
-from pipeline.files.bundle import Bundle
-from serving.paddle.deployment import PaddleDeployment
 from serving.paddle.environment import serving_python
-from serving.paddle.options import PaddleOptions
-from serving.paddle.server import PaddlePorts, PaddleServer
+from serving.paddle.server import PaddleServer
 from tests.conftest import PROJECT
 from tests.docs.commands import NOT_RUN, Shell, lines
 from tests.docs.pages import ENGLISH, Block, blocks
@@ -27,18 +23,13 @@ NUMBER = re.compile(r"\d+\.\d+")
 
 
 @pytest.fixture(scope="module")
-def paddle(bundle_path, tmp_path_factory) -> Iterator[PaddleServer | None]:
+def paddle(request) -> PaddleServer | None:
     """Paddle Serving with the bundle; None where it cannot run."""
     try:
         serving_python()
     except EnvironmentFault:
-        yield None
-        return
-    folder = tmp_path_factory.mktemp("paddle") / "published"
-    PaddleDeployment(folder).publish(Bundle(bundle_path), PaddleOptions())
-    with PaddleServer(folder, PaddlePorts.free(), state_dir=tmp_path_factory.mktemp("state")) as server:
-        server.wait_ready()
-        yield server
+        return None
+    return request.getfixturevalue("service")
 
 
 @pytest.fixture(scope="module")

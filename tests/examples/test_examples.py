@@ -1,8 +1,10 @@
 """Every example runs as its first lines say, against real servers, and fits on a page."""
 
 import ast
+import json
 import re
 import runpy
+import subprocess
 
 import pytest
 
@@ -52,3 +54,13 @@ def test_own_decoding(bundle_path):
     for path in ast.literal_eval(paths):
         assert path
         assert all(child.rpartition("##")[0] == parent for parent, child in zip(path, path[1:]))
+
+
+def test_ask_with_curl(triton, service):
+    words = [PROJECT / "examples" / "ask_with_curl.sh", triton.http_address, service.http_address]
+    printed = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split("\n")
+    answers = [json.loads(line) for line in printed if line.startswith("{")]
+    assert {output["name"] for output in answers[0]["outputs"]} == {"label", "confidence"}
+    assert "row 1: text is empty" in answers[1]["error"]
+    assert [answer["key"] for answer in answers[2:]] == [["label"], ["label"]]
+    assert len(json.loads(answers[3]["value"][0])) == 2

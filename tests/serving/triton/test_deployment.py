@@ -189,7 +189,9 @@ def test_a_version_that_a_server_does_not_load_changes_nothing(server, repositor
     assert answers(server, goldens(bundle)) == list(goldens(bundle).values())
 
 
-@pytest.mark.parametrize("seconds", [0.4, 0.7, 0.9, 1.1, 1.4, 2.0])
+@pytest.mark.parametrize(
+    "seconds", [0.9, 1.4, *(pytest.param(at, marks=pytest.mark.slow) for at in (0.4, 0.7, 1.1, 2))]
+)
 def test_a_publisher_that_is_killed_leaves_whole_folders(repository, bundle, shallow, tmp_path, seconds):
     paddle = PaddleDeployment(f"{repository.path}.paddle")
     with explicit_server(repository, tmp_path / "state") as server:
