@@ -77,8 +77,8 @@ class Deployment(ABC, Generic[Chosen]):
         """What to say of the running servers after a change."""
 
     @abstractmethod
-    def loaded(self) -> Iterator[tuple[str, str]]:
-        """Per running server its name and what it has loaded, in words."""
+    def loaded(self, server: Any) -> str:
+        """The versions that one of `servers` has loaded, in words; raises ServerError where it does not answer."""
 
     @abstractmethod
     def check(self, server: Any, seconds: float) -> PublishedVersion[Chosen]:
@@ -92,6 +92,13 @@ class Deployment(ABC, Generic[Chosen]):
             InputError: nothing is published.
             WrongAnswer, Refused, ServerError: it answers otherwise, has too much to do, or does not answer.
         """
+
+    def require_live(self) -> PublishedVersion[Chosen]:
+        """The version that answers; raises InputError before the first."""
+        version = self.live()
+        if version is None:
+            raise InputError(f"{self.path} holds no published model; publish a bundle first")
+        return version
 
     @contextlib.contextmanager
     def prepared(self, bundle: Bundle, options: Chosen, number: int) -> Iterator[PublishedVersion[Chosen]]:
@@ -154,7 +161,8 @@ def roll_back_together(
 ) -> dict[Deployment, PublishedVersion]:
     """Make an earlier bundle live again in all these servers, or in none; the versions that are live then.
 
-    Where a server has no version of that number, its newest one of the same bundle is taken.
+    A server without a version of that number stays with the bundle where it serves it, or goes to its newest version
+    of it.
 
     Args:
         deployments: with a live version each.
@@ -165,11 +173,8 @@ def roll_back_together(
         EnvironmentFault, BundleError, ServerError: as `publish_together` does.
     """
     with _alone(deployments):
-        live = {each: each.live() for each in deployments}
-        for each, version in live.items():
-            if version is None:
-                raise InputError(f"{each.path} holds no published model; publish a bundle first")
-        targets = _targets(deployments, max(version.number for version in live.values() if version), number)
+        live = {each: each.require_live() for each in deployments}
+        targets = _targets(live, number)
         moving = {each: version for each, version in targets.items() if version != live[each]}
         if not moving:
             raise InputError(f"version {next(iter(targets.values())).number} is live already")
@@ -178,14 +183,16 @@ def roll_back_together(
     return targets
 
 
-def _targets(deployments: Sequence[Deployment], live: int, number: int | None) -> dict[Deployment, PublishedVersion]:
-    held = {each: each.versions() for each in deployments}
-    paths = " and ".join(str(each.path) for each in deployments)
+def _targets(live: Mapping[Deployment, PublishedVersion], number: int | None) -> dict[Deployment, PublishedVersion]:
+    """Per deployment, of which the live version is given, the version to go back to."""
+    held = {each: each.versions() for each in live}
+    paths = " and ".join(str(each.path) for each in live)
     numbers = sorted({version.number for versions in held.values() for version in versions})
     if number is None:
-        earlier = [each for each in numbers if each < live]
+        newest = max(version.number for version in live.values())
+        earlier = [each for each in numbers if each < newest]
         if not earlier:
-            raise InputError(f"there is no version before {live} in {paths} to go back to")
+            raise InputError(f"there is no version before {newest} in {paths} to go back to")
         number = earlier[-1]
     named = {each: version for each, versions in held.items() for version in versions if version.number == number}
     bundles = {version.bundle for version in named.values()}
@@ -203,7 +210,8 @@ def _targets(deployments: Sequence[Deployment], live: int, number: int | None) -
                 f"{each.server} holds no version of bundle {bundle}, which is version {number} of the other server; "
                 f"--only {next(iter(named)).key} leaves {each.server} as it is"
             )
-        targets[each] = named.get(each, same[-1])
+        served = live[each]
+        targets[each] = named.get(each) or (served if served in same else same[-1])
     return targets
 
 

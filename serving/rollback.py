@@ -1,6 +1,6 @@
 """Let both servers answer by an earlier bundle again: `python -m serving.rollback`, or `... --version 3`.
 
-A server without that version goes to its newest one of the same bundle. Where it has none, nothing changes.
+A server without that version goes to its newest one of the same bundle. Where it has none, nothing changes in either.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.command import run
-from pipeline.errors import InputError
 from pipeline.options import option, parse
 from serving.deployment import Deployment, roll_back_together
 from serving.published import PublishedVersion
@@ -30,10 +29,7 @@ def roll_back(options: RollbackOptions) -> dict[Deployment, PublishedVersion]:
         InputError, EnvironmentFault, BundleError, ServerError: as `roll_back_together` does.
     """
     named = options.deployments()
-    deployments = [each for each in named if each.live()]
-    if not deployments:
-        raise InputError(f"{' and '.join(str(each.path) for each in named)} holds no published model; publish a bundle")
-    return roll_back_together(deployments, options.version)
+    return roll_back_together([each for each in named if each.live()] or named, options.version)
 
 
 def parse_args(argv: Sequence[str] | None) -> RollbackOptions:

@@ -70,8 +70,10 @@ class PlaceOptions(Options):
         Raises:
             InputError: the folder is a file.
         """
-        beside = paddle_folder((self.model_repository or MODEL_REPOSITORY).resolve())
-        path = (self.paddle_folder or beside).resolve()
+        repository = (self.model_repository or MODEL_REPOSITORY).resolve()
+        path = (self.paddle_folder or paddle_folder(repository)).resolve()
+        if repository in (path, *path.parents):
+            raise InputError(f"--paddle_folder {path} lies in the model repository, where Triton allows only models")
         records = [each for each in running(self.state) if each.paddle_folder == str(path)]
         return PaddleDeployment(path, [ServiceControl(each.http_address, int(each.version)) for each in records])
 

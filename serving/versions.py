@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pipeline.command import run
+from pipeline.errors import ServerError
 from pipeline.options import parse
 from serving.servers import ServerOptions
 
@@ -14,7 +15,6 @@ def versions(options: ServerOptions) -> Iterator[str]:
 
     Raises:
         InputError, BundleError: a folder or a record in it cannot be read.
-        ServerError: a Triton server does not answer.
     """
     for each in options.deployments():
         yield f"{each.server}: {each.path}"
@@ -25,8 +25,12 @@ def versions(options: ServerOptions) -> Iterator[str]:
             yield f"{version.number:4}  {version.bundle}  {version.published}  {engine:22}  {mark}".rstrip()
         if not known:
             yield "      nothing is published here; python -m serving.publish does"
-        for server, loaded in each.loaded():
-            yield f"      {server} has loaded: {loaded}"
+        for server in each.servers:
+            try:
+                loaded = f"has loaded: {each.loaded(server)}"
+            except ServerError as error:
+                loaded = f"does not answer: {error}"
+            yield f"      server {server.address} {loaded}"
 
 
 def parse_args(argv: Sequence[str] | None) -> ServerOptions:

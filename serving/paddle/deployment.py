@@ -11,13 +11,14 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from pipeline.errors import ClassifierError, InputError
+from pipeline.errors import InputError
 from pipeline.files.atomic import atomic_folder, remove_folder
 from pipeline.files.bundle import Bundle
 from pipeline.predictor import Predictor
@@ -37,6 +38,9 @@ from serving.paddle.publication import (
     write_publication,
 )
 from serving.published import PublishedVersion
+
+LEFTOVER = re.compile(rf"\.({LIVE}|[0-9]+)\.\w{{8}}")
+"""What a process that was killed while it published has left; a folder may hold other hidden files, of others."""
 
 
 class PaddleDeployment(Deployment[PaddleOptions]):
@@ -72,17 +76,21 @@ class PaddleDeployment(Deployment[PaddleOptions]):
 
     def write(self, bundle: Bundle, options: PaddleOptions, number: int) -> PaddleVersion:
         version = PublishedVersion.now(number, bundle, options, expected_answers(Predictor(bundle)))
-        for leftover in self.path.glob(".*"):
-            shutil.rmtree(leftover) if leftover.is_dir() and not leftover.is_symlink() else leftover.unlink()
-        with atomic_folder(self.path / str(number)) as draft:
+        folder = self.path / str(number)
+        if folder.exists():
+            raise InputError(f"{folder} is there and no publication; give --paddle_folder a folder of its own")
+        for leftover in filter(LEFTOVER.fullmatch, os.listdir(self.path)):
+            shutil.rmtree(self.path / leftover)
+        with atomic_folder(folder) as draft:
             write_publication(bundle, version, draft)
         return version
 
     def remove(self, number: int) -> None:
         folder = self._folder(number)
+        if not (folder / PUBLISHED_FILE).is_file():
+            return
         if folder != self.path:
-            if folder.is_dir():
-                remove_folder(folder)
+            remove_folder(folder)
             return
         for part in PARTS:
             path = folder / part
@@ -121,14 +129,9 @@ class PaddleDeployment(Deployment[PaddleOptions]):
         verb = "s change" if count > 1 else " changes"
         return f"{count} running service{verb} over to it" if count else "no service is running"
 
-    def loaded(self) -> Iterator[tuple[str, str]]:
-        for service in self.servers:
-            try:
-                self.check(service)
-                loaded = str(service.number)
-            except ClassifierError as error:
-                loaded = f"nothing that answers ({error})"
-            yield f"service {service.address}", loaded
+    def loaded(self, server: ServiceControl) -> str:
+        self.check(server)
+        return str(server.number)
 
     def check(self, server: ServiceControl, seconds: float = GOLDEN_SECONDS) -> PaddleVersion:
         known = [version for version in self.versions() if version.number == server.number]

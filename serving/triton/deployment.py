@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
-from pipeline.errors import ClassifierError, InputError, ServerError
+from pipeline.errors import ClassifierError, ServerError
 from pipeline.files.bundle import Bundle
 from pipeline.predictor import Predictor
 from pipeline.tensors import ENSEMBLE
@@ -98,13 +98,11 @@ class TritonDeployment(Deployment[ServingOptions]):
         count = len(self.servers)
         return f"live in {count} running server{'s' * (count > 1)}" if count else "no server is running"
 
-    def loaded(self) -> Iterator[tuple[str, str]]:
-        for server in self.servers:
-            yield f"server {server.address}", ", ".join(map(str, server.ready_versions(TOKENISER))) or "none"
+    def loaded(self, server: ServerControl) -> str:
+        return ", ".join(map(str, server.ready_versions(TOKENISER))) or "none"
 
     def check(self, server: ServerControl, seconds: float = GOLDEN_SECONDS) -> TritonVersion:
-        if self.live() is None:
-            raise InputError(f"{self.path} holds no published model; publish a bundle first")
+        self.require_live()
         number = server.pinned_version()  # not what the folder says: it may have changed since without the server
         if number is None:
             raise ServerError(f"the server at {server.address} serves no ensemble that serving.publish wrote")

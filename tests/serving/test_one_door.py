@@ -124,7 +124,7 @@ def test_one_publication_changes_both_over_and_one_rollback_back(both, bundle, o
     listed = both.run(versions).splitlines()
     assert [line.split()[0] for line in listed if line.endswith("live")] == ["2", "2"]
     assert f"      server 127.0.0.1:{both.triton.http} has loaded: 2" in listed
-    assert f"      service 127.0.0.1:{both.paddle.http} has loaded: 2" in listed
+    assert f"      server 127.0.0.1:{both.paddle.http} has loaded: 2" in listed
 
     back = both.run(rollback).splitlines()
     assert f"Triton: version 1 (bundle {bundle.identity}) is live again; live in 1 running server" in back
@@ -235,10 +235,13 @@ def test_what_is_published_for_one_server_alone_concerns_no_other(folders, bundl
         ({"only": "paddle", "server": ("127.0.0.1:8000",)}, "--server is for Triton; leave it out with --only paddle"),
         ({"server": ("127.0.0.1",)}, "--server is '127.0.0.1'; give the HTTP address with its port"),
         ({"keep": 0}, "--keep is 0; give a whole number, at least 1"),
+        ({"paddle_folder": "{model_repository}/paddle"}, "--paddle_folder .* lies in the model repository"),
     ],
 )
 def test_a_wish_that_a_server_cannot_fulfil_is_refused(options, message, folders, bundle_path):
     places, triton, paddle = folders
+    if "paddle_folder" in options:
+        options = {"paddle_folder": options["paddle_folder"].format(**places)}
     with pytest.raises(InputError, match=message):
         publish.publish(PublishOptions(bundle=bundle_path, **options, **places))
     assert not triton.path.exists()

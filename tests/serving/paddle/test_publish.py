@@ -102,8 +102,17 @@ def test_what_a_killed_publication_left_is_removed(bundle_path, tmp_path):
     (tmp_path / ".1.abcd1234" / "serving_server").mkdir(parents=True)
     (tmp_path / ".live.abcd1234").mkdir()
     (tmp_path / ".live.abcd1234" / "live").symlink_to("1")
+    (tmp_path / ".git").mkdir()
     PaddleDeployment(tmp_path).publish(Bundle(bundle_path), PaddleOptions())
-    assert {path.name for path in tmp_path.iterdir()} == {"1", "live"}
+    assert {path.name for path in tmp_path.iterdir()} == {".git", "1", "live"}
+
+
+def test_a_folder_that_is_no_publication_is_left_as_it_is(bundle_path, tmp_path):
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / "thesis.tex").touch()
+    with pytest.raises(InputError, match="1 is there and no publication; give --paddle_folder a folder of its own"):
+        PaddleDeployment(tmp_path).publish(Bundle(bundle_path), PaddleOptions())
+    assert [path.name for path in tmp_path.rglob("*")] == ["1", "thesis.tex"]
 
 
 def test_versions_are_kept_and_the_one_before_is_live_again(bundle_path, tmp_path):

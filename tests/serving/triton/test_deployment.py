@@ -15,6 +15,7 @@ import pytest
 from clients.triton import TritonClient
 from pipeline.errors import BundleError, EnvironmentFault, InputError, ServerError
 from pipeline.files.bundle import Bundle, seal
+from serving import publish, rollback, versions
 from serving.deployment import publish_together
 from serving.folders import alone_in
 from serving.paddle.deployment import PaddleDeployment
@@ -25,7 +26,7 @@ from serving.triton.options import ServingOptions
 from serving.triton.repository import ModelRepository
 from serving.triton.server.launcher import TritonServer
 from serving.triton.server.options import TritonOptions
-from tests.conftest import ENVIRONMENT, PROJECT, run_command
+from tests.conftest import ENVIRONMENT, PROJECT, run_in_process
 from tests.serving.bundles import renamed_bundle, top_level_bundle
 
 FLIPS = 6
@@ -118,17 +119,17 @@ def test_every_request_is_answered_wholly_by_the_old_or_by_the_new_bundle(server
 def test_versions_are_listed_kept_and_rolled_back_by_commands(bundle_path, other, tmp_path):
     places = ("--model_repository", tmp_path / "repository", "--state_dir", tmp_path / "state", "--only", "triton")
     for path in (bundle_path, other.path, bundle_path):
-        run_command("-m", "serving.publish", "--bundle", path, "--keep", 2, *places)
-    lines = run_command("-m", "serving.versions", *places).stdout.splitlines()
+        assert run_in_process(publish.main, "--bundle", path, "--keep", 2, *places).returncode == 0
+    lines = run_in_process(versions.main, *places).stdout.splitlines()
     assert lines[0] == f"Triton: {tmp_path / 'repository'}"
     assert [line.split()[0] for line in lines[1:]] == ["2", "3"]
     assert lines[-1].endswith("live")
-    back = run_command("-m", "serving.rollback", *places).stdout
+    back = run_in_process(rollback.main, *places).stdout
     assert f"version 2 (bundle {other.identity}) is live again; no server is running" in back
-    nowhere = run_command("-m", "serving.rollback", *places, check=False)
+    nowhere = run_in_process(rollback.main, *places)
     assert nowhere.returncode == 2
     assert "there is no version before 2 in" in nowhere.stderr
-    absent = run_command("-m", "serving.rollback", "--version", 9, *places, check=False)
+    absent = run_in_process(rollback.main, "--version", 9, *places)
     assert "holds no version 9; it holds 2, 3" in absent.stderr
 
 
@@ -140,28 +141,6 @@ def test_what_was_live_before_is_what_is_kept(repository, bundle, other):
     assert numbers(repository) == [1, 3]
     deployment.publish(bundle, OPTIONS, kept=1)
     assert numbers(repository) == [4]
-
-
-def test_a_running_server_is_found_and_follows(repository, other, bundle, tmp_path):
-    state = tmp_path / "state"
-    words = ["--model_repository", repository.path, "--state_dir", state]
-    ports = Ports.free()
-    for service in ("grpc", "http", "metrics"):
-        words += [f"--{service}_port", getattr(ports, service)]
-    command = [sys.executable, "-m", "serving.triton", *map(str, words)]
-    with subprocess.Popen(command, cwd=PROJECT, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True) as launcher:
-        try:
-            assert "Triton is ready" in launcher.stdout.readline()
-            done = run_command("-m", "serving.publish", "--bundle", other.path, "--only", "triton", *words[:4])
-            assert "as version 2 (onnxruntime, float32); live in 1 running server" in done.stdout
-            with TritonClient(f"127.0.0.1:{ports.grpc}") as client:
-                text, labels = next(iter(goldens(other).items()))
-                assert {label for label, _ in client.classify([text])[0]} == labels
-            listed = run_command("-m", "serving.versions", *words[:4]).stdout
-            assert f"server 127.0.0.1:{ports.http} has loaded: 2" in listed
-        finally:
-            launcher.terminate()
-            launcher.communicate()
 
 
 def test_a_bundle_that_answers_otherwise_than_it_states_is_not_published(repository, bundle, tmp_path):
