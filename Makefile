@@ -71,9 +71,9 @@ lint: $(READY) ## check style and types
 	@$(BIN)/mypy
 
 bench: $(READY) ## measure serving against the baseline, limits and growth, about an hour; QUICK=1: 4 minutes
+	@$(if $(QUICK)$(PARTS)$(URL),,$(BIN)/python -m pytest -m slow)
 	@$(BIN)/python -m benchmarks.bench $(if $(QUICK),--quick) $(if $(URL),--url $(URL)) $(if $(PARTS),--parts $(PARTS)) \
 		$(if $(DATASET),--dataset_dir "$(DATASET)") $(if $(TEXTS),--texts "$(TEXTS)")
-	@$(if $(QUICK)$(PARTS)$(URL),,$(BIN)/python -m pytest -m slow)
 
 docs: $(READY) $(DOCS) ## build the pages to build/docs; SERVE=1: show them on loopback, port DOCS_PORT
 	@$(BIN)/python docs/write_options.py

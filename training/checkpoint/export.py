@@ -20,6 +20,7 @@ from pipeline.labels.decoding import Decoder
 from training.checkpoint.files import Checkpoint
 from training.checkpoint.model_card import describe_decoding, write_model_card
 from training.model.encoders import model_logits
+from training.model.model_names import public_name
 from training.model.static_graph import export_onnx, export_static
 
 LOGIT_TOLERANCE = 1e-4
@@ -67,7 +68,7 @@ def _manifest(checkpoint: Checkpoint, decoder: Decoder, license: str, logits: np
         max_seq_length=record.max_seq_length,
         normalisation=record.normalisation,
         tokeniser=tokeniser.settings,
-        model_name=record.model_name,
+        model_name=public_name(record.model_name),
         metrics=record.metrics,
         width=record.width,
         goldens=tuple(

@@ -15,7 +15,7 @@ from pipeline.files.bundle import CARD_FILE, FORMAT_VERSION, Manifest
 from pipeline.labels.decoding import Decoder
 from pipeline.labels.hierarchy import SEPARATOR, LabelHierarchy
 from training.data.reading import FEW_ROWS
-from training.model.model_names import PRETRAINED, SCRATCH
+from training.model.model_names import PRETRAINED, SCRATCH, public_name
 
 SHOWN_LABELS, SHOWN_CHARACTERS = 20, 80
 
@@ -98,10 +98,7 @@ def _front_matter(manifest: Manifest) -> str:
 
 
 def _name(manifest: Manifest) -> str:
-    """The encoder's name; of a local folder the last part, since where it lay is nobody's business."""
-    name = manifest.model_name
-    known = name in PRETRAINED or name in SCRATCH
-    return escape(name if known else Path(name).name or "unnamed encoder")
+    return escape(public_name(manifest.model_name) or "unnamed encoder")
 
 
 def _encoder(manifest: Manifest) -> str:

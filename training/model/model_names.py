@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 PRETRAINED = (
     "ernie-3.0-xbase-zh",
@@ -51,3 +52,8 @@ SCRATCH = {
 def contradict(name: str | None, recorded: str) -> bool:
     """Whether both are known encoders, and different ones. A folder's name tells nothing: it may lie anywhere."""
     return name != recorded and {name, recorded} <= {*PRETRAINED, *SCRATCH}
+
+
+def public_name(name: str) -> str:
+    """A known encoder's name, or the last part of a local folder's: where it lay is nobody's business."""
+    return name if name in {*PRETRAINED, *SCRATCH} else Path(name).name

@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -31,6 +32,14 @@ def test_the_bundle_knows_what_training_knew(bundle_path, checkpoint):
     assert manifest.metrics["dev"]["micro_f1"] == record.metrics["dev"]["micro_f1"]
     assert manifest.decoding.at_least_one
     assert len(manifest.goldens) == 32
+
+
+def test_the_folder_where_an_encoder_lay_does_not_travel(checkpoint, tmp_path):
+    trained = read_checkpoint(checkpoint)
+    elsewhere = replace(trained, record=replace(trained.record, model_name="/home/me/minilm"))
+    bundle = exporting.export_checkpoint(elsewhere, tmp_path / "export", elsewhere.decoder())
+    assert bundle.manifest.model_name == "minilm"
+    assert "/home/me" not in bundle.file("bundle.json").read_text(encoding="utf-8")
 
 
 def test_the_onnx_graph_is_clean(bundle_path):
