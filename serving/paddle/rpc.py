@@ -11,8 +11,8 @@ import grpc
 from paddle_serving_server.pipeline.proto import pipeline_service_pb2
 
 from pipeline.errors import EnvironmentFault
-from serving.paddle.arrivals import Arrivals
-from serving.paddle.gateway import CONNECTIONS_PER_REQUEST
+from serving.process.arrivals import Arrivals
+from serving.process.http_door import CONNECTIONS_PER_REQUEST
 
 METHODS = pipeline_service_pb2.DESCRIPTOR.services_by_name["PipelineService"].full_name
 
