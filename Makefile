@@ -35,7 +35,7 @@ endif
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
-	@echo "Variables: DATASET (a dataset folder for demo and bench), HOST, GRPC_PORT, HTTP_PORT, METRICS_PORT, PYTHON;"
+	@echo "Variables: DATASET (a dataset folder for demo and bench), HOST, GRPC_PORT, HTTP_PORT, METRICS_PORT, PYTHON, FORCE;"
 	@echo "  of serve-paddle: HOST, RPC_PORT, PADDLE_HTTP_PORT, PYTHON39"
 	@echo "  of bench: QUICK=1, PARTS (as in PARTS='load limit'), URL (of a server that runs already), TEXTS (a file, instead of DATASET)"
 	@echo "  of docs: SERVE=1, DOCS_PORT"
@@ -60,7 +60,7 @@ serve-paddle: $(READY) $(SERVING) ## serve what was published with Paddle Servin
 	@$(BIN)/python -m serving.paddle --host $(HOST) --rpc_port $(RPC_PORT) --http_port $(PADDLE_HTTP_PORT)
 
 stop: ## stop what serve and serve-paddle started
-	@$(PYTHON) -m serving.stop
+	@$(or $(wildcard $(BIN)/python),$(PYTHON)) -m serving.stop
 
 test: $(READY) paddle-if-possible ## run the tests, a real Triton server among them; SLOW=1: the slow ones too
 	@$(BIN)/python -m pytest $(if $(SLOW),-m "")
@@ -109,28 +109,31 @@ clean: ## remove the environments, everything built and the published models
 LOCKED := mkdir -p build && flock build/.setup.lock
 
 $(UV): requirements/uv.txt
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' || { \
-		echo "error: $(PYTHON) is $$($(PYTHON) --version 2>&1); Python 3.10, 3.11 or 3.12 is needed:" \
-			"make PYTHON=python3.11 ..." >&2; exit 3; }
+	@command -v $(PYTHON) >/dev/null || { \
+		echo "error: $(PYTHON) is not there; install Python 3, or name one: make PYTHON=/path/to/python3 ..." >&2; exit 3; }
 	@$(LOCKED) sh -ec 'test $(UV) -nt requirements/uv.txt && exit; \
+		python=$$($(PYTHON) requirements/machine.py); \
 		echo "setting up .tools (uv)" >&2; \
-		$(PYTHON) -m venv --clear .tools; \
+		"$$python" -m venv --clear .tools; \
 		.tools/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt; \
 		touch $(UV)'
 
 $(READY): requirements/main.txt pyproject.toml | $(UV)
 	@$(LOCKED) sh -ec 'test $(READY) -nt requirements/main.txt -a $(READY) -nt pyproject.toml && exit; \
-		echo "setting up .venv; the first time takes a minute or two" >&2; \
-		test -x $(BIN)/python || $(UV) venv -q --clear --python \
-			"$$(.tools/bin/python -c "import sys; print(sys._base_executable)")" .venv; \
+		test -x $(BIN)/python || { \
+			.tools/bin/python requirements/machine.py >/dev/null; \
+			python=$$(.tools/bin/python requirements/interpreter.py); \
+			echo "setting up .venv with $$python; the first time takes a minute or two" >&2; \
+			$(UV) venv -q --clear --python "$$python" .venv; \
+		}; \
 		export VIRTUAL_ENV=.venv; \
 		$(UV) pip sync -q --require-hashes requirements/main.txt; \
 		$(UV) pip install -q --no-deps --no-build-isolation --editable .; \
 		touch $(READY)'
 
-$(SERVING): requirements/serving.txt | $(READY)
+$(SERVING): requirements/serving.txt | $(UV)
 	@$(LOCKED) sh -ec 'test $(SERVING) -nt requirements/serving.txt && exit; \
-		python=$$($(BIN)/python -m serving.paddle.environment); \
+		python=$$(.tools/bin/python requirements/interpreter.py serving); \
 		echo "setting up .venv-serving with $$python" >&2; \
 		$(UV) venv -q --clear --python "$$python" .venv-serving; \
 		export VIRTUAL_ENV=.venv-serving; \
@@ -140,6 +143,6 @@ $(SERVING): requirements/serving.txt | $(READY)
 $(DOCS): requirements/docs.txt | $(UV)
 	@$(LOCKED) sh -ec 'test $(DOCS) -nt requirements/docs.txt && exit; \
 		echo "setting up .venv-docs" >&2; \
-		$(UV) venv -q --clear --python "$$(.tools/bin/python -c "import sys; print(sys._base_executable)")" .venv-docs; \
+		$(UV) venv -q --clear --python "$$(.tools/bin/python requirements/interpreter.py)" .venv-docs; \
 		VIRTUAL_ENV=.venv-docs $(UV) pip install -q --require-hashes -r requirements/docs.txt; \
 		touch $(DOCS)'

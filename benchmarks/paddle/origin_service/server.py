@@ -16,7 +16,7 @@ from pipeline.errors import EnvironmentFault, ServerError
 from pipeline.files.bundle import PADDLE_GRAPH_FILE, PADDLE_PARAMETERS_FILE, Bundle
 from serving.folders import PROJECT, build_dir
 from serving.paddle.configuration import MODEL_FOLDER, write_model_config
-from serving.paddle.environment import UV, find_python39
+from serving.paddle.environment import UV, serving_python
 from serving.process.guarded_server import GuardedServer
 
 PADDLENLP = "paddlenlp==2.8.1"
@@ -104,7 +104,7 @@ def environment() -> Path:
     """The interpreter of the baseline's environment, which is made where it is not there.
 
     Raises:
-        EnvironmentFault: there is no Python 3.9, or a package cannot be had.
+        EnvironmentFault: .venv-serving is not there, or a package cannot be had.
     """
     folder = build_dir() / "origin_paddle_serving" / "venv"
     python, ready = folder / "bin" / "python", folder / ".ready"
@@ -116,7 +116,7 @@ def environment() -> Path:
     pins.write_text("\n".join(re.findall(r"^[\w-]+==[\w.]+", LOCK.read_text(encoding="utf-8"), re.MULTILINE)))
     into = ["--python", str(python)]
     for command in (
-        ["venv", "--clear", "--seed", "--python", str(find_python39()), str(folder)],
+        ["venv", "--clear", "--seed", "--python", str(serving_python()), str(folder)],
         ["pip", "install", *into, "--no-deps", "--require-hashes", "-r", str(LOCK)],
         ["pip", "install", *into, "--exclude-newer", DATE, "--override", str(pins), PADDLENLP, "aistudio-sdk<0.3"],
     ):

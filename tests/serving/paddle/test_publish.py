@@ -14,7 +14,6 @@ from pipeline.errors import BundleError, EnvironmentFault, InputError
 from pipeline.files.bundle import Bundle, seal
 from serving.paddle.configuration import config_text
 from serving.paddle.deployment import PaddleDeployment
-from serving.paddle.environment import find_python39
 from serving.paddle.options import PaddleOptions
 from serving.paddle.publication import choose_precision, live_publication
 from serving.paddle.server import PaddlePorts
@@ -163,18 +162,3 @@ def test_paddle_itself_gives_the_labels_that_the_service_gives(bundle_path, samp
     assert [set(line.split(": ")[1].split(",")) for line in paddle] == [
         set(line.split(": ")[1].split(",")) for line in onnxruntime
     ]
-
-
-def test_a_python_that_is_not_3_9_is_refused(monkeypatch):
-    monkeypatch.setenv("PYTHON39", "python3")
-    with pytest.raises(EnvironmentFault, match="no Python 3.9"):
-        find_python39()
-
-
-def test_without_a_python_3_9_it_is_said_what_to_do(monkeypatch, tmp_path):
-    monkeypatch.delenv("PYTHON39", raising=False)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr("serving.paddle.environment.UV", tmp_path / "uv")
-    with pytest.raises(EnvironmentFault, match="PYTHON39="):
-        find_python39()
