@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Callable
 
 from pipeline.files.dataset import join_labels
@@ -51,12 +51,17 @@ def as_levels(text: str, predictions: Sequence[Prediction]) -> str:
 
 def as_tree(text: str, predictions: Sequence[Prediction]) -> str:
     """The text, and below it its label paths as a tree with confidences."""
-    confidences = {label: confidence for label, confidence in predictions}
+    lines = tree_lines({label: f"{confidence:.3f}" for label, confidence in predictions})
+    return "\n".join([_shown(text), *(f"  {line}" for line in lines or [NO_LABEL])])
+
+
+def tree_lines(captions: Mapping[str, str]) -> list[str]:
+    """Label paths as a tree, a line each, with what is said of each one; siblings in the order in which they come."""
     children: dict[str | None, list[str]] = {}
-    for label in confidences:
+    for label in captions:
         parent = parent_path(label)
-        children.setdefault(parent if parent in confidences else None, []).append(label)
-    lines = [_shown(text)]
+        children.setdefault(parent if parent in captions else None, []).append(label)
+    lines: list[str] = []
 
     def add(parent: str | None, indent: str) -> None:
         below = children.get(parent, [])
@@ -64,13 +69,11 @@ def as_tree(text: str, predictions: Sequence[Prediction]) -> str:
             last = label is below[-1]
             # An inconsistent answer can hold a label without its parent: it is then shown with its whole path.
             name = label.rpartition(SEPARATOR)[2] if parent else label
-            lines.append(f"{indent}{'└─' if last else '├─'} {name}  {confidences[label]:.3f}")
+            lines.append(f"{indent}{'└─' if last else '├─'} {name}  {captions[label]}")
             add(label, indent + ("   " if last else "│  "))
 
-    add(None, "  ")
-    if not predictions:
-        lines.append(f"  {NO_LABEL}")
-    return "\n".join(lines)
+    add(None, "")
+    return lines
 
 
 def _shown(text: str) -> str:

@@ -25,6 +25,7 @@ from pipeline.files.atomic import atomic_writer
 from pipeline.files.dataset import DATA_FILE, LABEL_FILE, read_examples, read_labels, read_texts
 from pipeline.labels.hierarchy import SEPARATOR, LabelHierarchy
 from pipeline.options import option, parse
+from training.data import label_names
 from training.data.dataset_folder import NewDatasetOptions, WrittenDataset, write_dataset
 from training.data.doccano_lines import HIERARCHICAL, SPLIT_FILES, TASK_TYPES, read_records, record_line
 from training.data.row_collector import RowCollector
@@ -82,6 +83,8 @@ def convert(options: DoccanoOptions) -> WrittenDataset:
         notes.append(f"{named_splits} rows name the split that they came from; --keep_splits puts them back there")
     notes += collector.report.notes()
     hierarchy = listed or collector.hierarchy()
+    if options.task_type == HIERARCHICAL:
+        notes += label_names.notes(hierarchy.labels)
     return write_dataset(options.save_dir, hierarchy, options.split(collector.rows), collector.unlabelled(), notes)
 
 

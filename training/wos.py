@@ -24,7 +24,7 @@ from pipeline.labels.hierarchy import SEPARATOR, path_fault
 from pipeline.options import option, parse
 from training.data.dataset_folder import NewDatasetOptions, WrittenDataset, write_dataset
 from training.data.row_collector import RowCollector
-from training.data.spreadsheet import read_table
+from training.data.tables.reading import read_columns
 
 TEXT_FILE, AREA_FILE, DOMAIN_FILE = "X.txt", "Y.txt", "YL1.txt"
 META_DATA = tuple(f"Meta-data/Data.{ending}" for ending in ("xlsx", "csv", "tsv", "txt", "xls"))
@@ -117,7 +117,7 @@ def named_labels(release: Release, meta_data: Path) -> tuple[dict[int, str], lis
         InputError: the table cannot be read, describes other texts, or names an area in a way that no label can have.
     """
     try:
-        table = list(read_table(meta_data, META_COLUMNS))
+        table = list(read_columns(meta_data, META_COLUMNS))
     except InputError as error:
         raise InputError(f"{error}; or give --meta_data {NO_META_DATA} for numbers as labels") from error
     names = [SEPARATOR.join(" ".join(cell.split()) for cell in (domain, area)) for _, domain, area, _ in table]

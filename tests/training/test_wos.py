@@ -1,15 +1,14 @@
 """The Web of Science release as a dataset folder."""
 
 import csv
-import zipfile
-from xml.sax.saxutils import escape
 
 import pytest
 
 from pipeline.errors import DatasetError, InputError
 from pipeline.files.dataset import read_examples, read_labels
 from tests.conftest import run_command
-from training.data.spreadsheet import read_table
+from tests.training.data.tables.workbooks import write_workbook
+from training.data.tables.reading import read_columns
 from training.wos import main
 
 HEADER = ("Y1", "Y2", "Y", "Domain", "area", "keywords", "Abstract")
@@ -42,31 +41,6 @@ def write_csv(path, table, delimiter=",", encoding="utf-8", header=HEADER):
     return path
 
 
-def write_xlsx(path, table):
-    """A workbook with what real ones have: shared and inline strings, numbers, and empty cells left out."""
-    shared, lines = [], []
-    for line, row in enumerate([HEADER, *table], start=1):
-        cells = []
-        for letter, value in zip("ABCDEFG", row):
-            if isinstance(value, int):
-                cells.append(f'<c r="{letter}{line}"><v>{value}.0</v></c>')
-            elif letter == "G":
-                cells.append(f'<c r="{letter}{line}" t="inlineStr"><is><t>{escape(value)}</t></is></c>')
-            elif value:
-                cells.append(f'<c r="{letter}{line}" t="s"><v>{len(shared)}</v></c>')
-                shared.append(f"<si><r><t>{escape(value[:2])}</t></r><r><t>{escape(value[2:])}</t></r></si>")
-        lines.append(f'<row r="{line}">{"".join(cells)}</row>')
-    space = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("xl/worksheets/sheet2.xml", f"<worksheet {space}/>")
-        archive.writestr(
-            "xl/worksheets/sheet1.xml", f"<worksheet {space}><sheetData>{''.join(lines)}</sheetData></worksheet>"
-        )
-        archive.writestr("xl/sharedStrings.xml", f"<sst {space}>{''.join(shared)}</sst>")
-    return path
-
-
 def convert(release, folder, *options):
     main(["--release_dir", str(release), "--save_dir", str(folder), *map(str, options)])
     labels = read_labels(folder / "label.txt")
@@ -77,7 +51,7 @@ def convert(release, folder, *options):
 def test_names_come_from_the_workbook_beside_the_folder(tmp_path, capsys):
     table = rows()
     release = write_release(tmp_path / "WebOfScience" / "WOSmade", table)
-    write_xlsx(tmp_path / "WebOfScience" / "Meta-data" / "Data.xlsx", table)
+    write_workbook(tmp_path / "WebOfScience" / "Meta-data" / "Data.xlsx", [HEADER, *table])
     labels, found = convert(release, tmp_path / "wos")
     assert labels == (
         *("Domain 0", "Domain 0##area 0", "Domain 0##area 1", "Domain 0##area 2"),
@@ -204,43 +178,12 @@ def test_a_table_of_other_texts_or_with_names_that_no_label_can_have_is_refused(
 def test_tables_are_read_as_spreadsheet_programs_save_them(tmp_path, delimiter, encoding):
     table = [(0, 0, 40, "Médecine ", 'a "b"', "x", f'one{delimiter}two\n"three"'), (0, 0, "", "", "", "", "")]
     path = write_csv(tmp_path / "Data.txt", table, delimiter, encoding, [f" {name.upper()} " for name in HEADER])
-    assert list(read_table(path, ("Abstract", "Domain", "Y"))) == [(table[0][6], "Médecine", "40")]
+    assert list(read_columns(path, ("Abstract", "Domain", "Y"))) == [(table[0][6], "Médecine", "40")]
 
 
 def test_empty_cells_of_a_workbook_do_not_shift_the_others(tmp_path):
-    path = write_xlsx(tmp_path / "Data.xlsx", [(0, 0, 40, "", "area & <more>", "", "text")])
-    assert list(read_table(path, ("Domain", "area", "Abstract"))) == [("", "area & <more>", "text")]
-
-
-def workbook(path, sheet):
-    with zipfile.ZipFile(path, "w") as archive:
-        if sheet is not None:
-            archive.writestr("xl/worksheets/sheet1.xml", sheet)
-    return path.read_bytes()
-
-
-SPACE = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
-
-
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [
-        (bytes.fromhex("d0cf11e0a1b11ae1") + b"...", r"old \.xls format; save it as \.xlsx or \.csv"),
-        (b"PK\x03\x04 cut off", "cannot be read as a table"),
-        (None, "archive without a worksheet"),
-        ("<worksheet", "cannot be read as a table"),
-        (f'<worksheet {SPACE}><row><c r="A1" t="s"><v>9</v></c></row></worksheet>', "cannot be read as a table"),
-        (f'<worksheet {SPACE}><row><c r="ZZZZZZ1"><v>9</v></c></row></worksheet>', "cell reference 'ZZZZZZ1'"),
-        (b"Y,Domain\n1,2\n", r":1: there is no column 'area'; the header has y, domain"),
-        (b"", "there is no column 'Y'; the header has nothing"),
-        (b"Y,Domain,area,Abstract\n1,M\xe9decine,a,b\n", "cannot be read as a table.*UTF-8"),
-    ],
-)
-def test_what_is_no_table_is_refused(tmp_path, content, reason):
-    path = tmp_path / "Data.xlsx"
-    path.write_bytes(content if isinstance(content, bytes) else workbook(path, content))
-    with pytest.raises(InputError, match=reason):
-        list(read_table(path, ("Y", "Domain", "area", "Abstract")))
+    path = write_workbook(tmp_path / "Data.xlsx", [HEADER, (0, 0, 40.0, None, "area & <more>", None, "text")])
+    assert list(read_columns(path, ("Y", "Domain", "area", "Abstract"))) == [("40", "", "area & <more>", "text")]
 
 
 def test_a_table_in_the_old_format_is_named_with_a_way_out(tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import random
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.options import Options, option
 from training.data.apportionment import largest_remainders
 from training.data.row_collector import Row
+from training.data.stratification import stratified
 
 LABELLED_FILES = (TRAIN_FILE, DEV_FILE, TEST_FILE)
 FILES = (*LABELLED_FILES, LABEL_FILE, DATA_FILE)
@@ -37,7 +37,7 @@ class NewDatasetOptions(Options):
 
     save_dir: Path = option("./data", "dataset folder to write")
     splits: tuple[float, ...] = option((0.8, 0.1, 0.1), "shares of train.txt, dev.txt and, if wanted, test.txt")
-    is_shuffle: bool = option(True, "shuffle the rows first; otherwise each file is a run of rows")
+    is_shuffle: bool = option(True, "share rows out by chance, each label alike; otherwise each file is a run of rows")
     seed: int = option(1000, "seed of the shuffling")
     overwrite: bool = option(False, "replace the dataset that is in --save_dir")
 
@@ -80,12 +80,13 @@ class NewDatasetOptions(Options):
             file = row.file or named.get(row.text)
             (files[file] if file else free.setdefault(row.text, [])).append(row)
         texts = list(free.values())
+        counts = self.counts(len(texts))
+        places = [place for place, count in enumerate(counts) for _ in range(count)]
         if self.is_shuffle:
             random.Random(self.seed).shuffle(texts)
-        start = 0
-        for name, count in zip(LABELLED_FILES, self.counts(len(texts))):
-            files[name] += itertools.chain.from_iterable(texts[start : start + count])
-            start += count
+            places = stratified([frozenset().union(*(row.labels for row in same)) for same in texts], counts)
+        for same, place in zip(texts, places):
+            files[LABELLED_FILES[place]] += same
         empty = [name for name, share in zip(LABELLED_FILES, self.splits) if share and not files[name]]
         if empty:
             total = sum(map(len, files.values()))

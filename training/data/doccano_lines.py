@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 from pipeline.errors import DatasetError, InputError
 from pipeline.files.dataset import DATA_FILE, read_lines
-from pipeline.labels.hierarchy import SEPARATOR, path_fault
+from pipeline.labels.hierarchy import SEPARATOR
 from training.data.dataset_folder import LABELLED_FILES
-from training.data.row_collector import surrogate_fault
+from training.data.label_names import path_of
 
 HIERARCHICAL = "hierarchical"
 TASK_TYPES = ("multi_class", "multi_label", HIERARCHICAL)
@@ -128,11 +128,10 @@ def label_path(label: str, task_type: str = HIERARCHICAL, separator: str = SEPAR
         way = f"give --separator {SEPARATOR!r}" if task_type == HIERARCHICAL else "give --task_type hierarchical"
         raise InputError(f"label {label!r} contains {SEPARATOR!r}, which separates levels; {way} or rename the label")
     segments = label.split(separator) if task_type == HIERARCHICAL else [label]
-    path = SEPARATOR.join(segment.strip().lstrip("\ufeff").strip() for segment in segments)
-    fault = path_fault(path) or surrogate_fault(path)
-    if fault:
-        raise InputError(f"{fault}; rename the label in doccano")
-    return path
+    try:
+        return path_of(segments)
+    except InputError as error:
+        raise InputError(f"{error}; rename the label in doccano") from error
 
 
 def record_line(text: str, labels: Sequence[str], part: str, **more: Any) -> bytes:

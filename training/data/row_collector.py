@@ -50,12 +50,13 @@ class Row(NamedTuple):
 
 @dataclass
 class CollectionReport:
-    """What happened to the rows on their way in."""
+    """What happened to the rows on their way in; `fate` is that of rows which repeat a text with other labels."""
 
     broken_lines: int = 0
     empty: list[tuple[Path | str, int]] = field(default_factory=list)
     repeated: int = 0
     contradictions: list[tuple[Row, Row]] = field(default_factory=list)
+    fate: str = "are kept, in the same file; correct them"
 
     def notes(self) -> list[str]:
         """A sentence for each thing that a user should know."""
@@ -70,16 +71,17 @@ class CollectionReport:
         if self.repeated:
             notes.append(f"{self.repeated} rows that repeat another in text and labels were left out")
         if self.contradictions:
-            notes.append(
-                f"{len(self.contradictions)} rows repeat a text with other labels, and are kept, in the same file; "
-                "correct them:"
-            )
-            for first, second in self.contradictions[:SHOWN_CONTRADICTIONS]:
-                notes.append(
-                    f"{second.source}:{second.line}: {second.text!r:.40} is {_listed(second.labels)}, "
-                    f"and {_listed(first.labels)} in {first.source}:{first.line}"
-                )
+            notes.append(f"{len(self.contradictions)} rows repeat a text with other labels, and {self.fate}:")
+            notes += self.listed_contradictions()
         return notes
+
+    def listed_contradictions(self) -> list[str]:
+        """The first ones, a line each."""
+        return [
+            f"{second.source}:{second.line}: {second.text!r:.40} is {_listed(second.labels)}, and "
+            f"{_listed(first.labels)} in {first.source}:{first.line}"
+            for first, second in self.contradictions[:SHOWN_CONTRADICTIONS]
+        ]
 
 
 def _listed(labels: Collection[str]) -> str:
@@ -139,6 +141,14 @@ class RowCollector:
     def unlabelled(self) -> list[str]:
         """The texts that came without labels each time."""
         return [text for text in self.texts if text not in self._first]
+
+    def unite(self) -> None:
+        """Make one row of those with one text, with the labels of all of them."""
+        labels: dict[str, frozenset[str]] = {}
+        for row in self.rows:
+            labels[row.text] = labels.get(row.text, frozenset()) | row.labels
+        self.rows = [self._first[text]._replace(labels=every) for text, every in labels.items()]
+        self.report.fate = "were united with it"
 
     def hierarchy(self) -> LabelHierarchy:
         """All labels of all rows.

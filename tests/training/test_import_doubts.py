@@ -1,0 +1,125 @@
+"""What training/import_table.py refuses, asks back, or mentions."""
+
+import datetime
+
+import pytest
+
+from pipeline.errors import DatasetError, InputError
+from tests.conftest import run_command
+from tests.doccano import convert as convert_doccano
+from tests.doccano import write_records
+from tests.tables import SIMPLE, convert, text
+from tests.training.data.tables.workbooks import write_workbook
+from training import import_table
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "reason"),
+    [
+        (SIMPLE, ("--text_columns", "内容"), r":1: there is no column '内容'; row 1 has 'text', 'label'"),
+        (SIMPLE, ("--label_columns", "3"), r":2: the row ends after 2 cells, and 3 are needed"),
+        (SIMPLE[1:], (), r":1: there is no column 'text'; row 1 has 't0', 'a'; if that row is no header, give"),
+        (
+            SIMPLE[1:],
+            ("--text_columns", "1", "--label_columns", "2"),
+            r"row 1 names the columns, and its 'a' is a label",
+        ),
+        (
+            ["text,label", *(f"t{n},id{n}" for n in range(40))],
+            (),
+            r"40 labels in 40 rows, of which 40 occur once, as 'id0'",
+        ),
+        (
+            ["text,label", *(f"t{n},{n // 3}" for n in range(4000))],
+            (),
+            r"1,334 labels in 4,000 rows.*is that the column",
+        ),
+        (
+            ["text,top,below", *(f"t{n},x{n % 8},y{n % 2}" for n in range(40))],
+            ("--label_columns", "top", "below"),
+            r"those are only 2, as 'x0##y0', .*do the levels stand in the other order\?",
+        ),
+    ],
+    ids=["column", "number", "named", "header", "ids", "many", "order"],
+)
+def test_what_looks_wrong_is_asked_and_nothing_is_written(tmp_path, rows, options, reason):
+    path = text(tmp_path / "a.csv", *rows)
+    done = convert(path, *options)
+    assert done.returncode == 2
+    with pytest.raises(InputError, match=reason):
+        raise InputError(done.stderr)
+    assert not (tmp_path / "data").exists()
+    if "give --yes" in done.stderr:
+        assert convert(path, *options, "--yes").returncode == 0
+
+
+def test_the_order_of_levels_is_not_doubted_where_it_is_right(tmp_path):
+    path = text(tmp_path / "a.csv", "text,top,below", *(f"t{n},y{n % 2},x{n % 8}" for n in range(40)))
+    done = convert(path, "--label_columns", "top", "below")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (
+            ["a/b", "a/c", "d"],
+            (),
+            "no label has a parent, and 2 of 3 contain '/', as 'a/b'; if that stands between levels",
+        ),
+        (["a > b", "c > d"], "give --separator='>'"),
+        (["a->b", "a->c"], "give --separator='->'"),
+        (["a|b", "c|d"], "give --separator='|'"),
+        (["a-b", "c-d"], "give --separator=-\n"),
+        (["1", "2"], "every label is a number, as '1', '2': is there a column with names?"),
+        (["a", "nan"], "label 'nan' looks like what a program writes into an empty cell"),
+        (["a##b", "b##a"], "'a##b' and 'b##a' are both labels: the levels stand in two orders"),
+    ],
+)
+def test_what_is_odd_about_labels_is_said(tmp_path, labels, said):
+    found = [["text", "label"], *([f"t{n}", labels[n % len(labels)]] for n in range(40))]
+    done = convert(write_workbook(tmp_path / "a.xlsx", found))
+    assert done.returncode == 0
+    assert said in done.stderr
+    source = write_records(tmp_path / "d.jsonl", *({"text": word, "label": [label]} for word, label in found[1:]))
+    done = run_command("training/doccano.py", "--doccano_file", source, "--save_dir", tmp_path / "doccano")
+    assert said in done.stderr
+
+
+def test_nothing_is_said_of_a_few_names_with_a_sign(tmp_path, capsys):
+    names = ["灾害/意外", "人生", "交往", "e-mail"]
+    source = write_records(tmp_path / "d.jsonl", *({"text": f"{n}", "label": [names[n % 4]]} for n in range(20)))
+    convert_doccano(source, tmp_path / "data")
+    assert not capsys.readouterr().err
+
+
+def test_a_first_row_without_a_header_is_looked_at(tmp_path):
+    done = convert(text(tmp_path / "a.csv", *SIMPLE), "--header_row", 0, "--text_columns", 1, "--label_columns", 2)
+    assert "no row names the columns" in done.stdout
+    assert "row 1 is data, and no other has its label 'label'; is it a header (--header_row 1)?" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("row", "options", "reason"),
+    [
+        (["t", datetime.date(2024, 1, 2)], (), "a.xlsx:42: column 'label' holds a date"),
+        (["t", "#N/A"], "a.xlsx:42: column 'label' holds the error #N/A"),
+        (["=A1", "a"], "a.xlsx:42: column 'text' holds a formula without its value"),
+        (["t", "=B2"], "a.xlsx:42: column 'label' holds a formula without its value"),
+        (["t", "a\nb"], (), r"column 'label': label 'a\\nb' contains the control character U\+000A"),
+        (
+            ["t", "a##b"],
+            ("--separator", "/"),
+            r"contains '##', which separates levels in dataset files; rename it, or give",
+        ),
+        (["t", "a###b"], "can be read in two ways"),
+        (["t", "a//b"], ("--separator", "/"), "empty segment"),
+        (["t", "a\\"], "has a backslash at its end"),
+    ],
+)
+def test_a_cell_that_is_no_label_or_no_text_is_named(tmp_path, row, options, reason):
+    found = [["text", "label"], *([f"t{n}", "ab"[n % 2]] for n in range(40)), row]
+    path = write_workbook(tmp_path / "a.xlsx", found)
+    with pytest.raises(DatasetError, match=reason):
+        import_table.main(["--table_file", str(path), "--save_dir", str(tmp_path / "data"), *options])
+    assert not (tmp_path / "data").exists()

@@ -1,0 +1,103 @@
+"""Labels as people write them: how they become label paths, and what looks as if it was not meant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from pipeline.errors import InputError
+from pipeline.labels.hierarchy import SEPARATOR, parent_path, path_fault
+from training.data.row_collector import surrogate_fault
+
+SIGNS = ("->", "→", ">", "＞", "/", "／", "|", "｜", "\\", "::", "-")
+"""What people write between levels, longer ones first."""
+EMPTY_WORDS = frozenset(("nan", "none", "null", "n/a", "#n/a", "nat", "undefined"))
+"""What programs write into a cell that is empty."""
+MANY_LABELS, FEW_ROWS = 1000, 20
+SHOWN = 3
+
+
+def path_of(segments: Iterable[str]) -> str:
+    """The label path of segments, from the top level down; white space at their ends is removed.
+
+    Raises:
+        InputError: no dataset file can hold it.
+    """
+    path = SEPARATOR.join(segment.strip().lstrip("\ufeff").strip() for segment in segments)
+    fault = path_fault(path) or surrogate_fault(path)
+    if fault:
+        raise InputError(fault)
+    return path
+
+
+def notes(labels: Sequence[str]) -> Iterator[str]:
+    """What a user should know of a data set's labels, all of which are given."""
+    yield from _flat(labels)
+    names = {label: label.split(SEPARATOR)[-1] for label in labels}
+    if empty := [label for label, name in names.items() if name.casefold() in EMPTY_WORDS]:
+        yield f"label {empty[0]!r} looks like what a program writes into an empty cell; empty those cells"
+    if all(re.fullmatch(r"[\d.,]+", name) for name in names.values()):
+        yield f"every label is a number, as {_some(labels)}: is there a column with names?"
+    known = set(labels)
+    mirrored = [label for label in labels if label < (turned := _turned(label)) and turned in known]
+    if mirrored:
+        yield (
+            f"{mirrored[0]!r} and {_turned(mirrored[0])!r} are both labels: the levels stand in two orders; write the "
+            "top level first in every row"
+        )
+
+
+def _flat(labels: Sequence[str]) -> Iterator[str]:
+    """A hint where no label has a parent, and names look like paths."""
+    if any(SEPARATOR in label for label in labels):
+        return
+    for sign in SIGNS:
+        holding = [label for label in labels if sign in label.strip(sign)]
+        if len(holding) > 1 and 3 * len(holding) >= len(labels):
+            yield (
+                f"no label has a parent, and {len(holding)} of {len(labels)} contain {sign!r}, as {holding[0]!r}; if "
+                f"that stands between levels, give --separator={_in_shell(sign)}"
+            )
+            return
+
+
+def _in_shell(sign: str) -> str:
+    return sign if sign in ("/", "-", "::", "→", "＞", "／", "｜") else f"'{sign}'"
+
+
+def _turned(label: str) -> str:
+    return SEPARATOR.join(reversed(label.split(SEPARATOR)))
+
+
+def doubts(labels: Sequence[str], counts: Mapping[str, int], rows: int) -> Iterator[str]:
+    """What is hardly meant, as sentences.
+
+    Args:
+        labels: all of them.
+        counts: rows by label.
+        rows: labelled rows.
+    """
+    parents = {parent_path(label) for label in labels}
+    leaves = [label for label in labels if label not in parents]
+    alone = sum(counts[label] == 1 for label in leaves)
+    if len(labels) > MANY_LABELS or (rows >= FEW_ROWS and 2 * alone > rows):
+        yield (
+            f"{len(labels):,} labels in {rows:,} rows, of which {alone:,} occur once, as {_some(leaves)}: is that the "
+            "column of the labels?"
+        )
+    children: dict[str, list[str]] = {}
+    for label in labels:
+        top, *below = label.split(SEPARATOR)
+        if len(below) == 1:
+            children.setdefault(top, []).append(below[0])
+    second = {name for names in children.values() for name in names}
+    if len(children) > SHOWN and 2 * len(second) <= len(children) and all(len(each) == 1 for each in children.values()):
+        shown = _some([f"{top}{SEPARATOR}{each[0]}" for top, each in children.items()])
+        yield (
+            f"each of the {len(children)} labels of the first level has one label below it, and those are only "
+            f"{len(second)}, as {shown}: do the levels stand in the other order? The top level comes first"
+        )
+
+
+def _some(labels: Sequence[str]) -> str:
+    return ", ".join(f"{label!r:.40}" for label in labels[:SHOWN]) + ", ..." * (len(labels) > SHOWN)
