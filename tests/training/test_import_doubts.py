@@ -64,7 +64,6 @@ def test_the_order_of_levels_is_not_doubted_where_it_is_right(tmp_path):
     [
         (
             ["a/b", "a/c", "d"],
-            (),
             "no label has a parent, and 2 of 3 contain '/', as 'a/b'; if that stands between levels",
         ),
         (["a > b", "c > d"], "give --separator='>'"),
@@ -103,18 +102,18 @@ def test_a_first_row_without_a_header_is_looked_at(tmp_path):
     ("row", "options", "reason"),
     [
         (["t", datetime.date(2024, 1, 2)], (), "a.xlsx:42: column 'label' holds a date"),
-        (["t", "#N/A"], "a.xlsx:42: column 'label' holds the error #N/A"),
-        (["=A1", "a"], "a.xlsx:42: column 'text' holds a formula without its value"),
-        (["t", "=B2"], "a.xlsx:42: column 'label' holds a formula without its value"),
+        (["t", "#N/A"], (), "a.xlsx:42: column 'label' holds the error #N/A"),
+        (["=A1", "a"], (), "a.xlsx:42: column 'text' holds a formula without its value"),
+        (["t", "=B2"], (), "a.xlsx:42: column 'label' holds a formula without its value"),
         (["t", "a\nb"], (), r"column 'label': label 'a\\nb' contains the control character U\+000A"),
         (
             ["t", "a##b"],
             ("--separator", "/"),
             r"contains '##', which separates levels in dataset files; rename it, or give",
         ),
-        (["t", "a###b"], "can be read in two ways"),
+        (["t", "a###b"], (), "can be read in two ways"),
         (["t", "a//b"], ("--separator", "/"), "empty segment"),
-        (["t", "a\\"], "has a backslash at its end"),
+        (["t", "a\\"], (), "has a backslash at its end"),
     ],
 )
 def test_a_cell_that_is_no_label_or_no_text_is_named(tmp_path, row, options, reason):
