@@ -19,8 +19,9 @@ THRESHOLD, POLICY, TOP_K = "threshold", "policy", "top_k"
 """What a request may choose for itself."""
 ADMISSION = "admission"
 """Between the steps of a server: int64 [batch, 3], see `serving.triton.backend.admission`."""
-PROBE = "probe"
-"""Request parameter of a golden text: it is answered, and not counted."""
+PROBE, PROBE_VARIABLE = "probe", "TEXT_CLASSIFIER_PROBE"
+"""Request parameter of a golden text, which is answered and not counted, and the environment variable of the server
+that says which value it must have."""
 
 PAD_ID = 0
 """The token id that rows of a batch are filled up with."""

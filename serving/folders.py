@@ -6,6 +6,8 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import re
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +18,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 MODEL_REPOSITORY = PROJECT / "model_repository"
 TRITON, PADDLE = SERVERS = ("triton", "paddle")
 """The servers, as --only and the records of their processes name them."""
+PLAIN = re.compile(r"[A-Za-z0-9._/-]+")
 
 
 def build_dir() -> Path:
@@ -54,21 +57,34 @@ def alone_in(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def spaceless(path: Path) -> Path:
-    """`path`, or a link to it where it contains white space.
+def private_folder() -> Path:
+    """A folder for links and sockets that nobody else can enter.
 
-    Triton's Python backend starts its processes by a command line that it does not quote.
+    Raises:
+        EnvironmentFault: it belongs to somebody else, or others may write to it, or its own path is none for a shell.
+    """
+    folder = Path(tempfile.gettempdir()).resolve() / f"text-classifier-{os.getuid()}"
+    if not PLAIN.fullmatch(str(folder)):
+        raise EnvironmentFault(f"temporary files lie in {folder.parent}; set TMPDIR to a path of plain characters")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise EnvironmentFault(f"{folder} is not this user's alone: remove it, or set TMPDIR to another folder")
+    return folder
+
+
+def plain(path: Path) -> Path:
+    """`path`, or a link to it where it has other characters than letters, digits and `._-/`.
+
+    Triton's Python backend starts its processes by a line that it hands to a shell, unquoted: of anything but plain
+    characters the shell would make something else, or run it.
 
     Raises:
         EnvironmentFault: the folder for links belongs to somebody else.
     """
-    if not any(map(str.isspace, str(path))):
+    if PLAIN.fullmatch(str(path)):
         return path
-    folder = Path(tempfile.gettempdir()) / f"text-classifier-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    if folder.is_symlink() or folder.stat().st_uid != os.getuid():
-        raise EnvironmentFault(f"{folder} belongs to somebody else: remove it, or use a path without spaces for {path}")
-    link = folder / hashlib.sha256(str(path).encode()).hexdigest()[:16]
+    link = private_folder() / hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
     if not link.is_symlink():
         link.symlink_to(path)
     return link

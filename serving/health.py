@@ -68,13 +68,14 @@ def health(options: HealthOptions) -> Iterator[str]:
 def _asked(options: HealthOptions) -> list[tuple[Deployment, Any]]:
     triton, paddle = options.triton(), options.paddle()
     known = {service.address: service for service in paddle.servers}
-    named: list[tuple[Deployment, Any]] = [(triton, ServerControl(address)) for address in options.server]
+    controls = {server.address: server for server in triton.servers}
+    named: list[tuple[Deployment, Any]] = [(triton, controls[address]) for address in options.server]
     named += [(paddle, known.get(address, ServiceControl(address))) for address in options.paddle_server]
     recorded = [(each, server) for each in options.deployments() for server in each.servers]
     if options.only == PADDLE:
         usual: tuple[Deployment, Any] = (paddle, ServiceControl(f"127.0.0.1:{HTTP_PORT}"))
     else:
-        usual = (triton, ServerControl(f"127.0.0.1:{Ports().http}"))
+        usual = (triton, ServerControl(f"127.0.0.1:{Ports().http}", probe=options.probe()))
     return named or recorded or [usual]
 
 

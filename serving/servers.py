@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import InputError
+from pipeline.errors import EnvironmentFault, InputError
 from pipeline.options import Options, option
 from serving.deployment import Deployment
 from serving.folders import MODEL_REPOSITORY, PADDLE, SERVERS, default_state_dir, paddle_folder
@@ -47,6 +48,12 @@ class PlaceOptions(Options):
         """The admin key of Triton servers; none here."""
         return ""
 
+    def probe(self) -> str:
+        """What keeps golden texts from being counted; nothing where this user may not read the admin key."""
+        with contextlib.suppress(EnvironmentFault):
+            return admin_key.probe_secret(admin_key.read(self.state / admin_key.KEY_FILE))
+        return ""
+
     def deployments(self) -> list[Deployment]:
         """What the command speaks of, along with the running servers; raises as `triton` and `paddle` do."""
         return [each for each in (self.triton(), self.paddle()) if self.only in (None, each.key)]
@@ -62,7 +69,8 @@ class PlaceOptions(Options):
         recorded = [each.http_address for each in running(self.state) if each.model_repository == str(repository.path)]
         addresses = list(dict.fromkeys([*self.server, *recorded]))
         key = self.key() if addresses else ""
-        return TritonDeployment(repository, [ServerControl(address, key) for address in addresses])
+        probe = "" if key else self.probe()
+        return TritonDeployment(repository, [ServerControl(address, key, probe) for address in addresses])
 
     def paddle(self) -> PaddleDeployment:
         """Paddle Serving's folder, and the services that were started from here on it.

@@ -10,7 +10,7 @@ from pipeline.errors import InputError
 from pipeline.labels.decoding import Decoder
 from pipeline.tensors import POLICY, THRESHOLD, TOP_K
 
-REMEMBERED_CHOICES = 64
+REMEMBERED_CHOICES, MOST_PARAMETERS = 64, 64
 
 
 class DecoderChoice:
@@ -32,6 +32,8 @@ class DecoderChoice:
         Raises:
             InputError: a value that cannot be used, or a name that was probably meant to be one of these.
         """
+        if len(parameters) > MOST_PARAMETERS:
+            raise InputError(f"the request has {len(parameters)} parameters; give at most {MOST_PARAMETERS}")
         for name in parameters:
             if name not in _READERS and (meant := difflib.get_close_matches(name, _READERS, 1, 0.8)):
                 raise InputError(f"unknown request parameter {name!r:.60}; did you mean {meant[0]!r}?")

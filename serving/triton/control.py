@@ -11,8 +11,9 @@ from typing import Any
 from pipeline.errors import ServerError
 from pipeline.tensors import ADMISSION, ENSEMBLE, INPUT_IDS, LABEL, LOGITS, PROBE, TEXT, TOKEN_TYPE_IDS
 from serving.golden import Expected, Refused
-from serving.triton.admin_key import HTTP_HEADER
+from serving.triton.admin_key import HTTP_HEADER, probe_secret
 from serving.triton.configs.ensemble import MODEL, POSTPROCESS, TOKENISER, common_version
+from serving.triton.front.door import UnixConnection
 
 GOLDEN_SECONDS = 10.0
 LOAD_SECONDS = 300.0
@@ -29,10 +30,14 @@ class ServerControl:
     Attributes:
         address: `host:port` of its HTTP service.
         key: the key for its administrative services.
+        probe: `admin_key.probe_secret` of a key that this does not have.
+        socket: path of the Unix socket to ask it by, instead of the address.
     """
 
     address: str
     key: str = ""
+    probe: str = ""
+    socket: str = ""
 
     def is_ready(self) -> bool:
         """Whether the server says so itself; it does even where every request fails."""
@@ -105,14 +110,20 @@ class ServerControl:
     ) -> dict[str, Any]:
         """The outputs by name: the one that is named, or all."""
         path = f"/v2/models/{model}" + (f"/versions/{version}" if version else "") + "/infer"
-        body: dict[str, Any] = {"inputs": inputs, "parameters": {PROBE: True}}
+        body: dict[str, Any] = {"inputs": inputs}
+        if secret := self.probe or probe_secret(self.key):
+            body["parameters"] = {PROBE: secret}
         if output:
             body["outputs"] = [{"name": output}]
         answer = self._call("POST", path, body, seconds)
         return {output["name"]: output for output in answer["outputs"]}
 
     def _call(self, method: str, path: str, body: Any, seconds: float) -> Any:
-        connection = http.client.HTTPConnection(self.address, timeout=seconds)
+        connection = (
+            UnixConnection(self.socket, seconds)
+            if self.socket
+            else http.client.HTTPConnection(self.address, timeout=seconds)
+        )
         try:
             content = None if body is None else json.dumps(body).encode()
             connection.request(method, path, content, {HTTP_HEADER: self.key})
@@ -122,6 +133,8 @@ class ServerControl:
             raise Unreachable(f"no Triton server answers at {self.address}: {error or type(error).__name__}") from None
         finally:
             connection.close()
+        if status == http.client.BAD_GATEWAY:
+            raise Unreachable(f"no Triton server answers behind {self.address}: {_reason(text)}")
         if status != http.client.OK:
             kind = Refused if status == http.client.SERVICE_UNAVAILABLE else ServerError
             raise kind(f"the server at {self.address} answers {status} to {path}: {_reason(text)}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hmac
 import json
+import os
 from collections.abc import Sequence
 from typing import Any, Callable
 
@@ -10,7 +12,9 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 
 from pipeline.errors import ClassifierError, InputError, ServerError
-from pipeline.tensors import PROBE
+from pipeline.tensors import PROBE, PROBE_VARIABLE
+
+PROBE_SECRET = os.environ.get(PROBE_VARIABLE, "").encode()
 
 
 class Joined:
@@ -67,9 +71,11 @@ class Joined:
 
 
 def is_probe(request: Any) -> bool:
-    """Whether a request only looks whether the server answers, and is not to be counted as traffic."""
+    """Whether a request, by the launcher or the operator, only looks whether the server answers, and is no traffic."""
     parameters = request.parameters() or ""
-    return PROBE in parameters and PROBE in json.loads(parameters)
+    if not PROBE_SECRET or PROBE not in parameters:
+        return False
+    return hmac.compare_digest(str(json.loads(parameters).get(PROBE)).encode(), PROBE_SECRET)
 
 
 def failure(error: ClassifierError) -> Any:

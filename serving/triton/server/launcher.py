@@ -15,17 +15,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.errors import EnvironmentFault, InputError, ServerError
-from serving.folders import TRITON, default_state_dir, spaceless
+from pipeline.tensors import PROBE_VARIABLE
+from serving.folders import PLAIN, TRITON, default_state_dir, plain, private_folder
 from serving.process import guard, processes
 from serving.process.guarded_server import KILL_MARGIN_SECONDS, GuardedServer
 from serving.process.ports import LOOPBACK, Ports, resolve_host
+from serving.triton.admin_key import probe_secret
 from serving.triton.admin_key import server_arguments as admin_key_arguments
+from serving.triton.configs.ensemble import COMPONENTS
 from serving.triton.control import ServerControl
+from serving.triton.front.door import FrontSettings
+from serving.triton.front.process import FrontProcess
 from serving.triton.server import log as server_log
 from serving.triton.server.installation import STUB, TritonInstallation, find_triton
 from serving.triton.server.options import TritonOptions
 
 POLL_SECONDS = 0.05
+SOCKET_PATH_BYTES = 107
 COLLECTOR_TIMEOUT = "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT"
 
 
@@ -59,7 +65,11 @@ class TritonServer(GuardedServer):
         log_path = Path(log_path or state_dir / f"{name}.log").resolve()
         super().__init__(name, state_dir, log_path, self.options.exit_timeout_seconds + KILL_MARGIN_SECONDS)
         self.extra_arguments = tuple(extra_arguments)
-        self.control = ServerControl(self.http_address, admin_key)
+        self._socket = private_folder() / f"{self.shared_memory_prefix}http"
+        self.control = ServerControl(self.http_address, admin_key, socket=str(self._socket))
+        closed = COMPONENTS if admin_key else ()
+        settings = (self.http_host, self.ports.http, str(self._socket), self.options.http_request_bytes)
+        self.front = FrontProcess(FrontSettings(*settings, closed, admin_key), self.http_address)
         self.key_is_hidden = False
         self._started = 0.0
 
@@ -97,13 +107,16 @@ class TritonServer(GuardedServer):
                 f"model repository {self.model_repository} holds no published model: run `make demo`, or "
                 "`python -m serving.publish --bundle ...`"
             )
+        self._require_plain_names()
         installation = find_triton()
         self.ports.require_free(self.host)
+        self._require_short_socket()
         self._started = time.monotonic()
         environment = {
             COLLECTOR_TIMEOUT: "1s",  # a collector that never answers would hold up the end for half a minute
             **installation.environment,
             guard.KEY_VARIABLE: self.control.key,
+            PROBE_VARIABLE: probe_secret(self.control.key),
         }
         self.launch(
             self.command(installation),
@@ -113,18 +126,39 @@ class TritonServer(GuardedServer):
             http_address=self.http_address,
             model_repository=str(self.model_repository),
         )
+        self.front.start()
+
+    def stop(self) -> None:
+        """Let accepted requests finish, then end the server and all that belongs to it; doing it twice is fine."""
+        try:
+            super().stop()
+        finally:
+            self.front.stop()
+            self._socket.unlink(missing_ok=True)
+
+    def _require_plain_names(self) -> None:
+        """Names of models go through a shell, as paths do."""
+        for folder in self.model_repository.iterdir():
+            if not PLAIN.fullmatch(folder.name):
+                raise InputError(f"{self.model_repository} holds {folder.name!r:.80}; name models by A-Z a-z 0-9 . _ -")
+
+    def _require_short_socket(self) -> None:
+        self._socket.unlink(missing_ok=True)
+        if len(str(self._socket)) > SOCKET_PATH_BYTES:
+            raise EnvironmentFault(f"{self._socket} is too long a path for a socket; set TMPDIR to a shorter one")
 
     def command(self, installation: TritonInstallation) -> list[str]:
         """The command line of the server itself."""
         arguments = [
-            f"--model-repository={spaceless(self.model_repository)}",
+            f"--model-repository={plain(self.model_repository)}",
             f"--backend-config=python,shm-region-prefix-name={self.shared_memory_prefix}",
             *self.options.arguments(),
         ]
-        for service, host in (("grpc", self.host), ("http", self.http_host), ("metrics", self.host)):
-            arguments += [f"--{service}-address={host}", f"--{service}-port={getattr(self.ports, service)}"]
+        for service in ("grpc", "metrics"):
+            arguments += [f"--{service}-address={self.host}", f"--{service}-port={getattr(self.ports, service)}"]
+        arguments += [f"--http-address=unix:{self._socket}", "--http-port=0"]
         if installation.backend_directory:
-            arguments.append(f"--backend-directory={spaceless(installation.backend_directory)}")
+            arguments.append(f"--backend-directory={plain(installation.backend_directory)}")
         arguments.append("--metrics-config=summary_latencies=true")
         if self.control.key:
             # Other users may read a command line, so the guard puts the key in, and it is blotted out when it was read.
@@ -145,6 +179,9 @@ class TritonServer(GuardedServer):
             if status is not None:
                 how = f"did not come up (exit status {status})" if status else "was stopped before it was ready"
                 raise self.failure(f"tritonserver {how}")
+            if not self.front.is_running():
+                self.stop()
+                raise EnvironmentFault(f"what answers HTTP on {self.http_address} did not start; see above")
             if time.monotonic() > deadline:
                 self.stop()
                 raise self.failure(f"tritonserver was not ready after {timeout_seconds:g} s")
@@ -155,7 +192,7 @@ class TritonServer(GuardedServer):
 
     def _is_ready(self) -> bool:
         """Ready, and it is this server that listens on all three ports, not another that came first."""
-        listening = processes.listening_ports(self.pid)
+        listening = processes.listening_ports(self.pid) | processes.listening_ports(self.front.pid)
         if not {self.ports.grpc, self.ports.http, self.ports.metrics} <= listening:
             return False
         return self.control.is_ready()

@@ -27,7 +27,7 @@ class TritonOptions(Options):
     """How the server behaves.
 
     Our model configurations are complete, and with `complete_config` a Python-backend model would start its process
-    twice. Triton's HTTP service cannot be encrypted: with `tls_cert` it stays on loopback, for a proxy before it.
+    twice. HTTP is not encrypted: with `tls_cert` it stays on loopback, for a proxy before it.
 
     Raises:
         InputError: as `Options`, options contradict each other, or a file is missing.
@@ -42,6 +42,9 @@ class TritonOptions(Options):
     )
     exit_timeout_seconds: int = option(
         30, "seconds that accepted requests have to finish when the server stops", at_least=1
+    )
+    http_request_bytes: int = option(
+        16 << 20, "bytes that the body of an HTTP request may have, unpacked", at_least=1024
     )
     complete_config: bool = option(False, "let the server fill in incomplete configurations of other models")
     tls_cert: Path | None = option(

@@ -66,6 +66,7 @@ class Supervisor:
             status = self.server.status()
             if status == 0:
                 return
+            self.server.front.keep(self._report)
             if status is not None:
                 self._restart(f"tritonserver (process {self.server.pid}) ended with exit status {status}")
                 follower = LogFollower(self.server.log_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -144,7 +145,7 @@ def test_probes_ask_golden_texts():
     probes["docker"] = json.loads(check.partition("CMD ")[2])
     for name, (python, module_flag, module, *words) in probes.items():
         assert (python, module_flag, module) == ("python3", "-m", "serving.health")
-        assert health.parse_args(words) == health.HealthOptions(ready=name == "readiness")
+        assert health.parse_args(words) == health.HealthOptions(state_dir=Path(STATE), ready=name == "readiness")
 
 
 @pytest.fixture
@@ -255,6 +256,17 @@ def ask(proxy, path, body=None, password="secret", headers=None):
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
+
+
+def test_the_proxy_and_what_is_behind_it_survive_what_ends_triton(proxy, triton):
+    shape = {"name": "INPUT", "datatype": "FP32", "shape": [1, 2**63 - 1], "data": [1]}
+    deep = functools.reduce(lambda inner, _: [inner], range(900), [])
+    for body in ({"inputs": [shape]}, {"inputs": [], "x": deep}):
+        assert ask(proxy, "/v2/models/seqcls/infer", body)[0] == 400
+    packed = {"Content-Encoding": "gzip"}
+    assert ask(proxy, "/v2/models/seqcls/infer", {"inputs": []}, headers=packed)[0] == 415
+    assert triton.status() is None
+    assert ask(proxy, "/v2/health/ready")[0] == 200
 
 
 def test_the_proxy_lets_known_callers_ask_the_model_and_nothing_else(proxy, bundle_path):

@@ -19,7 +19,6 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 from clients.triton import TritonClient
 from pipeline.files.bundle import Bundle
 from serving.process.ports import Ports
-from serving.triton.admin_key import server_arguments
 from serving.triton.server.launcher import TritonServer
 
 REQUESTS = int(os.environ.get("FUZZ_REQUESTS", "400"))
@@ -37,7 +36,8 @@ texts = st.one_of(
 scalars = st.one_of(st.none(), st.booleans(), numbers, st.floats(), texts)
 options = st.sampled_from(["threshold", "policy", "top_k", "timeout", "priority", "sequence_id", "binary_data", "x"])
 parameters = st.dictionaries(options, st.one_of(scalars, st.lists(scalars, max_size=2)), max_size=3)
-shapes = st.one_of(st.just([1, 1]), st.lists(numbers, max_size=4))
+huge = st.sampled_from([[1, 2**63 - 1], [2**63 - 1, 1], [2**32, 2**32], [2**62, 4], [0, 2**63 - 1]])
+shapes = st.one_of(st.just([1, 1]), huge, st.lists(numbers, max_size=4))
 data = st.one_of(st.lists(scalars, max_size=6), st.lists(st.lists(scalars, max_size=3), max_size=3), scalars)
 
 
@@ -66,6 +66,7 @@ bodies = st.one_of(
     ).map(lambda body: json.dumps(body).encode()),
     st.binary(max_size=200),
     st.sampled_from([b"", b"{}", b"[" * 2000, b'{"inputs":' * 200, b'{"inputs": [{"name": "INPUT"']),
+    st.sampled_from([b"[" * 40_000, b'{"inputs":[],"x":' + b"[" * 40_000 + b"]" * 40_000 + b"}"]),
 )
 headers = mostly({}, st.fixed_dictionaries({"Inference-Header-Content-Length": numbers.map(str)}))
 paths = st.builds(
@@ -78,8 +79,7 @@ paths = st.builds(
 @pytest.fixture(scope="module")
 def server(model_repository, tmp_path_factory):
     state = tmp_path_factory.mktemp("fuzz")
-    closed = server_arguments("secret")
-    with TritonServer(model_repository, ports=Ports.free(), state_dir=state, extra_arguments=closed) as server:
+    with TritonServer(model_repository, ports=Ports.free(), state_dir=state, admin_key="secret") as server:
         server.wait_ready()
         yield server
 
@@ -115,10 +115,15 @@ def fuzzed(**strategies):
     return decorate
 
 
-@fuzzed(path=paths, body=bodies, header=headers)
-def test_http(server, is_well, path, body, header):
+def pieces(body, size):
+    return (body[start : start + size] for start in range(0, len(body), size))
+
+
+@fuzzed(path=paths, body=bodies, header=headers, chunk=mostly(None, st.sampled_from([1, 100])))
+def test_http(server, is_well, path, body, header, chunk):
     connection = http.client.HTTPConnection(server.http_address, timeout=SECONDS)
-    connection.request("POST", path, body, header)
+    # What is no bytes is sent in chunks.
+    connection.request("POST", path, body if chunk is None else pieces(body, chunk), header)
     response = connection.getresponse()
     status, content = response.status, response.read()
     connection.close()

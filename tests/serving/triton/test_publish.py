@@ -154,8 +154,8 @@ def test_a_published_bundle_that_went_missing_is_named_when_the_server_starts(mo
 
 
 def test_a_copied_repository_runs_its_own_copy_of_the_code(model_repository, tmp_path, bundle_path):
-    """The folder has a space in its name, which Triton's Python backend cannot cope with by itself."""
-    elsewhere, witness = tmp_path / "else where", tmp_path / "witness"
+    """Triton's Python backend hands the folder's name to a shell."""
+    elsewhere, witness = tmp_path / "else where & 'so' (2) $(touch ran) `touch ran` ;", tmp_path / "witness"
     shutil.copytree(model_repository, elsewhere)
     for package in elsewhere.glob("*/1/pipeline/__init__.py"):
         package.write_text(f"open({str(witness)!r}, 'a').write(__file__ + '\\n')")
@@ -167,6 +167,7 @@ def test_a_copied_repository_runs_its_own_copy_of_the_code(model_repository, tmp
     ran = {Path(line).resolve() for line in witness.read_text().splitlines()}
     assert ran == set(elsewhere.glob("*/1/pipeline/__init__.py"))
     assert len(ran) == 3
+    assert not Path("/ran").exists()  # the server's working folder
 
 
 @pytest.mark.parametrize(

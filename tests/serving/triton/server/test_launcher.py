@@ -33,18 +33,24 @@ def server(repository, tmp_path):
             os.kill(started.pid, signal.SIGKILL)
 
 
-def echo(server: TritonServer, milliseconds: int) -> int:
+def ask(server: TritonServer, milliseconds: int) -> tuple[int, dict]:
     connection = http.client.HTTPConnection(server.http_address, timeout=PATIENCE_SECONDS)
     tensor = {"name": "MILLISECONDS", "shape": [1], "datatype": "INT32", "data": [milliseconds]}
     connection.request("POST", "/v2/models/echo/infer", json.dumps({"inputs": [tensor]}))
-    answer = json.load(connection.getresponse())
+    response = connection.getresponse()
+    status, answer = response.status, json.load(response)
     connection.close()
-    return answer["outputs"][0]["data"][0]
+    return status, answer
+
+
+def echo(server: TritonServer, milliseconds: int) -> int:
+    return ask(server, milliseconds)[1]["outputs"][0]["data"][0]
 
 
 def echo_until_cut_off(server: TritonServer) -> None:
-    with pytest.raises(http.client.RemoteDisconnected):
-        echo(server, 10**8)
+    status, answer = ask(server, 10**8)
+    assert status == 502
+    assert "Triton does not answer" in answer["error"]
 
 
 def is_busy(server: TritonServer) -> bool:
@@ -63,6 +69,13 @@ def test_serves_on_loopback_only_and_leaves_nothing(repository, tmp_path):
     assert traces(server.shared_memory_prefix) == []
     assert list((tmp_path / "run").iterdir()) == [server.log_path]
     server.stop()
+
+
+@pytest.mark.parametrize("name", ["a b", "a$(touch ran)", "a&b", "模型"])
+def test_a_model_whose_name_a_shell_would_read_otherwise_is_refused(repository, tmp_path, name):
+    write_model(repository, name, SLEEPY_ECHO)
+    with pytest.raises(InputError, match="name models by A-Z"):
+        TritonServer(repository, ports=Ports.free(), state_dir=tmp_path / "run").start()
 
 
 def test_two_servers_run_side_by_side(server, repository, tmp_path):

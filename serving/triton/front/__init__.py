@@ -1,0 +1,1 @@
+"""HTTP for callers, in front of Triton's own, which a hundred bytes can end; see `serving.triton.front.door`."""

@@ -1,0 +1,204 @@
+"""HTTP for callers, in front of Triton's own, which listens on a Unix socket that only this user reaches.
+
+Triton 2.51 has no limits to what it reads, and is ended by extreme requests. This reads, bounds and checks a request
+first, and hands it on as one piece. A caller that leaves cancels nothing: that may end Triton, too. Components of the
+ensemble are for the operator, who shows the admin key.
+
+Run by the launcher, which sends a line of JSON, `FrontSettings`, on standard input; it ends when the launcher does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import http.client
+import json
+import os
+import re
+import resource
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.errors import InputError
+from serving.process.http_door import DoorHandler, HttpDoor, Refusal
+from serving.triton.front.bodies import checked_inference, checked_json, inflated
+
+HEADER_LENGTH = "Inference-Header-Content-Length"
+KEY_HEADER = "admin-key"
+PATH = re.compile(r"/v2(?:/[A-Za-z0-9_.%~-]+)*|/")
+MODEL_CALL = re.compile(r"/v2/models/([^/]+)(?:/versions/[^/]+)?/(infer|generate)")
+PASSED_ON = ("Accept-Encoding", "Content-Type", "traceparent", "tracestate", KEY_HEADER)
+PASSED_BACK = ("Content-Type", "Content-Encoding", HEADER_LENGTH)
+MOST_REQUESTS = 256
+ARRIVAL_SECONDS = 30.0
+ANSWER_SECONDS = 600.0
+PARTING_SECONDS, LAST_WORDS_SECONDS = 5.0, 0.05
+POLL_SECONDS = 0.5
+UNPACKING = threading.Lock()
+"""Held while a body is unpacked, parsed and checked: it may need many times its bytes."""
+
+
+@dataclass(frozen=True)
+class FrontSettings:
+    """Where to listen, and what for.
+
+    Attributes:
+        host, port: for callers.
+        upstream: path of the Unix socket that Triton listens on.
+        max_bytes: of a request, unpacked.
+        closed: models that only those may ask who show the key; none where there is no key.
+        key: the admin key.
+    """
+
+    host: str
+    port: int
+    upstream: str
+    max_bytes: int
+    closed: tuple[str, ...]
+    key: str
+
+    def may_ask(self, model: str, key: str) -> bool:
+        return not self.key or model not in self.closed or hmac.compare_digest(self.key.encode(), key.encode())
+
+
+class UnixConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+class Front(HttpDoor):
+    """Answers callers; raises OSError where the address cannot be listened on."""
+
+    def __init__(self, settings: FrontSettings) -> None:
+        self.settings = settings
+        super().__init__(
+            (settings.host, settings.port), _Handler, settings.max_bytes, MOST_REQUESTS, ARRIVAL_SECONDS, shared=False
+        )
+
+
+class _Handler(DoorHandler):
+    server_version = "text-classifier"
+    server: Front
+    most_chunks = 10_000
+
+    @staticmethod
+    def error(status: int, message: str) -> Mapping[str, Any]:
+        return {"error": message}
+
+    def do_GET(self) -> None:
+        self._answer(has_body=False)
+
+    def do_POST(self) -> None:
+        self._answer(has_body=True)
+
+    def _answer(self, has_body: bool) -> None:
+        try:
+            path = self._path()
+            body = self._body() if has_body else None
+            if not has_body:
+                self._require_no_body()
+        except Refusal as refusal:
+            self.refuse(refusal)
+            return
+        if not self.server.requests.acquire(blocking=False):
+            self.send_json(503, self.error(503, "too many requests at the same time; ask again later"))
+            return
+        try:
+            content, header_length = self._checked(path, body)
+            status, answer, headers = self._ask(path, content, header_length)
+        except InputError as error:
+            status, answer, headers = 400, json.dumps({"error": str(error)}).encode(), {}
+        except (OSError, http.client.HTTPException) as error:
+            said = f"Triton does not answer ({error or type(error).__name__}): it is starting, stopping, or has ended"
+            status, answer, headers = 502, json.dumps({"error": said}).encode(), {}
+        finally:
+            self.server.requests.release()
+        self.send_body(status, answer, headers or {"Content-Type": "application/json"})
+
+    def _path(self) -> str:
+        path = self.path.partition("?")[0]
+        if not PATH.fullmatch(path):
+            raise Refusal(404, f"there is no {path!r:.100}; ask /v2/models/seqcls/infer")
+        if path.endswith("/generate_stream"):
+            raise Refusal(404, "there is no generate_stream here; ask infer")
+        call = MODEL_CALL.fullmatch(path)
+        if call and not self.server.settings.may_ask(call[1], self.headers.get(KEY_HEADER, "")):
+            raise Refusal(403, f"{call[1]} is a part of the ensemble and answers only those with the admin key")
+        return path
+
+    def _require_no_body(self) -> None:
+        if self.headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in self.headers:
+            raise Refusal(400, f"a {self.command} has no body here")
+
+    def _body(self) -> bytes:
+        if "Content-Length" not in self.headers and "Transfer-Encoding" not in self.headers:
+            return b""  # as in a call that needs none
+        return self.read_body()
+
+    def _checked(self, path: str, body: bytes | None) -> tuple[bytes | None, int | None]:
+        if not body:
+            return body, None
+        with UNPACKING:
+            if encoding := self.headers.get("Content-Encoding", ""):
+                body = inflated(body, encoding, self.server.max_bytes)
+            if path.endswith("/infer"):
+                return checked_inference(body, self.headers.get(HEADER_LENGTH))
+            return checked_json(body), None
+
+    def _ask(self, path: str, body: bytes | None, header_length: int | None) -> tuple[int, bytes, dict[str, str]]:
+        # A connection each: Triton waits for open ones, half a minute, before it stops.
+        connection = UnixConnection(self.server.settings.upstream, ANSWER_SECONDS)
+        headers = {name: self.headers[name] for name in PASSED_ON if name in self.headers} | {"Connection": "close"}
+        if header_length is not None:
+            headers[HEADER_LENGTH] = str(header_length)
+        try:
+            with contextlib.closing(connection):
+                connection.request(self.command, path, body, headers)
+                answer = connection.getresponse()
+                content = answer.read()
+        except ValueError as error:
+            raise InputError(f"a header cannot be passed on: {error}") from None
+        return answer.status, content, {name: answer.headers[name] for name in PASSED_BACK if name in answer.headers}
+
+
+def main() -> int:
+    """Serve until SIGTERM, or until the launcher is gone."""
+    launcher = os.getppid()
+    signals = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    settings = FrontSettings(**json.loads(sys.stdin.readline()))
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    try:
+        front = Front(settings)
+    except OSError as error:
+        print(f"error: HTTP port {settings.port} on {settings.host} cannot be had ({error})", file=sys.stderr)
+        return 3
+    threading.Thread(target=front.serve_forever, daemon=True).start()
+    while os.getppid() == launcher and signal.sigtimedwait(signals, POLL_SECONDS) is None:
+        pass
+    front.shutdown()
+    front.server_close()
+    deadline = time.monotonic() + PARTING_SECONDS
+    for _ in range(MOST_REQUESTS):  # until none is under way
+        front.requests.acquire(timeout=max(0.0, deadline - time.monotonic()))
+    time.sleep(LAST_WORDS_SECONDS)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""What a body has to be before Triton reads it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+
+import pytest
+
+from pipeline.errors import InputError
+from serving.triton.front.bodies import MOST_BRACKETS, MOST_LEVELS, checked_inference, checked_json, inflated
+
+TEXTS = {"name": "INPUT", "datatype": "BYTES", "shape": [2, 1], "data": ['裁员 ["{', "b\0"]}
+
+
+def body(**changes):
+    return json.dumps({"inputs": [{**TEXTS, **changes}]}).encode()
+
+
+def test_what_is_right_is_the_same_afterwards():
+    fields = {
+        "id": "1",
+        "inputs": [TEXTS],
+        "outputs": [{"name": "label"}],
+        "parameters": {"threshold": 0.1, "top_k": 3},
+    }
+    written, header_length = checked_inference(json.dumps(fields).encode(), None)
+    assert json.loads(written) == fields
+    assert header_length is None
+    many = "[" * MOST_BRACKETS + "{"  # in a text they are no brackets
+    assert json.loads(checked_inference(body(data=[many, many]), None)[0])["inputs"][0]["data"] == [many, many]
+
+
+def test_binary_tensors_stay_behind_the_json():
+    tensor = {"name": "INPUT", "datatype": "BYTES", "shape": [1, 1], "parameters": {"binary_data_size": 8}}
+    header = json.dumps({"inputs": [tensor]}, indent=1).encode()
+    written, length = checked_inference(header + b"\4\0\0\0abcd", str(len(header)))
+    assert json.loads(written[:length]) == {"inputs": [tensor]}
+    assert written[length:] == b"\4\0\0\0abcd"
+    assert checked_inference(b"anything", "0") == (b"anything", 0)
+    for size in (7, 9, 2**64, -1, 1.5, None):
+        tensor["parameters"]["binary_data_size"] = size
+        header = json.dumps({"inputs": [tensor]}).encode()
+        with pytest.raises(InputError, match=r"bytes of binary tensors, and the inputs say|binary_data_size is"):
+            checked_inference(header + b"\4\0\0\0abcd", str(len(header)))
+    for length in ("-1", "1e3", "99999", "", "9" * 30):
+        with pytest.raises(InputError, match="give the bytes of JSON, at most"):
+            checked_inference(body(), length)
+
+
+@pytest.mark.parametrize("shape", [[1, 2**63 - 1], [2**32, 2**32], [0, 2**63 - 1], [300, 300], [10**100], [2**64]])
+def test_a_shape_of_more_than_was_sent_is_refused(shape):
+    with pytest.raises(InputError, match="cannot be in a request of"):
+        checked_inference(body(shape=shape, datatype="FP32", data=[1]), None)
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        (b"[" * 40_000, "no JSON in UTF-8"),
+        (b'{"inputs":' * 40_000, "no JSON in UTF-8"),
+        (b'{"inputs":[],"x":' + b"[" * 40_000 + b"]" * 40_000 + b"}", "no JSON in UTF-8"),
+        (b'{"inputs":[],"x":' + b"[" * (MOST_LEVELS + 1) + b"]" * (MOST_LEVELS + 1) + b"}", "more than 16 levels"),
+        (b'{"inputs":[],"x":[' + b"[]," * MOST_BRACKETS + b"[]]}", "more than 100000 brackets"),
+        (b'{"inputs":[],"inputs":[{"shape":[1,9223372036854775807]}]}', "a name comes twice"),
+        (b"\xff\xfe{\0}\0", "no JSON in UTF-8"),
+        (b'{"inputs":["\xed\xa0\x80"]}', "no JSON in UTF-8"),
+        (b'{"inputs":[], "id": "\\ud800"}', "a lone surrogate"),
+        (b'{"inputs":[], "id": ' + b"9" * 5000 + b"}", "no JSON in UTF-8"),
+        (b"[]", "no JSON object"),
+        (b"{}", "no list 'inputs'"),
+        (b'{"inputs":[1]}', "input 0 is no object"),
+        (body(shape=[1.0]), "shape is"),
+        (body(shape=[True]), "shape is"),
+        (body(shape=[-1, 1]), "shape is"),
+        (body(shape="11"), "shape is"),
+        (body(parameters=[1]), "parameters are no object"),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+def test_what_triton_should_not_see_is_refused(raw, message):
+    with pytest.raises(InputError, match=message):
+        checked_inference(raw, None)
+
+
+def test_other_bodies_are_bounded_too():
+    assert checked_json(b' {"ready": true}') == b'{"ready":true}'
+    with pytest.raises(InputError, match="no JSON"):
+        checked_json(b"[" * 40_000)
+
+
+def test_a_packed_body_is_unpacked_up_to_a_size():
+    plain = b"x" * 1000
+    for encoding, packed in (("gzip", gzip.compress(plain)), ("deflate", zlib.compress(plain))):
+        assert inflated(packed, encoding, 1000) == plain
+        with pytest.raises(InputError, match="more than 999 bytes once it is unpacked"):
+            inflated(packed, encoding, 999)
+        for wrong in (packed[:-1], packed + b"more", plain):
+            with pytest.raises(InputError, match=f"the body is no {encoding}"):
+                inflated(wrong, encoding, 1000)
+    with pytest.raises(InputError, match="Content-Encoding is 'br'"):
+        inflated(plain, "br", 1000)

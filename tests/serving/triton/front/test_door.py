@@ -1,0 +1,227 @@
+"""HTTP before a real Triton server: what would end that server gets an answer, and it lives on."""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+import json
+import os
+import signal
+import socket
+import struct
+import time
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tritonclient.grpc
+import tritonclient.http
+
+from clients.triton import TritonClient
+from pipeline.files.bundle import Bundle
+from serving.process import processes
+from serving.process.ports import Ports
+from serving.triton.admin_key import probe_secret
+from serving.triton.server.launcher import TritonServer
+from tests.serving.tiny_model import PATIENCE_SECONDS, eventually
+
+KEY = "secret"
+FLUSH_SECONDS = 0.7  # the steps hand on what they counted every half second
+INFER = "/v2/models/seqcls/infer"
+
+
+@pytest.fixture(scope="module")
+def server(model_repository, tmp_path_factory):
+    state = tmp_path_factory.mktemp("front")
+    with TritonServer(model_repository, ports=Ports.free(), state_dir=state, admin_key=KEY) as server:
+        server.wait_ready()
+        yield server
+
+
+@pytest.fixture(scope="module")
+def golden(bundle_path):
+    return Bundle(bundle_path).manifest.goldens[0]
+
+
+@pytest.fixture(autouse=True)
+def still_answers(server, golden):
+    """After each of these tests the same process answers a good request, over both ways."""
+    process = server.pid
+    yield
+    assert server.status() is None
+    assert server.pid == process
+    status, answer = ask(server, INFER, request(golden.text))
+    assert status == 200
+    assert {label for label in json.loads(answer)["outputs"][0]["data"] if label} == set(golden.labels)
+    with TritonClient(server.grpc_address) as client:
+        assert client.classify([golden.text])[0]
+
+
+def request(text="某公司宣布裁员两千人", **tensor):
+    given = {"name": "INPUT", "datatype": "BYTES", "shape": [1, 1], "data": [text], **tensor}
+    return json.dumps({"inputs": [given], "outputs": [{"name": "label"}]}).encode()
+
+
+def ask(server, path, body=None, headers=None, method=None):
+    connection = http.client.HTTPConnection(server.http_address, timeout=PATIENCE_SECONDS)
+    connection.request(method or ("GET" if body is None else "POST"), path, body, headers or {})
+    response = connection.getresponse()
+    status, text = response.status, response.read()
+    connection.close()
+    return status, text
+
+
+def raw(server, data):
+    """What comes back to bytes that are sent as they are."""
+    with socket.create_connection(("127.0.0.1", server.ports.http), timeout=PATIENCE_SECONDS) as connection:
+        connection.sendall(data)
+        return connection.makefile("rb").read()
+
+
+def in_chunks(body, size):
+    pieces = [body[start : start + size] for start in range(0, len(body), size)]
+    head = f"POST {INFER} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    return head + b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(request(datatype=kind, shape=[1, 2**63 - 1], data=[1]) for kind in ("FP32", "INT64", "UINT8", "BYTES")),
+        b"[" * 40_000,
+        b'{"inputs":[],"x":' + b"[" * 40_000 + b"]" * 40_000 + b"}",
+        gzip.compress(b" " * 200_000_000, 1),
+    ],
+    ids=lambda body: repr(body[:8]) + str(len(body)),
+)
+def test_what_ends_triton_is_refused(server, body):
+    packed = {"Content-Encoding": "gzip"} if body[:2] == b"\x1f\x8b" else {}
+    status, answer = ask(server, INFER, body, packed)
+    assert status == 400
+    assert len(json.loads(answer)["error"]) > 20
+    peak = Path(f"/proc/{server.front.pid}/status").read_text().split("VmHWM:")[1].split()[0]
+    assert int(peak) < 200_000, "kB"
+
+
+def test_a_body_may_come_in_some_chunks_and_not_in_a_million(server):
+    assert b" 200 OK" in raw(server, in_chunks(request(), 7))
+    assert b"in more than 10000 chunks" in raw(server, in_chunks(b"x" * 1_500_000, 1))
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        (b"Content-Length: 5\r\nTransfer-Encoding: chunked", 400),
+        (b"Content-Length: 5\r\nContent-Length: 6", 400),
+        (b"Content-Length: -5", 400),
+        (b"Content-Length: 99999999999", 413),
+        (b"Transfer-Encoding: gzip, chunked", 400),
+        (b"Content-Length: 5\r\nContent-Encoding: br", 400),
+        (b"Content-Length: 5\r\nInference-Header-Content-Length: 99", 400),
+        (b"Content-Length: 5\r\n no header", 400),
+    ],
+)
+def test_headers_that_two_readers_take_differently_are_refused(server, headers, status):
+    head = f"POST {INFER} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n".encode()
+    assert f" {status} ".encode() in raw(server, head + headers + b"\r\n\r\nabcde").split(b"\r\n")[0]
+
+
+@pytest.mark.parametrize("binary", [True, False])
+@pytest.mark.parametrize("packing", [None, "gzip", "deflate"])
+def test_tritons_own_client_is_served(server, golden, binary, packing):
+    client = tritonclient.http.InferenceServerClient(server.http_address)
+    tensor = tritonclient.http.InferInput("INPUT", [1, 1], "BYTES")
+    tensor.set_data_from_numpy(np.array([[golden.text.encode()]], object), binary_data=binary)
+    wanted = [tritonclient.http.InferRequestedOutput("label", binary_data=binary)]
+    how = {"request_compression_algorithm": packing, "response_compression_algorithm": packing}
+    labels = client.infer("seqcls", [tensor], outputs=wanted, **how).as_numpy("label")[0]
+    assert {each.decode() if binary else each for each in labels} == set(golden.labels)
+    assert client.is_model_ready("seqcls")
+    assert client.get_server_metadata()["version"].startswith("2.")
+    client.close()
+
+
+def test_components_are_for_the_operator(server):
+    for path in (
+        "/v2/models/tokenizer/infer",
+        "/v2/models/tokenizer/versions/1/infer",
+        "/v2/models/tokenizer/generate",
+    ):
+        for key in ({}, {"admin-key": "wrong"}, {"admin-key": ""}):
+            status, answer = ask(server, path, request(), key)
+            assert (status, json.loads(answer)["error"][:29]) == (403, "tokenizer is a part of the en")
+    status, answer = ask(
+        server, "/v2/models/tokenizer/infer", request().replace(b"label", b"input_ids"), {"admin-key": KEY}
+    )
+    assert status == 200, answer
+    assert ask(server, "/v2/models/%74okenizer/infer", request())[0] >= 400
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/v2/../v2", "/v2/models/seqcls/generate_stream", "http://x/v2"])
+def test_other_paths_are_not_passed_on(server, path):
+    assert ask(server, path, b"{}")[0] == 404
+
+
+def test_a_body_where_none_belongs_and_an_unknown_method_are_refused(server):
+    assert ask(server, "/v2/health/ready", b"{}", method="GET")[0] == 400
+    assert ask(server, "/v2/health/ready", method="DELETE")[0] == 501
+    assert ask(server, "/v2/health/ready")[0] == 200
+    assert ask(server, "/v2/repository/index", b"{}")[0] == 403
+    assert ask(server, "/v2/repository/index", b"", {"admin-key": KEY})[0] == 200
+
+
+def test_a_caller_that_leaves_cancels_nothing(server):
+    body = request()
+    head = f"POST {INFER} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    for _ in range(300):
+        with socket.create_connection(("127.0.0.1", server.ports.http)) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.sendall(head + body)
+
+
+def texts_counted(server):
+    with urllib.request.urlopen(f"http://{server.metrics_address}/metrics", timeout=PATIENCE_SECONDS) as metrics:
+        lines = metrics.read().decode().splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith("text_classifier_texts_total"))
+
+
+def test_only_who_knows_the_secret_is_not_counted(server, golden):
+    secret = probe_secret(KEY)
+    with tritonclient.grpc.InferenceServerClient(server.grpc_address) as client:
+        tensor = tritonclient.grpc.InferInput("INPUT", [1, 1], "BYTES")
+        tensor.set_data_from_numpy(np.array([[golden.text.encode()]], object))
+
+        def counted(*probes):
+            before = texts_counted(server)
+            for probe in probes:
+                client.infer("seqcls", [tensor], parameters={"probe": probe})
+            time.sleep(3 * FLUSH_SECONDS)
+            return texts_counted(server) - before
+
+        time.sleep(3 * FLUSH_SECONDS)
+        assert counted(True, "true", secret[:-1], KEY) == 4
+        assert counted(secret, secret) == 0
+    assert KEY not in secret
+
+
+def test_where_it_ended_or_hangs_it_is_started_again(server):
+    said = []
+    for number in (signal.SIGKILL, signal.SIGSTOP):
+        ended = server.front.pid
+        os.kill(ended, number)
+        if number == signal.SIGKILL:
+            assert eventually(lambda: not server.front.is_running())
+        server.front._next_check = server.front._next_start = 0.0
+        for _ in range(3):
+            server.front.keep(said.append)
+            server.front._next_check = 0.0
+        assert server.front.pid != ended
+        assert eventually(lambda: server.ports.http in processes.listening_ports(server.front.pid))
+    assert ["ended; starting it again" in said[0], "answered nothing 3 times in a row" in said[1]] == [True, True]
+
+
+def test_tritons_own_http_is_for_this_user_alone(server):
+    (socket_file,) = server._socket.parent.glob(f"{server.shared_memory_prefix}*")
+    assert socket_file.parent.stat().st_mode & 0o077 == 0
+    assert processes.listening_ports(server.pid) == {server.ports.grpc, server.ports.metrics}
