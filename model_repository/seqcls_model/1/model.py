@@ -21,7 +21,7 @@ from pipeline.compute.engine import Engine
 from pipeline.errors import ClassifierError
 from pipeline.files.bundle import Bundle
 from pipeline.tensors import ADMISSION, INPUT_IDS, LOGITS
-from serving.triton.backend.admission import is_late
+from serving.triton.backend.admission import Texts, Work, is_late
 from serving.triton.backend.joined import Joined
 
 
@@ -37,8 +37,13 @@ class TritonPythonModel:
         runtime, precision, threads, token_budget = chosen
         self._engine = Engine(bundle, runtime, precision, threads or None, token_budget)
         self._engine.warm()
+        self._work = Work(Texts(args["model_version"]), args["model_instance_name"])
 
     def execute(self, requests):
+        with self._work:
+            return self._execute(requests)
+
+    def _execute(self, requests):
         joined = Joined(requests, self._read)
         logits = np.empty((len(joined.rows), len(self._manifest.labels)), np.float32)
         waiting = np.bincount(joined.owners, minlength=len(requests))

@@ -9,7 +9,6 @@ when its caller stops waiting, in nanoseconds of `time.monotonic_ns`, or 0.
 
 from __future__ import annotations
 
-import heapq
 import mmap
 import os
 import stat
@@ -30,7 +29,11 @@ STANDSTILL_SECONDS = 1.0
 one more request is let in, and when it is answered, those before it count as under way no more."""
 LATER_SECONDS = 30.0
 """The next is let in after this time, unless that one is answered: the model may just be slow."""
-COUNTS = 2
+IDLE_SECONDS = 0.5
+"""A model takes what waits as soon as it is free. One that has been idle for so long, with nothing admitted meanwhile,
+shows that all that counts as under way is lost: its callers asked the first step alone."""
+MOST_INSTANCES = 16
+COUNTS = 2 + 2 * MOST_INSTANCES
 LARGEST = 2**63 - 1
 
 
@@ -82,6 +85,40 @@ class Texts:
     def admitted(self, count: int) -> None:
         self._cells[1] = count
 
+    def working_times(self, instance: int) -> memoryview:
+        """When that instance of the model last began and ended computing: two numbers, ns of `time.monotonic_ns`."""
+        start = 2 + 2 * (instance % MOST_INSTANCES)
+        return self._cells[start : start + 2]
+
+    def idle_since(self) -> float | None:
+        """Since when no instance computes, in seconds; None while one does, or where the model does not say."""
+        times = [self.working_times(instance).tolist() for instance in range(MOST_INSTANCES)]
+        known = [(began, ended) for began, ended in times if began]
+        if not known or any(ended < began for began, ended in known):
+            return None
+        return max(ended for _, ended in known) / 1e9
+
+
+class Work:
+    """Tells the first step whether an instance of the model computes; a `with` block for each time that it does.
+
+    Args:
+        texts: of the same version.
+        instance: its name, which ends in its number.
+    """
+
+    def __init__(self, texts: Texts, instance: str) -> None:
+        number = instance.rpartition("_")[2]
+        self._times = texts.working_times(int(number) if number.isdigit() else 0)
+        self.__enter__()
+        self.__exit__()
+
+    def __enter__(self) -> None:
+        self._times[0] = time.monotonic_ns()
+
+    def __exit__(self, *exception: object) -> None:
+        self._times[1] = time.monotonic_ns()
+
 
 class Admission:
     """Admits requests while fewer than `limit` texts are under way.
@@ -95,7 +132,8 @@ class Admission:
     def __init__(self, texts: Texts, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._texts, self._limit, self._clock = texts, limit, clock
         self._seen, self._moved = texts.answered, clock()
-        self._lost, self._let_in = 0, 0
+        self._lost, self._let_in, self._gone = 0, 0, 0
+        self._admitted_at = clock()
         self._full = False
 
     def check(self, probe: bool = False) -> None:
@@ -105,7 +143,10 @@ class Admission:
         """
         answered, now = self._texts.answered, self._clock()
         self._texts.admitted = max(self._texts.admitted, answered)
-        self._full = self._texts.admitted - answered >= self._limit
+        self._full = self._texts.admitted - max(answered, self._gone) >= self._limit
+        if self._full and self._model_waits(now):
+            self._gone = self._lost = self._texts.admitted
+            self._full = False
         if answered != self._seen or not self._full:
             self._seen, self._moved = answered, now
         patience = LATER_SECONDS if answered < self._let_in and not probe else STANDSTILL_SECONDS
@@ -117,9 +158,14 @@ class Admission:
         deadline = time.monotonic_ns() + 1000 * timeout_microseconds if timeout_microseconds > 0 else 0
         before = self._texts.admitted
         self._texts.admitted = before + texts
+        self._admitted_at = self._clock()
         if self._full:
             self._lost, self._let_in, self._moved = before, before + texts, self._clock()
         return np.tile(np.array([before + texts, self._lost, min(deadline, LARGEST)], np.int64), (texts, 1))
+
+    def _model_waits(self, now: float) -> bool:
+        idle = self._texts.idle_since()
+        return idle is not None and now - max(idle, self._admitted_at) > IDLE_SECONDS
 
 
 class Answers:
@@ -136,18 +182,27 @@ class Answers:
     def __init__(self, texts: Texts, patience: int) -> None:
         self._texts, self._patience = texts, patience
         self._done = texts.answered
-        self._later: list[tuple[int, int]] = []
+        self._later: dict[int, int] = {}
 
     def add(self, admission: np.ndarray) -> None:
-        """Count a request by its rows of ADMISSION, int64 [texts, 3]; those that no first step made are passed over."""
+        """Count a request by its rows of ADMISSION, int64 [texts, 3].
+
+        Those that no first step made are passed over, and so are those that come again.
+        """
         last, lost, _ = admission[0].tolist()
         if not 0 <= lost < last <= self._texts.admitted:
             return
-        heapq.heappush(self._later, (last - len(admission), last))
         self._done = max(self._done, lost, last - self._patience)
-        while self._later and self._later[0][0] <= self._done:
-            self._done = max(self._done, heapq.heappop(self._later)[1])
-        self._texts.answered = self._done + sum(end - start for start, end in self._later)
+        if last > self._done and len(admission) <= last:
+            self._later.setdefault(last, last - len(admission))
+        for end, start in sorted(self._later.items()):
+            if start <= self._done:
+                self._done = max(self._done, end)
+        self._later = {end: start for end, start in self._later.items() if end > self._done}
+        counted = reached = self._done
+        for end, start in sorted(self._later.items()):  # of forged ones, which overlap, none counts twice
+            counted, reached = counted + end - max(start, reached), end
+        self._texts.answered = counted
 
 
 def is_late(admission: Any) -> bool:

@@ -20,12 +20,14 @@ from tritonclient import grpc
 
 from pipeline.errors import EnvironmentFault, ServerError
 from serving.triton.backend.admission import (
+    IDLE_SECONDS,
     LATER_SECONDS,
     PREFIX,
     STANDSTILL_SECONDS,
     Admission,
     Answers,
     Texts,
+    Work,
     is_late,
 )
 from tests.serving.triton.test_requests import request
@@ -141,6 +143,55 @@ def test_at_a_standstill_every_probe_meets_what_the_matter_is(admission, clock):
     with pytest.raises(ServerError):
         admission.check()
     admission.check(probe=True)
+
+
+def test_what_is_asked_of_the_first_step_alone_is_no_burden_once_the_model_has_been_idle(admission, texts, clock):
+    work = texts.working_times(0)
+
+    def model(began, ended):
+        work[0], work[1] = int(began * 1e9), int(ended * 1e9)
+
+    clock.seconds = 100.0
+    model(began=98.0, ended=99.0)
+    admitted(admission, 10)  # nobody goes on to the model with these
+    with pytest.raises(ServerError):
+        admission.check()  # they may be on their way, however long the model has been idle
+    clock.seconds += IDLE_SECONDS + 0.1
+    model(began=100.2, ended=99.0)  # it computes
+    with pytest.raises(ServerError):
+        admission.check()
+    model(began=98.0, ended=99.0)
+    assert admitted(admission, 4) == 14
+    Answers(texts, 1000).add(np.tile(np.array([14, 10, 0]), (4, 1)))
+    assert texts.answered == 14
+
+
+def test_instances_of_a_model_say_when_they_compute(texts, tmp_path):
+    assert texts.idle_since() is None
+    first, second = (Work(Texts("1", tmp_path), f"seqcls_model_0_{number}") for number in (0, 1))
+    assert time.monotonic() - texts.idle_since() < 1
+    with second:
+        assert texts.idle_since() is None
+        with first:
+            pass
+        assert texts.idle_since() is None
+    idle_since = texts.idle_since()
+    with pytest.raises(ValueError), first:
+        raise ValueError
+    assert texts.idle_since() > idle_since
+
+
+def test_replayed_rows_count_once_and_are_not_kept(texts):
+    answers, texts.admitted = Answers(texts, 20), 40
+    for _ in range(1000):
+        answers.add(rows(30, 2))
+        answers.add(rows(29, 8))  # overlaps with what was answered
+        answers.add(rows(5, 5))
+    assert texts.answered <= texts.admitted
+    assert len(answers._later) <= 20
+    answers.add(rows(40, 40))
+    assert texts.answered == 40
+    assert not answers._later
 
 
 def test_each_step_may_start_anew(admission, texts, tmp_path):

@@ -18,6 +18,7 @@ from pipeline.files.dataset import read_examples
 from pipeline.labels.decoding import sigmoid
 from pipeline.predictor import Predictor
 from serving.process.ports import Ports
+from serving.triton.backend.admission import LATER_SECONDS, STANDSTILL_SECONDS
 from serving.triton.deployment import TritonDeployment
 from serving.triton.options import ServingOptions
 from serving.triton.repository import ModelRepository
@@ -174,6 +175,23 @@ def test_the_surplus_is_refused_and_nothing_hangs(narrow, texts):
         assert refused
         assert all("UNAVAILABLE" in outcome and "overloaded" in outcome for outcome in refused), refused
         assert client.infer("seqcls", request(texts[:1])).as_numpy("label").size
+
+
+def test_who_asks_the_first_step_alone_keeps_nobody_waiting_for_long(narrow, texts):
+    with grpc.InferenceServerClient(narrow.grpc_address) as client:
+        for _ in range(QUEUE):
+            client.infer("tokenizer", request(texts[:8]))
+        with pytest.raises(InferenceServerException, match="overloaded"):
+            client.infer("seqcls", request(texts[:1]))
+        time.sleep(STANDSTILL_SECONDS + 0.2)
+        client.infer("tokenizer", request(texts[:8]))  # takes the place of one that would show that the others are lost
+        deadline = time.monotonic() + LATER_SECONDS / 2
+        while True:
+            try:
+                client.infer("seqcls", request(texts[:1]))
+                break
+            except InferenceServerException:
+                assert time.monotonic() < deadline
 
 
 def test_who_waits_for_less_is_told_earlier(narrow, texts):
