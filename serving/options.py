@@ -31,3 +31,8 @@ class ComputeWishes(Options):
         None, f"tokens computed at once ({TOKEN_BUDGET}; Triton on a GPU {GPU_TOKEN_BUDGET})", at_least=1
     )
     max_batch_size: int = option(128, "texts that one request may hold", at_least=1)
+
+    @property
+    def precision_in_words(self) -> str:
+        """What is computed in, as far as it can be told here."""
+        return self.precision

@@ -70,7 +70,7 @@ class Published:
         version, options = self.version, self.version.options
         return (
             f"{self.deployment.server}: published bundle {version.bundle} to {self.deployment.path} as version "
-            f"{version.number} ({options.engine}, {options.precision}); {self.deployment.followers()}"
+            f"{version.number} ({options.engine}, {options.precision_in_words}); {self.deployment.followers()}"
         )
 
 

@@ -21,7 +21,7 @@ def versions(options: ServerOptions) -> Iterator[str]:
         live, known = each.live(), each.versions()
         for version in known:
             mark = "live" if version == live else ""
-            engine = f"{version.options.engine} {version.options.precision}"
+            engine = f"{version.options.engine} {version.options.precision_in_words}"
             yield f"{version.number:4}  {version.bundle}  {version.published}  {engine:22}  {mark}".rstrip()
         if not known:
             yield "      nothing is published here; python -m serving.publish does"

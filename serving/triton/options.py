@@ -90,6 +90,13 @@ class ServingOptions(TritonWishes):
         return native + " on gpu" * (self.device == GPU) + " with TensorRT" * self.tensorrt
 
     @property
+    def precision_in_words(self) -> str:
+        """No parameter makes Triton's openvino backend compute in float32 where the processor has bfloat16."""
+        if self.backend == NATIVE and self.runtime == "openvino":
+            return "bfloat16 where the processor has it, else float32"
+        return self.precision
+
+    @property
     def graph_precision(self) -> str:
         """The precision of the graph that is published; TensorRT and OpenVINO lower that of float32 themselves."""
         return "float32" if self.tensorrt or self.runtime == "openvino" else self.precision

@@ -9,6 +9,7 @@ LINE = re.compile(r"(?P<level>[IWEF])\d{4} \d\d:\d\d:\d\d\.\d+\s+\d+ \S+?:\d+\] 
 FAILED_MODEL = re.compile(r"failed to load '(?P<model>[^']+)' version \d+: (?P<reason>.+)", re.DOTALL)
 UNREADABLE_MODEL = re.compile(r"Poll failed for model directory '(?P<model>[^']+)': (?P<reason>.+)", re.DOTALL)
 FAILED_ENSEMBLE = re.compile(r"(?P<reason>.*ensemble '(?P<model>[^']+)' .+)", re.DOTALL)
+MISSING_BACKEND = re.compile(r"unable to find backend library for backend '([^']+)'")
 PLAIN_REASONS = (  # of lines that do not come from Triton's own logger
     re.compile(r"Error parsing text-format inference\.ModelConfig: .+"),
     re.compile(r"error: creating server: .+"),
@@ -67,6 +68,11 @@ def reasons(log: str) -> list[str]:
 
 def _shortened(reason: str) -> str:
     """A Python error as `ValueError: what (model.py(3): initialize)`; Triton writes its frames below it."""
+    if missing := MISSING_BACKEND.search(reason):
+        return (
+            f"this tritonserver has no backend {missing[1]!r}; the one of nvidia-pytriton has none but python: publish "
+            "with --backend python, or serve in NVIDIA's container"
+        )
     what, _, frames = reason.partition("\n\nAt:\n")
     what = what.strip()
     if what.startswith("Internal: "):

@@ -35,6 +35,13 @@ def bundle(bundle_path):
     return Bundle(bundle_path)
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_openvino_is_not_said_to_compute_in_what_nobody_can_choose(precision):
+    options = ServingOptions(backend="native", runtime="openvino", precision=precision)
+    assert options.precision_in_words == "bfloat16 where the processor has it, else float32"
+    assert ServingOptions(backend="native").precision_in_words == "float32"
+
+
 @pytest.mark.parametrize("options", KINDS, ids=name_of)
 def test_every_configuration_fits_the_graph(options, bundle, tmp_path):
     repository = ModelRepository(tmp_path)

@@ -18,6 +18,17 @@ def test_model_error_with_its_place():
     assert reasons(f"{FAILED}\n{FAILED}\n| bad | 1 | UNAVAILABLE |\n{ALL_FAILED}\n") == [expected]
 
 
+def test_a_backend_that_the_wheel_lacks_is_named_along_with_what_to_do():
+    missing = "unable to find backend library for backend 'onnxruntime', try specifying runtime on the model"
+    place = "E1130 00:27:08.963538 28010 model_lifecycle.cc:642]"
+    log = f"{place} \"failed to load 'm' version 1: Invalid argument: {missing}\""
+    (reason,) = reasons(log)
+    assert reason.startswith(
+        "model 'm': this tritonserver has no backend 'onnxruntime'; the one of nvidia-pytriton has"
+    )
+    assert "publish with --backend python, or serve in NVIDIA's container" in reason
+
+
 @pytest.mark.parametrize(
     ("log", "reason"),
     [
