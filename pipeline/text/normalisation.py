@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
+from functools import cache
+from itertools import chain, groupby
 from typing import Callable
 
 from pipeline.errors import InputError
@@ -18,6 +20,7 @@ DEFAULT_NORMALISATION = "half_width_composed"
 _HALF_WIDTH = {chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
 _HALF_WIDTH["\u3000"] = " "
 _FULL_WIDTH_FORM = re.compile("[\uff01-\uff5e\u3000]")
+_ORDINARY_MARKS = 30  # in a row; no writing comes near it
 
 
 def _unchanged(text: str) -> str:
@@ -31,7 +34,29 @@ def _half_width(text: str) -> str:
 
 def _half_width_composed(text: str) -> str:
     """As `_half_width`, and letters take their marks in (NFC), so that both ways of writing é are one."""
-    return unicodedata.normalize("NFC", _half_width(text))
+    halved = _half_width(text)
+    if not halved.isascii() and _flood().search(halved):
+        halved = decompose(halved)
+    return unicodedata.normalize("NFC", halved)
+
+
+def decompose(text: str) -> str:
+    """`text` in canonical decomposition (NFD), in linear time.
+
+    `unicodedata.normalize` orders the marks of a letter in time quadratic in their number, and a caller decides that.
+    Where they are in order already, it is quick.
+    """
+    decomposed = chain.from_iterable(unicodedata.normalize("NFD", char) for char in text)
+    runs = groupby(decomposed, lambda char: unicodedata.combining(char) > 0)
+    return "".join(chain.from_iterable(sorted(run, key=unicodedata.combining) for _, run in runs))
+
+
+@cache
+def _flood() -> re.Pattern[str]:
+    """Matches more marks in a row than _ORDINARY_MARKS, characters that decompose into nothing but marks included."""
+    characters = map(chr, range(0x300, 0x20000))  # there is no mark beyond
+    marks = "".join(char for char in characters if all(map(unicodedata.combining, unicodedata.normalize("NFD", char))))
+    return re.compile(f"[{marks}]{{{_ORDINARY_MARKS + 1}}}")
 
 
 NORMALISATIONS: Mapping[str, Callable[[str], str]] = {

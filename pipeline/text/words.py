@@ -14,10 +14,10 @@ import dataclasses
 import re
 import unicodedata
 from collections.abc import Mapping
-from itertools import chain, groupby
 from typing import Any, Callable
 
 from pipeline.errors import InputError
+from pipeline.text.normalisation import decompose
 
 KINDS = ("bert", "ernie")
 TABLE_CHARACTERS = 1 << 15  # bounds a table's memory, some 5 MB, whatever callers send
@@ -182,11 +182,7 @@ def _space(cleaned: str, settings: TokeniserSettings) -> str:
 
 def _strip_accents(text: str) -> str:
     """`text` in canonical decomposition without nonspacing marks."""
-    decomposed = chain.from_iterable(unicodedata.normalize("NFD", char) for char in text)
-    # normalize() would order the marks too, but in time quadratic in their number, and a caller decides that.
-    runs = groupby(decomposed, lambda char: unicodedata.combining(char) > 0)
-    ordered = chain.from_iterable(sorted(run, key=unicodedata.combining) for _, run in runs)
-    return "".join(char for char in ordered if unicodedata.category(char) != "Mn")
+    return "".join(char for char in decompose(text) if unicodedata.category(char) != "Mn")
 
 
 def _is_cjk(code: int) -> bool:

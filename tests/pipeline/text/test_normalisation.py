@@ -1,3 +1,4 @@
+import time
 import unicodedata
 
 import pytest
@@ -26,6 +27,23 @@ def test_half_width(text, expected):
 @pytest.mark.parametrize("text", ["tiếng Việt", "が", "й", "Å"])
 def test_a_letter_and_its_marks_are_one_however_they_are_written(text):
     assert {normalise(unicodedata.normalize(form, text)) for form in ("NFC", "NFD")} == {text}
+
+
+MARKS = "\u0301\u0316\u0308\u0323\u0344\u0f71\u0f72\u0f73\u0f81\u3099"  # some decompose into two marks
+
+
+@given(st.text(alphabet=MARKS + "aeか好\u00e9\u1ebf\u1100\u1161\u11a8 ", max_size=90), st.text(MARKS, max_size=90))
+def test_many_marks_in_a_row_are_composed_as_any(text, marks):
+    expected = unicodedata.normalize("NFC", normalise(text + marks, "half_width"))
+    assert normalise(text + marks) == expected
+
+
+@pytest.mark.parametrize("unit", ["\u0301\u0316", "\u0316\u0344", "\u0f73"])
+def test_a_flood_of_marks_takes_time_in_proportion_to_its_length(unit):
+    flood = ("好" + unit * MAX_TEXT_CHARACTERS)[:MAX_TEXT_CHARACTERS]
+    began = time.process_time()
+    normalise(flood)
+    assert time.process_time() - began < 10  # seconds; ordering each mark by insertion takes minutes
 
 
 def test_none_leaves_a_text_as_it_is():
