@@ -39,8 +39,9 @@ class TritonClient(Streams):
             and one that is unavailable is passed over for a moment while another answers.
         timeout_seconds: how long a call may take, whatever it retries. The server is told, and drops a request that
             waited in its queues that long.
-        retries: how often a call is made again, after a pause that grows, when every server is UNAVAILABLE: stopping or
-            not there. While one is overloaded, until the time is over; with 0 not even then. Nothing else is retried.
+        retries: how often a call is made again, after a pause that grows, when every server is UNAVAILABLE: stopping,
+            not there, or without a loaded version of the model. While one is overloaded, until the time is over; with
+            0 not even then. Nothing else is retried.
         tls: encrypt the connections, and how; None leaves them in the clear.
 
     Raises:

@@ -1,8 +1,9 @@
 """Calls to one or several Triton servers: which is asked, how often and how long, and what its failures mean.
 
-An attempt that ends with UNAVAILABLE is made again, first at the other endpoints and then, after a pause, at all of
-them; no other failure is, because the same request would fail again or has cost the server its time already. The
-pauses grow exponentially with full jitter (M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015).
+An attempt that ends with UNAVAILABLE, or at a server that has no version of the model loaded just now, is made again,
+first at the other endpoints and then, after a pause, at all of them; no other failure is, because the same request
+would fail again or has cost the server its time already. The pauses grow exponentially with full jitter (M. Brooker,
+"Exponential Backoff And Jitter", AWS Architecture Blog, 2015).
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ PARTING_SECONDS = 1.0
 SCHEMES = ("http://", "https://", "grpc://", "grpcs://")
 
 OVERLOAD_SIGNS = ("overloaded", "exceeds maximum queue size", "timeout expired")
-NOT_READY_SIGNS = ("server is stopping", "not ready", "no available versions")
+NO_VERSION_SIGN = "no available versions"
+"""Of NOT_FOUND where the model is known, and comes or goes just now; another name would be NOT_FOUND for ever."""
+NOT_READY_SIGNS = ("server is stopping", "not ready", NO_VERSION_SIGN)
 TLS_SIGNS = ("handshake", "certificate")
 CLOSED_SIGNS = ("socket closed", "connection reset")
 
@@ -164,7 +167,8 @@ class Call:
             raise ServerError(
                 f"{url} gave no answer within {self._timeout_seconds:g} s; allow more time, or ask for less at once"
             ) from error
-        if "UNAVAILABLE" not in status:
+        comes_or_goes = "NOT_FOUND" in status and _says(message, [NO_VERSION_SIGN])
+        if "UNAVAILABLE" not in status and not comes_or_goes:
             raise ServerError(f"{url}: {message}") from error
         self._endpoints.rest(self._current)
         self._faults[self._current] = ServerError(_unavailable(url, message))

@@ -14,6 +14,7 @@ from clients.triton import TritonClient
 from pipeline.errors import ServerError
 from serving.process.ports import Ports
 from serving.triton.server.launcher import TritonServer
+from serving.triton.server.options import TritonOptions
 from tests.serving.tiny_model import eventually
 
 MAX_QUEUE_SIZE = 4
@@ -102,13 +103,19 @@ class TritonPythonModel:
 
 
 @contextmanager
-def stand_in_server(folder: Path, *extra_arguments: str, ports: Ports | None = None) -> Iterator[TritonServer]:
+def stand_in_server(
+    folder: Path, *extra_arguments: str, ports: Ports | None = None, options: TritonOptions | None = None
+) -> Iterator[TritonServer]:
     """A ready server of the stand-in, which lies in `folder`."""
     (folder / "repository" / "seqcls" / "1").mkdir(parents=True)
     (folder / "repository" / "seqcls" / "config.pbtxt").write_text(CONFIG, encoding="utf-8")
     (folder / "repository" / "seqcls" / "1" / "model.py").write_text(MODEL, encoding="utf-8")
     with TritonServer(
-        folder / "repository", ports=ports or Ports.free(), state_dir=folder / "run", extra_arguments=extra_arguments
+        folder / "repository",
+        ports=ports or Ports.free(),
+        state_dir=folder / "run",
+        options=options,
+        extra_arguments=extra_arguments,
     ) as server:
         server.wait_ready()
         yield server

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import socket
+import threading
 from collections import Counter
 
 import pytest
@@ -16,6 +17,7 @@ from clients.triton import TritonClient
 from clients.triton_async import AsyncTritonClient
 from clients.triton_calls import Call, Endpoints
 from pipeline.errors import InputError, ServerError
+from serving.triton.server.options import TritonOptions
 from tests.clients.stand_in import busy, refusals, says, stand_in_server
 
 NOBODY = "127.0.0.1:9"
@@ -72,6 +74,21 @@ def test_no_other_failure_is_retried(stand_in, client_class, request, code):
         with pytest.raises(InputError if code == "INVALID_ARG" else ServerError, match=f"told to fail with {code}"):
             client.classify([f"fail {code} 3 {key}"])
         assert says(client, f"asked_for {key}") == "1"
+
+
+def test_a_model_that_is_not_loaded_just_now_is_waited_for(tmp_path, client_class):
+    explicit = TritonOptions(model_control_mode="explicit", load_model=("seqcls",))
+    with stand_in_server(tmp_path, options=explicit) as server, client_class(server.grpc_address, retries=10) as client:
+        server.control.unload("seqcls")
+        with (
+            client_class(server.grpc_address, retries=0) as hasty,
+            pytest.raises(ServerError, match="is not ready .*has no available versions.*ask again in a moment"),
+        ):
+            hasty.classify(["text"])
+        back = threading.Timer(0.5, server.control.load, ["seqcls"])
+        back.start()
+        assert says(client, "text") == "text"
+        back.join()
 
 
 def test_a_deadline_covers_all_attempts(stand_in, client_class, request):
