@@ -16,8 +16,9 @@ def run(main: Callable[[Sequence[str] | None], int | None]) -> None:
 
     A `ClassifierError` becomes one line on standard error and its own status; so does what the operating system
     refuses (a full disk, a missing permission). An interrupt gives 130; a reader that closes our output early
-    (`| head`) is no error.
+    (`| head`) is no error. Whatever the umask, others may not write to what a command leaves.
     """
+    os.umask(os.umask(0o022) | 0o002)
     try:
         status = main(None)
         sys.stdout.flush()

@@ -40,7 +40,8 @@ def atomic_writer(path: Path | str) -> Iterator[IO[bytes]]:
 def atomic_folder(path: Path | str) -> Iterator[Path]:
     """An empty folder that takes the place of `path` when the block ends well, and vanishes when it does not.
 
-    A folder that was there before is gone only once the new one stands complete beside it.
+    A folder that was there before is gone only once the new one stands complete beside it. Whatever the umask,
+    its owner alone may write to it.
     """
     path = Path(os.path.realpath(path))  # the folder that a link leads to is replaced, not the link
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,6 +51,7 @@ def atomic_folder(path: Path | str) -> Iterator[Path]:
         yield temporary
         for file in temporary.rglob("*"):
             if not file.is_symlink():
+                os.chmod(file, file.stat().st_mode & ~0o022)
                 _sync(file)
         _exchange(temporary, path)
     finally:

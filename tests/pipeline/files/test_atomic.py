@@ -29,6 +29,22 @@ def test_a_link_leads_to_what_is_replaced(tmp_path):
     assert (tmp_path / "link").is_symlink()
 
 
+def test_no_umask_lets_others_write(tmp_path):
+    before = os.umask(0)
+    try:
+        with atomic_folder(tmp_path / "target") as folder:
+            (folder / "code").mkdir()
+            (folder / "code" / "model.py").touch()
+        words = "import pathlib; from pipeline.command import run; run(lambda _: pathlib.Path('made').mkdir())"
+        place = {**os.environ, "PYTHONPATH": os.getcwd()}
+        subprocess.run([sys.executable, "-c", words], cwd=tmp_path, env=place, check=True)
+    finally:
+        os.umask(before)
+    written = [tmp_path / "target", *(tmp_path / "target").rglob("*")]
+    assert [path.name for path in written if path.stat().st_mode & 0o022] == []
+    assert (tmp_path / "made").stat().st_mode & 0o002 == 0
+
+
 def test_where_folders_cannot_be_swapped_they_are_renamed(tmp_path, monkeypatch):
     class Refusing:
         """The C library of a network file system's client."""
