@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import http.client
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import select
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +19,8 @@ from serving.triton.front.door import UnixConnection
 
 GOLDEN_SECONDS = 10.0
 LOAD_SECONDS = 300.0
+LIVE_SECONDS, LIVE_FAULTS = 5.0, 2
+"""While a server loads a model it is asked so often whether it is alive, and given up after so many silences."""
 
 
 class Unreachable(ServerError):
@@ -52,21 +56,22 @@ class ServerControl:
 
         Raises:
             ServerError: it does not load; the message has Triton's reason.
+            Unreachable: the server does not answer, nor tell meanwhile that it is alive.
         """
-        self._call("POST", f"/v2/repository/models/{model}/load", {}, LOAD_SECONDS)
+        self._call("POST", f"/v2/repository/models/{model}/load", {}, LOAD_SECONDS, long=True)
 
     def unload(self, model: str) -> None:
-        """Unload a model; requests that were accepted are answered."""
-        self._call("POST", f"/v2/repository/models/{model}/unload", {}, LOAD_SECONDS)
+        """Unload a model; requests that were accepted are answered. Raises as `load` does."""
+        self._call("POST", f"/v2/repository/models/{model}/unload", {}, LOAD_SECONDS, long=True)
 
     def ready_versions(self, model: str) -> list[int]:
         """The versions of a model that can be asked."""
         index = self._call("POST", "/v2/repository/index", {"ready": True}, GOLDEN_SECONDS)
         return sorted(int(entry["version"]) for entry in index if entry["name"] == model)
 
-    def pinned_version(self) -> int | None:
+    def pinned_version(self, seconds: float = GOLDEN_SECONDS) -> int | None:
         """The version of the components that the ensemble answers by; None where it is pinned to none."""
-        config = self._call("GET", f"/v2/models/{ENSEMBLE}/config", None, GOLDEN_SECONDS)
+        config = self._call("GET", f"/v2/models/{ENSEMBLE}/config", None, seconds)
         return common_version(int(step["model_version"]) for step in config["ensemble_scheduling"]["step"])
 
     def labels(
@@ -88,17 +93,31 @@ class ServerControl:
         flat = tensors[LABEL]["data"]
         return [set(filter(None, flat[row * columns : (row + 1) * columns])) for row in range(rows)]
 
-    def check(self, expected: Iterable[Expected], version: int | None = None, seconds: float = GOLDEN_SECONDS) -> None:
+    def check(
+        self,
+        expected: Sequence[Expected],
+        version: int | None = None,
+        seconds: float = GOLDEN_SECONDS,
+        most: int | None = None,
+    ) -> None:
         """Ask golden texts, of the ensemble or of one version.
+
+        Args:
+            expected: the texts and what they must get.
+            version: of the components; None for the ensemble.
+            seconds: that an answer may take.
+            most: texts that a request may hold; None for all at once.
 
         Raises:
             WrongAnswer: a text gets other labels than expected.
             Refused, Unreachable, ServerError: it gets none.
         """
-        expected = list(expected)
-        answers = self.labels([answer.text for answer in expected], version, seconds)
-        for answer, labels in zip(expected, answers):
-            answer.require(labels, self.address)
+        step = most or len(expected)
+        for start in range(0, len(expected), step):
+            part = expected[start : start + step]
+            answers = self.labels([answer.text for answer in part], version, seconds)
+            for answer, labels in zip(part, answers):
+                answer.require(labels, self.address)
 
     def _infer(
         self,
@@ -118,7 +137,7 @@ class ServerControl:
         answer = self._call("POST", path, body, seconds)
         return {output["name"]: output for output in answer["outputs"]}
 
-    def _call(self, method: str, path: str, body: Any, seconds: float) -> Any:
+    def _call(self, method: str, path: str, body: Any, seconds: float, long: bool = False) -> Any:
         connection = (
             UnixConnection(self.socket, seconds)
             if self.socket
@@ -127,6 +146,8 @@ class ServerControl:
         try:
             content = None if body is None else json.dumps(body).encode()
             connection.request(method, path, content, {HTTP_HEADER: self.key})
+            if long:
+                self._wait_while_alive(connection.sock, seconds)
             response = connection.getresponse()
             status, text = response.status, response.read().decode("utf-8", "replace")
         except (OSError, http.client.HTTPException) as error:
@@ -142,6 +163,21 @@ class ServerControl:
             return json.loads(text) if text else None
         except ValueError:
             raise ServerError(f"what answers at {self.address} is no Triton server: {text[:80]!r}") from None
+
+    def _wait_while_alive(self, answer: Any, seconds: float) -> None:
+        """Wait until an answer begins on a socket; raises OSError where the server falls silent."""
+        deadline, faults = time.monotonic() + seconds, 0
+        while not select.select([answer], [], [], LIVE_SECONDS)[0]:
+            faults = 0 if self._is_live() else faults + 1
+            if faults == LIVE_FAULTS or time.monotonic() > deadline:
+                raise TimeoutError("it fell silent" if faults else "timed out")
+
+    def _is_live(self) -> bool:
+        try:
+            self._call("GET", "/v2/health/live", None, LIVE_SECONDS)
+        except ServerError:
+            return False
+        return True
 
 
 def _tensor(name: str, data_type: str, shape: list[int], data: list[Any]) -> dict[str, Any]:

@@ -71,10 +71,10 @@ class TritonDeployment(Deployment[ServingOptions]):
     def beside(self, version: TritonVersion) -> Iterator[TritonVersion]:
         before = self.live()
         try:
-            self.repository.load_only(version.options, *([before.number] if before else []), version.number)
+            self.repository.load_only(*([before] if before else []), version)
             for server in self.servers:
                 self._load(server, COMPONENTS)
-                server.check(version.expected, version.number)
+                server.check(version.expected, version.number, most=version.options.max_batch_size)
             yield version
         except BaseException as error:
             faults = self._undo(before)
@@ -90,7 +90,7 @@ class TritonDeployment(Deployment[ServingOptions]):
 
     def retire_others(self) -> None:
         if version := self.live():
-            self.repository.load_only(version.options, version.number)
+            self.repository.load_only(version)
             for server in self.servers:
                 self._load(server, COMPONENTS)
 
@@ -118,7 +118,7 @@ class TritonDeployment(Deployment[ServingOptions]):
         faults = []
         for models in ((ENSEMBLE,), COMPONENTS):
             if models == COMPONENTS:
-                self.repository.load_only(before.options, before.number)
+                self.repository.load_only(before)
             for server in self.servers:
                 try:
                     self._load(server, models)
@@ -134,7 +134,7 @@ class TritonDeployment(Deployment[ServingOptions]):
         deadline = time.monotonic() + REFUSED_SECONDS
         while True:
             try:
-                return server.check(version.expected)
+                return server.check(version.expected, most=version.options.max_batch_size)
             except Refused:
                 if time.monotonic() > deadline:
                     raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.compute.batching import TOKEN_BUDGET
@@ -112,3 +113,13 @@ class ServingOptions(TritonWishes):
         if self.backend == NATIVE and not lengths:
             lengths = GPU_LENGTHS if self.device == GPU else CPU_LENGTHS
         return replace(self, padded_lengths=lengths_up_to(max_seq_length, lengths)) if lengths else self
+
+
+def beside_each_other(options: Sequence[ServingOptions]) -> ServingOptions:
+    """How the components are configured while versions with these options are loaded: as the last, and large enough.
+
+    Triton takes an ensemble out of service whose steps allow smaller batches than it does, and the supervisor misses
+    the processes that the live version is to have.
+    """
+    largest = {name: max(getattr(each, name) for each in options) for name in ("max_batch_size", "instances")}
+    return replace(options[-1], **largest)

@@ -39,7 +39,7 @@ from serving.triton.configs.ensemble import (
     pinned_version,
 )
 from serving.triton.configs.native import write_native_graph
-from serving.triton.options import NATIVE, ServingOptions
+from serving.triton.options import NATIVE, ServingOptions, beside_each_other
 
 CONFIG_FILE, VERSION_FILE, ADAPTER_FILE = "config.pbtxt", "version.json", "model.py"
 
@@ -104,13 +104,17 @@ class ModelRepository:
                 copy_modules(_source(model), folder, ADAPTER_FILE)
                 (folder / VERSION_FILE).write_text(version.text(), encoding="utf-8")
 
-    def load_only(self, options: ServingOptions, *numbers: int) -> None:
-        """Let servers load these versions of the components, and no others.
+    def load_only(self, *versions: TritonVersion) -> None:
+        """Let servers load these versions of the components, and no others, as the last one is to be served.
+
+        Triton has one configuration for all versions of a model, so it has to do for each of them.
 
         Raises:
             InputError: they cannot be loaded beside each other.
         """
+        numbers = [version.number for version in versions]
         self._require_alike({number: self._kind_of(number) for number in numbers})
+        options = beside_each_other([version.options for version in versions])
         for model, config in component_configs(options, numbers, self._labels(numbers[0])).items():
             self._write(model, config)
 

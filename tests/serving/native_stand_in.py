@@ -7,6 +7,9 @@ import json
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
+from serving.triton import repository as repository_module
+from serving.triton.configs import ensemble
+from serving.triton.configs.native import native_model
 from serving.triton.options import ServingOptions
 
 OPTIONS = ServingOptions(backend="native", queue_size=512)
@@ -35,6 +38,24 @@ class TritonPythonModel:
         return [pb_utils.InferenceResponse([pb_utils.Tensor("logits", part)]) for part in parts]
 """
 """A Python model that computes what it is given, as it is given it, and writes down the shapes of each batch."""
+
+
+def let_python_stand_in(monkeypatch, folder):
+    """Let the Python backend take the place of a native one, everything else being published as it is."""
+    adapter = folder / "stand_in" / "model.py"
+    adapter.parent.mkdir()
+    adapter.write_text(STAND_IN)
+
+    def in_python(*arguments):
+        config = native_model(*arguments)
+        config.backend, config.default_model_filename = "python", ""
+        return config
+
+    source = repository_module._source
+    monkeypatch.setattr(ensemble, "native_model", in_python)
+    monkeypatch.setattr(
+        repository_module, "_source", lambda model: adapter if model == "seqcls_model" else source(model)
+    )
 
 
 def published_config(repository):

@@ -47,7 +47,7 @@ def test_every_configuration_fits_the_graph(options, bundle, tmp_path):
     repository = ModelRepository(tmp_path)
     version = PublishedVersion.now(1, bundle, options.fitted(bundle.manifest.max_seq_length), ())
     repository.add(bundle, version)
-    repository.load_only(version.options, 1)
+    repository.load_only(version)
     config, graph = published_config(repository), onnx.load(tmp_path / "seqcls_model" / "1" / "model.onnx").graph
     rows = [-1] if config.max_batch_size else []
     for tensors, configured in ((graph.input, config.input), (graph.output, config.output)):

@@ -18,9 +18,6 @@ from pipeline.files.bundle import Bundle, seal
 from serving.process.ports import Ports
 from serving.publish import parse_args
 from serving.published import PublishedVersion
-from serving.triton import repository as repository_module
-from serving.triton.configs import ensemble
-from serving.triton.configs.native import native_model
 from serving.triton.deployment import TritonDeployment
 from serving.triton.options import ServingOptions
 from serving.triton.publication import serving_options
@@ -29,7 +26,7 @@ from serving.triton.server.launcher import TritonServer
 from serving.triton.server.options import TritonOptions
 from tests.conftest import run_command
 from tests.serving.bundles import renamed_bundle
-from tests.serving.native_stand_in import OPTIONS, STAND_IN, computed_shapes, published_config
+from tests.serving.native_stand_in import OPTIONS, computed_shapes, let_python_stand_in, published_config
 
 
 def content(folder):
@@ -57,21 +54,7 @@ def fewer_labels(bundle, tmp_path_factory):
 
 @pytest.fixture
 def stand_in(monkeypatch, tmp_path):
-    """Let the Python backend take the place of a native one, everything else being published as it is."""
-    adapter = tmp_path / "stand_in" / "model.py"
-    adapter.parent.mkdir()
-    adapter.write_text(STAND_IN)
-
-    def in_python(*arguments):
-        config = native_model(*arguments)
-        config.backend, config.default_model_filename = "python", ""
-        return config
-
-    source = repository_module._source
-    monkeypatch.setattr(ensemble, "native_model", in_python)
-    monkeypatch.setattr(
-        repository_module, "_source", lambda model: adapter if model == "seqcls_model" else source(model)
-    )
+    let_python_stand_in(monkeypatch, tmp_path)
 
 
 def test_versions_that_differ_in_precision_alone_are_loaded_side_by_side(bundle, tmp_path):
@@ -81,7 +64,7 @@ def test_versions_that_differ_in_precision_alone_are_loaded_side_by_side(bundle,
     assert list(published_config(repository).version_policy.specific.versions) == [2]
     sizes = [(tmp_path / "seqcls_model" / number / "model.onnx").stat().st_size for number in "12"]
     assert sizes[0] > 2 * sizes[1]
-    repository.load_only(second.options, 1, 2)
+    repository.load_only(repository.version(1), second)
     assert list(published_config(repository).version_policy.specific.versions) == [1, 2]
 
 
