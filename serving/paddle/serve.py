@@ -8,7 +8,8 @@ from functools import partial
 from pathlib import Path
 
 from pipeline.options import Options, option
-from serving.paddle.server import PORT, PaddlePorts, PaddleServer, PaddleSupervisor
+from serving.paddle.server import PORT, PaddlePorts, PaddleServer
+from serving.paddle.supervision import PaddleSupervisor
 from serving.process.foreground import hold
 from serving.process.ports import LOOPBACK
 

@@ -1,4 +1,4 @@
-"""The Paddle Serving service as a Python object, and what keeps it answering.
+"""The Paddle Serving service as a Python object.
 
 with PaddleServer("build/paddle_serving", PaddlePorts.free()) as server:
     server.wait_ready()
@@ -7,36 +7,29 @@ with PaddleServer("build/paddle_serving", PaddlePorts.free()) as server:
 
 from __future__ import annotations
 
-import itertools
 import os
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from clients.http_client import HttpClient
 from clients.paddle_client import TooLate, Unavailable
-from pipeline.errors import ClassifierError, InputError, ServerError
-from pipeline.files.bundle import Bundle
+from pipeline.errors import InputError, ServerError
 from pipeline.service_messages import HTTP_PORT, RPC_PORT
 from serving.folders import PADDLE, default_state_dir, paddle_folder
 from serving.golden import Expected
-from serving.paddle.configuration import MODEL_FOLDER
 from serving.paddle.environment import serving_python
-from serving.paddle.heartbeat import VARIABLE, last_beat
+from serving.paddle.heartbeat import VARIABLE, Worker
 from serving.paddle.publication import PaddleVersion, live_publication, read_publication
 from serving.process.guarded_server import GuardedServer
 from serving.process.ports import LOOPBACK, free_ports, require_free, resolve_host
-from serving.process.restarts import Restarts
 
 PORT: dict[str, Any] = {"at_least": 1024, "at_most": 65535}
 """Bounds of an option; upstream refuses other ports."""
 PATIENCE_SECONDS = 10.0
 POLL_SECONDS = 0.2
 GOLDEN_SECONDS = 5.0
-FAILURES_IN_A_ROW = 2
-SILENT_SECONDS = 60.0
 SHOWN_LOG_LINES = 5
 
 
@@ -115,25 +108,29 @@ class PaddleServer(GuardedServer):
         work.mkdir(parents=True, exist_ok=True)
         command = [str(python), "-B", "-W", "ignore", "-m", "serving.paddle.service", "--folder", str(folder)]
         command += ["--host", self.host, "--rpc_port", str(self.ports.rpc), "--http_port", str(self.ports.http)]
-        self._heartbeat.unlink(missing_ok=True)
+        for old in work.glob(f"{self._heartbeat.name}*"):
+            old.unlink()
         environment = {**os.environ, "PYTHONPATH": str(folder), "SERVING_LOG_PATH": str(work)}
         environment[VARIABLE] = str(self._heartbeat)
         self._started = time.monotonic()
         serves = {"http_address": self.http_address, "paddle_folder": str(self.folder)}
         self.launch(command, environment, work, **serves, version=str(self.version.number))
 
-    def check(self, expected: Expected) -> None:
-        """Raise ServerError unless a golden text gets its labels.
+    def workers(self) -> list[Worker]:
+        """The processes of the service that has been started."""
+        assert self.version is not None
+        return [Worker(self._heartbeat, number) for number in range(max(1, self.version.options.processes))]
+
+    def check(self, expected: Expected, worker: Worker) -> None:
+        """Raise ServerError unless a process gives a golden text its labels.
 
         Unavailable and TooLate, of its kind, say that it got no answer, as happens when there is too much to do.
         """
-        with HttpClient(self.http_address, GOLDEN_SECONDS, retries=0) as client:
+        door = worker.door()
+        address = f"{LOOPBACK}:{door[1]}" if door else self.http_address
+        with HttpClient(address, GOLDEN_SECONDS, retries=0) as client:
             labels = [prediction.label for prediction in client.classify([expected.text])[0]]
-        expected.require(labels, self.http_address)
-
-    def last_beat(self) -> int:
-        """When the model has answered last, whomever; it changes with each answer, and is 0 before the first."""
-        return last_beat(self._heartbeat)
+        expected.require(labels, address)
 
     def wait_ready(self, timeout_seconds: float = 60.0) -> float:
         """Wait until a golden text is answered, or others leave it no room; the seconds since the start.
@@ -148,10 +145,11 @@ class PaddleServer(GuardedServer):
             if status is not None:
                 raise self.failure(f"the service did not come up (exit status {status})")
             try:
-                self.check(self.version.expected[0])
+                for worker in self.workers():
+                    self.check(self.version.expected[0], worker)
                 return time.monotonic() - self._started
             except ServerError as error:
-                if isinstance(error, (Unavailable, TooLate)) and self.last_beat():
+                if isinstance(error, (Unavailable, TooLate)) and all(each.last_beat() for each in self.workers()):
                     return time.monotonic() - self._started
                 if time.monotonic() > deadline:
                     self.stop()
@@ -159,94 +157,6 @@ class PaddleServer(GuardedServer):
             time.sleep(POLL_SECONDS)
 
     def failure(self, what: str) -> ServerError:
-        lines = self.log_path.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = self.log().splitlines()
         said = [line for line in lines if line.startswith("error:")] or lines
         return ServerError("\n  ".join([what, *said[-SHOWN_LOG_LINES:], f"its log: {self.log_path}"]))
-
-
-class PaddleSupervisor:
-    """Keeps the service answering: starts it again when it ends, answers wrongly or not at all, or is to be renewed.
-
-    Args:
-        server: a server that is ready.
-        report: takes what happened and what was done about it, a line each.
-        check_seconds: how often a golden text is asked.
-        ready_seconds: how long a start may take.
-        max_restarts: starts in a row that do not lead to an answer before it gives up.
-        silent_seconds: that nobody gets an answer before it counts as standing still; while others get theirs, a
-            golden text that is refused or late only says that there is much to do.
-    """
-
-    def __init__(
-        self,
-        server: PaddleServer,
-        report: Callable[[str], None],
-        check_seconds: float = 5.0,
-        ready_seconds: float = 60.0,
-        max_restarts: int = 3,
-        silent_seconds: float = SILENT_SECONDS,
-    ) -> None:
-        self.server, self._report = server, report
-        self._check_seconds, self._silent_seconds = check_seconds, silent_seconds
-        self._restarts = Restarts(server, "service", report, ready_seconds, max_restarts)
-        self._failures = 0
-        self._beat, self._answered = server.last_beat(), time.monotonic()
-        self._refused: PaddleVersion | None = None
-        self._said = ""
-        self._turns = itertools.count()
-
-    def run(self) -> None:
-        """Watch until the service is told to stop; raises ServerError where it cannot be repaired."""
-        next_check = time.monotonic() + self._check_seconds
-        while (status := self.server.status()) != 0:
-            if status is not None:
-                self._restart(f"the service (process {self.server.pid}) ended with exit status {status}")
-            elif time.monotonic() >= next_check:
-                self._check()
-                next_check = time.monotonic() + self._check_seconds
-            time.sleep(POLL_SECONDS)
-
-    def _check(self) -> None:
-        served = self.server.version
-        assert served is not None
-        if self._published_since(served):
-            self._restarts.count = 0
-            self._restart("a bundle was published")
-            return
-        try:
-            self.server.check(served.expected[next(self._turns) % len(served.expected)])
-        except (Unavailable, TooLate) as error:
-            if self.server.last_beat() != self._beat:
-                self._note_answer()
-            elif time.monotonic() - self._answered > self._silent_seconds:
-                self._restart(f"nobody got an answer for {self._silent_seconds:g} s ({error})")
-        except ServerError as error:
-            self._failures += 1
-            if self._failures >= FAILURES_IN_A_ROW:
-                self._restart(str(error))
-        else:
-            self._failures = 0
-            self._note_answer()
-
-    def _note_answer(self) -> None:
-        self._beat, self._answered, self._restarts.count = self.server.last_beat(), time.monotonic(), 0
-
-    def _published_since(self, served: PaddleVersion) -> bool:
-        try:
-            folder = live_publication(self.server.folder)
-            latest = read_publication(folder)
-            if latest in (served, self._refused):
-                return False
-            self._refused = latest
-            Bundle(folder / MODEL_FOLDER)  # while what is loaded goes on
-        except ClassifierError as error:
-            if str(error) != self._said:
-                self._report(f"what was published cannot be served, the service stays with what it has: {error}")
-            self._said = str(error)
-            return False
-        self._refused, self._said = None, ""
-        return True
-
-    def _restart(self, why: str) -> None:
-        self._restarts.again(why)
-        self._failures, self._beat, self._answered = 0, self.server.last_beat(), time.monotonic()

@@ -7,8 +7,12 @@ time. Whatever the server leaves behind (Python-backend processes, shared memory
 "child subreaper" it inherits orphans at any depth, also those that left the process group. If the guard itself
 is killed, the kernel kills tritonserver (PR_SET_PDEATHSIG), whose Python processes end when they notice.
 
+What the server and its children print goes through a pipe to the log, whose size is bounded, and which may be moved
+or deleted meanwhile.
+
 Run by path with `python -I -S`, so it imports the standard library alone and starts in some 20 ms. It writes the
-server's process id to standard output, and takes the server's exit status, or 0 where it was told to stop.
+server's process id to standard output, and once it is told to stop, that it is; it takes the server's exit status, or
+0 where it was told to stop.
 """
 
 from __future__ import annotations
@@ -17,38 +21,52 @@ import contextlib
 import ctypes
 import glob
 import os
+import resource
 import signal
 import sys
+import threading
 import time
+from typing import BinaryIO
 
 SHARED_MEMORY_PREFIX = "text_classifier_"
 KEY_VARIABLE, KEY_PLACE = "TEXT_CLASSIFIER_ADMIN_KEY", "@ADMIN_KEY@"
 """A secret that the server's command needs: handed to this process by its environment, for its own is public."""
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+TOLD = b"told to stop\n"
 SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 POLL_SECONDS = 0.5
 EXEC_FAILED = 127
+LOG_BYTES = 32 << 20
+"""At this size a log is put aside, with `.1` added to its name, and another is begun."""
+PIECE_BYTES = 1 << 16
+LAST_WORDS_SECONDS = 2.0
+MOST_FILES = 1 << 20
 
 
 def main(argv: list[str]) -> int:
-    """Arguments: the launcher's process id, grace in seconds, shared-memory prefix, then the server's command."""
-    launcher, grace_seconds, prefix, command = int(argv[0]), float(argv[1]), argv[2], argv[3:]
+    """Arguments: the launcher's process id, grace in seconds, shared-memory prefix, log, then the server's command."""
+    launcher, grace_seconds, prefix, log, command = int(argv[0]), float(argv[1]), argv[2], argv[3], argv[4:]
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
     key = os.environ.pop(KEY_VARIABLE, "")
-    server = start_server(libc, [word.replace(KEY_PLACE, key) for word in command])
+    reading, writing = os.pipe()
+    server = start_server(libc, [word.replace(KEY_PLACE, key) for word in command], writing)
+    os.close(writing)
+    writer = threading.Thread(target=write_log, args=(reading, log), daemon=True)
+    writer.start()
     with contextlib.suppress(BrokenPipeError):
         os.write(sys.stdout.fileno(), b"%d\n" % server)
     status = watch(server, launcher, grace_seconds)
     end_orphans()
+    writer.join(LAST_WORDS_SECONDS)
     remove_shared_memory(prefix)
     return status
 
 
-def start_server(libc: ctypes.CDLL, command: list[str]) -> int:
-    """Start `command` in a session of its own, tied to this process's life; its process id."""
+def start_server(libc: ctypes.CDLL, command: list[str], output: int) -> int:
+    """Start `command` in a session of its own, tied to this process's life, printing to `output`; its process id."""
     guard = os.getpid()
     server = os.fork()
     if server:
@@ -58,11 +76,45 @@ def start_server(libc: ctypes.CDLL, command: list[str]) -> int:
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() == guard:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-            os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+            for stream in (sys.stdout, sys.stderr):
+                os.dup2(output, stream.fileno())
+            allow_files()
             os.execv(command[0], command)
     except OSError as error:
         os.write(sys.stderr.fileno(), f"error: {command[0]}: {error.strerror}\n".encode())
     os._exit(EXEC_FAILED)
+
+
+def allow_files() -> None:
+    """Raise the limit of open files, one for each connection, to what this user may have."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if most == resource.RLIM_INFINITY else min(most, MOST_FILES)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+
+
+def write_log(reading: int, path: str) -> None:
+    """Write what comes out of a pipe to a log until the pipe ends; what cannot be written is lost."""
+    log = None
+    while piece := os.read(reading, PIECE_BYTES):
+        with contextlib.suppress(
+            OSError
+        ):  # a full disk, a folder that may not be made: no reason to hold up the server
+            log = open_log(path, log)
+            log.write(piece)
+
+
+def open_log(path: str, log: BinaryIO | None) -> BinaryIO:
+    """The open `log` where it is still the file at `path` and not too long, else a new one there."""
+    with contextlib.suppress(FileNotFoundError):
+        if log and os.path.samestat(os.stat(path), os.fstat(log.fileno())) and log.tell() < LOG_BYTES:
+            return log
+    if log:
+        log.close()
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        if os.stat(path).st_size >= LOG_BYTES:
+            os.replace(path, f"{path}.1")
+    return open(path, "ab", buffering=0)
 
 
 def watch(server: int, launcher: int, grace_seconds: float) -> int:
@@ -78,7 +130,10 @@ def watch(server: int, launcher: int, grace_seconds: float) -> int:
             os.kill(server, signal.SIGKILL)
         elif not told_to_stop and (is_order or os.getppid() != launcher):
             told_to_stop, deadline = True, time.monotonic() + grace_seconds
+            with contextlib.suppress(OSError):
+                os.write(sys.stdout.fileno(), TOLD)
             os.kill(server, signal.SIGTERM)
+            os.kill(server, signal.SIGCONT)  # one that was halted would not notice
 
 
 def exit_status(server: int) -> int | None:

@@ -67,6 +67,7 @@ class ProcessRecord:
         """End the process: SIGTERM, and SIGKILL when patience is over; False where it had ended before."""
         was_running = self.is_running()
         if was_running and not self._signal_and_wait(signal.SIGTERM, self.patience_seconds):
+            processes.kill_with_descendants(self.pid)
             self._signal_and_wait(signal.SIGKILL, 5.0)
         if self.is_running():
             raise ServerError(f"{self.name}: process {self.pid} does not end, not even on SIGKILL")
@@ -77,6 +78,7 @@ class ProcessRecord:
     def _signal_and_wait(self, number: int, patience_seconds: float) -> bool:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, number)
+            os.kill(self.pid, signal.SIGCONT)  # one that was halted would not notice
         deadline = time.monotonic() + patience_seconds
         while self.is_running() and time.monotonic() < deadline:
             time.sleep(0.05)

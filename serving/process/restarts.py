@@ -1,4 +1,4 @@
-"""Starting a server again, some times in a row."""
+"""Starting a server again, and again, at growing intervals."""
 
 from __future__ import annotations
 
@@ -7,39 +7,51 @@ from typing import Any, Callable
 
 from pipeline.errors import ClassifierError
 
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0
+
 
 class Restarts:
-    """Starts a server again, and gives up after some starts that led to nothing.
+    """Starts a server again, as often as it becomes ready, and gives up after some starts that led to nothing.
+
+    The second start in a row comes at once, each further one after a pause that doubles.
 
     Args:
         server: a `serving.process.guarded_server.GuardedServer` with `wait_ready` and `failure`.
         name: what it is, in words, such as `server`.
         report: takes what is done, a line each.
         ready_seconds: how long a start may take.
-        most: starts in a row.
-
-    Attributes:
-        count: starts since it last answered; who watches sets it to 0 then.
+        most: starts in a row that lead to nothing.
     """
 
     def __init__(self, server: Any, name: str, report: Callable[[str], None], ready_seconds: float, most: int) -> None:
-        self.count = 0
         self._server, self._name, self._report = server, name, report
         self._ready_seconds, self._most = ready_seconds, most
+        self._in_a_row, self._in_vain = 0, 0
 
-    def again(self, why: str) -> None:
+    def answered(self) -> None:
+        """The server has given a right answer: starts are counted from 0 again."""
+        self._in_a_row = self._in_vain = 0
+
+    def again(self, why: str, parting_seconds: float | None = None, until_right: bool = False) -> None:
         """Stop and start the server, unless it is told to stop meanwhile.
 
+        Args:
+            why: what is the matter, in words.
+            parting_seconds: that requests have which it has accepted; None for as long as at any other stop.
+            until_right: it answers, but wrongly; so that it becomes ready is no sign that the start has helped.
+
         Raises:
-            ServerError: it has been started too often.
+            ServerError: so many starts in a row have led to nothing.
         """
         started = time.monotonic()
         while True:
-            self.count += 1
-            if self.count > self._most:
+            self._in_vain += 1
+            if self._in_vain > self._most:
                 raise self._server.failure(f"{why}; {self._most} starts in a row did not help")
-            self._report(f"{why}; starting the {self._name} again")
-            self._server.stop()
+            self._rest(why)
+            if self._server.was_told_to_stop:
+                return
+            self._server.stop(parting_seconds)
             try:
                 self._server.start()
                 self._server.wait_ready(self._ready_seconds)
@@ -48,5 +60,19 @@ class Restarts:
                 if self._server.was_told_to_stop:
                     return
                 why = str(error)
+        if not until_right:
+            self._in_vain = 0
         seconds = time.monotonic() - started
         self._report(f"the {self._name} is ready again after {seconds:.1f} s (process {self._server.pid})")
+
+    def _rest(self, why: str) -> None:
+        """Say what comes, and let the pause pass that the starts since the last answer ask for."""
+        doublings = self._in_a_row - 2
+        self._in_a_row += 1
+        if doublings < 0:
+            self._report(f"{why}; starting the {self._name} again")
+            return
+        seconds = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(doublings, 9))
+        self._report(f"{why}; starting the {self._name} again in {seconds:g} s")
+        with self._server.at_rest():
+            time.sleep(seconds)

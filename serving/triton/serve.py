@@ -13,7 +13,6 @@ from serving.process.foreground import hold
 from serving.process.ports import LOOPBACK, PORT, Ports
 from serving.triton.admin_key import read_or_create
 from serving.triton.server.launcher import TritonServer
-from serving.triton.server.log import is_noteworthy
 from serving.triton.server.options import EXPLICIT, TritonOptions, control_mode
 from serving.triton.server.supervision import Supervisor
 
@@ -74,12 +73,7 @@ def keep_answering(server: TritonServer, options: ServeOptions) -> None:
     Supervisor(
         server,
         report,
-        show_if_noteworthy,
+        partial(print, file=sys.stderr, flush=True),
         check_seconds=options.check_seconds,
         ready_seconds=options.ready_timeout_seconds,
     ).run()
-
-
-def show_if_noteworthy(line: str) -> None:
-    if is_noteworthy(line):
-        print(line, file=sys.stderr, flush=True)

@@ -55,8 +55,8 @@ def traces(prefix: str) -> list[str]:
     return [each for each in [*commands, *os.listdir("/dev/shm")] if prefix in each]
 
 
-def eventually(condition) -> bool:
-    deadline = time.monotonic() + PATIENCE_SECONDS
+def eventually(condition, seconds: float = PATIENCE_SECONDS) -> bool:
+    deadline = time.monotonic() + seconds
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.05)
     return condition()

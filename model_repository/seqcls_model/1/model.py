@@ -22,6 +22,7 @@ from pipeline.errors import ClassifierError
 from pipeline.files.bundle import Bundle
 from pipeline.tensors import ADMISSION, INPUT_IDS, LOGITS
 from serving.triton.backend.admission import Texts, Work, is_late
+from serving.triton.backend.inherited import close_sockets
 from serving.triton.backend.joined import Joined
 
 
@@ -29,6 +30,7 @@ class TritonPythonModel:
     """Runs the graph of the part of the bundle that is staged beside this file."""
 
     def initialize(self, args):
+        close_sockets()
         folder = Path(__file__).parent
         options = json.loads((folder / "version.json").read_bytes())["options"]
         bundle = Bundle(folder)

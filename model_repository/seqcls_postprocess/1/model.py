@@ -20,6 +20,7 @@ from pipeline.metrics.traffic import SCORE_BOUNDS, empty_rows, inconsistent_rows
 from pipeline.tensors import ADMISSION, CONFIDENCE, LABEL, LOGITS, SCORES
 from serving.triton.backend.admission import Answers, Texts, is_late
 from serving.triton.backend.counters import Counters
+from serving.triton.backend.inherited import close_sockets
 from serving.triton.backend.joined import failure, is_probe
 
 COUNTERS = {
@@ -37,6 +38,7 @@ class TritonPythonModel:
     """Decodes with the hierarchy, thresholds and policy of the part of the bundle that is staged beside this file."""
 
     def initialize(self, args):
+        close_sockets()
         folder = Path(__file__).parent
         self._choose = DecoderChoice(Bundle(folder).decoder())
         queue_size = json.loads((folder / "version.json").read_bytes())["options"]["queue_size"]

@@ -21,6 +21,7 @@ from pipeline.tensors import ADMISSION, INPUT_IDS, TEXT, TOKEN_TYPE_IDS
 from pipeline.text.normalisation import decode_text
 from serving.triton.backend.admission import Admission, Texts
 from serving.triton.backend.counters import Counters
+from serving.triton.backend.inherited import close_sockets
 from serving.triton.backend.joined import Joined, is_probe
 
 COUNTERS = {
@@ -37,6 +38,7 @@ class TritonPythonModel:
     """Encodes with the part of the bundle that is staged beside this file."""
 
     def initialize(self, args):
+        close_sockets()
         folder = Path(__file__).parent
         self._encoder = Bundle(folder).encoder()
         options = json.loads((folder / "version.json").read_bytes())["options"]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import mmap
 import os
 import stat
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -235,3 +236,10 @@ def _remove_ended(folder: Path) -> None:
                 ended = True
             if ended:
                 path.unlink()
+
+
+def texts_answered(server: int, version: int, folder: Path = SHARED_MEMORY) -> int | None:
+    """How many texts a version has answered in the server with that process number; None where nobody counts them."""
+    with suppress(OSError, ValueError), open(folder / f"{PREFIX}{_server(server)}-{version}", "rb") as counts:
+        return int.from_bytes(counts.read(8), sys.byteorder)
+    return None

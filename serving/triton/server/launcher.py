@@ -128,10 +128,10 @@ class TritonServer(GuardedServer):
         )
         self.front.start()
 
-    def stop(self) -> None:
-        """Let accepted requests finish, then end the server and all that belongs to it; doing it twice is fine."""
+    def stop(self, seconds: float | None = None) -> None:
+        """As `GuardedServer.stop`; what answers HTTP ends with it."""
         try:
-            super().stop()
+            super().stop(seconds)
         finally:
             self.front.stop()
             self._socket.unlink(missing_ok=True)
@@ -208,7 +208,7 @@ class TritonServer(GuardedServer):
         return found
 
     def failure(self, what: str) -> ServerError | EnvironmentFault:
-        log = self.log_path.read_text(encoding="utf-8", errors="replace")
+        log = self.log()
         causes = server_log.reasons(log)
         text = "\n".join([what, *(f"  {cause}" for cause in causes[:10]), f"  its log: {self.log_path}"])
         lacking = server_log.PORT_TAKEN.search(log) or server_log.LACKING_LIBRARY.search(log)

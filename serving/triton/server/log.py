@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 from pathlib import Path
+from typing import BinaryIO
 
 LINE = re.compile(r"(?P<level>[IWEF])\d{4} \d\d:\d\d:\d\d\.\d+\s+\d+ \S+?:\d+\] +(?P<message>.*)")
 FAILED_MODEL = re.compile(r"failed to load '(?P<model>[^']+)' version \d+: (?P<reason>.+)", re.DOTALL)
@@ -84,16 +87,30 @@ def _shortened(reason: str) -> str:
 
 
 class LogFollower:
-    """Reads what was added to a file since the last time."""
+    """Reads what was added to a log since the last time, whether it is put aside, cut or removed meanwhile."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._offset = 0
+        self._file: BinaryIO | None = None
 
     def new_lines(self) -> list[str]:
         """The complete lines since the last call."""
-        with self.path.open("rb") as file:
-            file.seek(self._offset)
-            text, newline, _ = file.read().rpartition(b"\n")
-        self._offset += len(text) + len(newline)
+        lines = self._rest()
+        with contextlib.suppress(OSError):
+            if self._file is None or not os.path.samestat(self.path.stat(), os.fstat(self._file.fileno())):
+                following = self.path.open("rb")
+                if self._file:
+                    self._file.close()
+                self._file = following
+                lines += self._rest()
+        return lines
+
+    def _rest(self) -> list[str]:
+        if self._file is None:
+            return []
+        start = self._file.tell()
+        if os.fstat(self._file.fileno()).st_size < start:
+            start = self._file.seek(0)
+        text, newline, _ = self._file.read().rpartition(b"\n")
+        self._file.seek(start + len(text) + len(newline))
         return text.decode(errors="replace").splitlines()

@@ -2,12 +2,13 @@
 
 Triton does not start the process of a Python-backend model again when it has died, and goes on saying that it is
 ready. So three things are watched: that the server runs, that every model of the live version has its processes, and,
-every few seconds, that a golden text gets its labels. What died is loaded again; where that does not help, the server
-is started again.
+every few seconds, that a golden text gets its labels. What died is loaded again; where that does not help, or the
+server stands still, it is started again. While others get answers, a golden text without one is no fault.
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import time
 from collections import Counter
@@ -15,15 +16,25 @@ from collections.abc import Callable
 
 from pipeline.errors import ClassifierError, ServerError
 from serving.golden import Refused
+from serving.process import processes
 from serving.process.restarts import Restarts
+from serving.process.standstill import Standstill
+from serving.triton.backend.admission import texts_answered
 from serving.triton.configs.ensemble import COMPONENTS, MODEL
+from serving.triton.control import GOLDEN_SECONDS, Unreachable
+from serving.triton.options import NATIVE
 from serving.triton.repository import ModelRepository, TritonVersion
 from serving.triton.server.launcher import TritonServer
-from serving.triton.server.log import LogFollower
+from serving.triton.server.log import LogFollower, is_noteworthy
 
 POLL_SECONDS = 0.2
+STATE_SECONDS, AGAIN_SECONDS = 5.0, 1.0
+PARTING_SECONDS = 3.0
+"""That accepted requests have when a server is started again that answers wrongly; one that hangs would take longer."""
 FAILURES_IN_A_ROW = 2
 """So many golden texts in a row fail before something is done: one may fall into a change of versions."""
+SHOWN_LINES = 20
+"""Of the log, of those that came since the last look: a fault may repeat itself thousands of times a second."""
 
 
 class Supervisor:
@@ -32,10 +43,11 @@ class Supervisor:
     Args:
         server: a server that is ready.
         report: takes what happened and what was done about it, a line each.
-        on_line: takes each new line of the server's log.
+        on_line: takes the new lines of the server's log that a person should see.
         check_seconds: how often a golden text is asked.
         ready_seconds: how long a start may take.
-        max_restarts: starts in a row that do not lead to a right answer before it gives up.
+        max_restarts: starts in a row after which it is not ready, or answers wrongly, before it gives up.
+        standstill: judges a server that does not answer.
     """
 
     def __init__(
@@ -46,44 +58,62 @@ class Supervisor:
         check_seconds: float = 5.0,
         ready_seconds: float = 60.0,
         max_restarts: int = 3,
+        standstill: Standstill | None = None,
     ) -> None:
         self.server, self._report, self._on_line = server, report, on_line
-        self._check_seconds = check_seconds
+        self._check_seconds, self._standstill = check_seconds, standstill or Standstill()
         self._repository = ModelRepository(server.model_repository)
         self._restarts = Restarts(server, "server", report, ready_seconds, max_restarts)
         self._failures = 0
         self._turns = itertools.count()
         self._served: TritonVersion | None = None
-        self._look()
+        self._try_to_look()
+        self._standstill.answered(self._answered())
 
     def run(self) -> None:
         """Watch until the server is told to stop; raises ServerError where it cannot be repaired."""
         follower = LogFollower(self.server.log_path)
         next_check = time.monotonic() + self._check_seconds
         while True:
-            for line in follower.new_lines():
-                self._on_line(line)
+            self._pass_on(follower.new_lines())
             status = self.server.status()
             if status == 0:
                 return
             self.server.front.keep(self._report)
             if status is not None:
                 self._restart(f"tritonserver (process {self.server.pid}) ended with exit status {status}")
-                follower = LogFollower(self.server.log_path)
-            elif models := self._dead_models():
+            elif self.server.was_told_to_stop:
+                pass  # it answers what it has accepted, and nobody else
+            elif (models := self._dead_models()) and self.server.control.is_ready():
                 self._reload(models)
             elif time.monotonic() >= next_check:
-                self._check()
-                next_check = time.monotonic() + self._check_seconds
+                next_check = time.monotonic() + self._check()
             time.sleep(POLL_SECONDS)
 
+    def _pass_on(self, lines: list[str]) -> None:
+        noteworthy = list(filter(is_noteworthy, lines))
+        for line in noteworthy[:SHOWN_LINES]:
+            self._on_line(line)
+        if len(noteworthy) > SHOWN_LINES:
+            self._report(f"{len(noteworthy) - SHOWN_LINES} further warnings and errors are in {self.server.log_path}")
+
     def _look(self) -> None:
-        """Find out which version the server answers by: the folder may say another, published without telling it."""
+        """Find out which version the server answers by: the folder may say another, published without telling it.
+
+        Raises:
+            Unreachable: the server does not answer.
+        """
         try:
-            number = self.server.control.pinned_version()
+            number = self.server.control.pinned_version(STATE_SECONDS)
             self._served = None if number is None else self._repository.version(number)
-        except (ClassifierError, OSError):  # it does not answer, or the version is gone from the folder
+        except Unreachable:
+            raise
+        except (ClassifierError, OSError):  # there is no ensemble, or the version is gone from the folder
             self._served = None
+
+    def _try_to_look(self) -> None:
+        with contextlib.suppress(Unreachable):
+            self._look()
 
     def _models_without_process(self) -> list[str]:
         if self._served is None:
@@ -95,30 +125,52 @@ class Supervisor:
     def _dead_models(self) -> list[str]:
         dead = self._models_without_process()
         if dead:
-            self._look()  # or the version has changed
+            self._try_to_look()  # or the version has changed
             dead = self._models_without_process()
         return dead
 
-    def _check(self) -> None:
-        self._look()
-        if self._served is None:
-            return
-        expected = self._served.expected
+    def _check(self) -> float:
+        """Ask a golden text, and start the server again where it is time; the seconds until the next check."""
+        self.server.keep_record()
+        self._standstill.begin(self._processor_seconds())
+        is_known = False
         try:
-            self.server.control.check([expected[next(self._turns) % len(expected)]])
-            self._restarts.count = self._failures = 0
-        except Refused:
-            pass  # it has more to do than it can, and says so
+            self._look()
+            is_known = True
+            if self._served is not None:
+                expected = self._served.expected
+                golden = expected[next(self._turns) % len(expected)]
+                self.server.control.check([golden], seconds=GOLDEN_SECONDS)
+                self._restarts.answered()
+            self._standstill.answered(self._answered())
+            self._failures = 0
+        except (Refused, Unreachable) as error:
+            # One that does not even tell its state has no ear for new callers, whatever it answers to others.
+            mark = self._answered() if is_known else None
+            seconds = self._standstill.since(mark, self._processor_seconds())
+            if seconds is not None:
+                self._restart(f"nobody got an answer for {seconds:.0f} s ({error})", parting_seconds=0)
+            return min(AGAIN_SECONDS, self._check_seconds)
         except ServerError as error:
             self._failures += 1
             if self._failures >= FAILURES_IN_A_ROW:
-                self._restart(str(error))
+                self._restart(str(error), PARTING_SECONDS, until_right=True)
+        return self._check_seconds
+
+    def _answered(self) -> int | None:
+        return texts_answered(self.server.pid, self._served.number) if self._served else None
+
+    def _processor_seconds(self) -> float:
+        """What has been used by the processes that compute: the models', and the server's own with a native backend."""
+        if self._served and self._served.options.backend == NATIVE:
+            return processes.processor_seconds(self.server.pid)
+        return sum(map(processes.processor_seconds, processes.children(self.server.pid)))
 
     def _reload(self, models: list[str]) -> None:
         """Load models whose process died; their requests fail until then, each after a second."""
         names, started = ", ".join(models), time.monotonic()
-        if self.server.status() is not None or not self.server.control.is_ready():
-            return  # it is on its way out, and its processes with it
+        if self.server.status() is not None:
+            return  # its processes have gone with it
         self._report(f"the Python process of model {names} ended; loading it again")
         served = self._served
         assert served is not None  # or no model would be missed
@@ -133,7 +185,8 @@ class Supervisor:
         except ClassifierError as error:
             self._restart(str(error))
 
-    def _restart(self, why: str) -> None:
-        self._restarts.again(why)
+    def _restart(self, why: str, parting_seconds: float | None = None, until_right: bool = False) -> None:
+        self._restarts.again(why, parting_seconds, until_right)
         self._failures = 0
-        self._look()
+        self._try_to_look()
+        self._standstill.answered(self._answered())

@@ -46,7 +46,7 @@ def still_answers(service):
     """After each of these tests a good request is answered by the same process, over both ways."""
     process = service.pid
     yield
-    service.check(service.version.expected[0])
+    service.check(service.version.expected[0], service.workers()[0])
     assert service.status() is None
     assert service.pid == process
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
-import threading
 import time
 
 import pytest
 
-from clients.triton import TritonClient
 from pipeline.errors import ServerError
 from pipeline.files.bundle import Bundle
 from serving import health
@@ -23,51 +21,9 @@ from serving.triton.options import ServingOptions
 from serving.triton.repository import ModelRepository
 from serving.triton.server.launcher import TritonServer
 from serving.triton.server.options import TritonOptions
-from serving.triton.server.supervision import Supervisor
 from tests.serving.bundles import renamed_bundle
 from tests.serving.tiny_model import eventually
-
-TEXT = "某公司宣布裁员两千人"
-
-
-class Watched:
-    """A server and its supervisor in a thread."""
-
-    def __init__(self, repository, state_dir, **options):
-        explicit = TritonOptions(model_control_mode="explicit", load_model=("*",))
-        self.server = TritonServer(
-            repository, ports=Ports.free(), state_dir=state_dir, options=explicit, admin_key="secret"
-        )
-        self.options, self.reports, self.fault = options, [], None
-
-    def __enter__(self):
-        self.server.__enter__()
-        self.server.wait_ready()
-        supervisor = Supervisor(self.server, self.reports.append, lambda line: None, **self.options)
-        self.thread = threading.Thread(target=self._run, args=(supervisor,))
-        self.thread.start()
-        return self
-
-    def _run(self, supervisor):
-        try:
-            supervisor.run()
-        except ServerError as error:
-            self.fault = error
-
-    def __exit__(self, *exception):
-        guard = self.server._guard
-        if guard:
-            guard.terminate()
-        self.thread.join(60)
-        assert not self.thread.is_alive()
-        self.server.stop()
-
-    def answers(self):
-        try:
-            with TritonClient(self.server.grpc_address, timeout_seconds=5) as client:
-                return bool(client.classify([TEXT])[0])
-        except ServerError:
-            return False
+from tests.serving.triton.server.watched import Watched
 
 
 @pytest.fixture
@@ -128,7 +84,7 @@ def test_a_server_that_is_told_to_stop_while_it_starts_again_stays_stopped():
     class Stopping:
         pid, starts, was_told_to_stop = 1, 0, False
 
-        def stop(self):
+        def stop(self, seconds):
             pass
 
         def start(self):
