@@ -23,6 +23,7 @@ from pipeline.command import run
 from pipeline.errors import ServerError
 from pipeline.labels.decoding import Prediction
 from pipeline.options import option, parse
+from pipeline.records import parse_json
 from pipeline.service_messages import HTTP_PATH, HTTP_PORT
 
 DEFAULT_URL = f"127.0.0.1:{HTTP_PORT}"
@@ -63,7 +64,7 @@ class HttpClient(PaddleClient):
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 # A server that refuses a request need not read it all; its answer says why.
                 connection.request("POST", HTTP_PATH, body, {"Content-Type": "application/json"})
-            return json.loads(connection.getresponse().read())
+            return parse_json(connection.getresponse().read())
         except (TimeoutError, socket.timeout):  # not the same before Python 3.10
             self._drop()
             raise self.too_late() from None

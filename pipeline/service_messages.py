@@ -19,6 +19,7 @@ from typing import Any
 
 from pipeline.errors import InputError, ServerError
 from pipeline.labels.decoding import Prediction
+from pipeline.records import parse_json
 from pipeline.tensors import CONFIDENCE, LABEL, POLICY, THRESHOLD, TOP_K
 
 SERVICE, METHOD = "seq_cls", "prediction"
@@ -108,8 +109,8 @@ def _read_printed_array(sentence: str) -> list[str]:
 
 def _read_json(sentence: str) -> list[Any]:
     try:
-        return json.loads(sentence)
-    except (ValueError, RecursionError) as error:
+        return parse_json(sentence)
+    except ValueError as error:
         raise InputError(
             f"{SENTENCE} begins with [ and is no JSON array: {error}; send a text that begins so as an array of one"
         ) from None
@@ -158,7 +159,7 @@ def read_predictions(err_no: int, err_msg: str, keys: Sequence[str], values: Seq
     if err_no != OK:
         raise ServerError(f"{err_msg} (err_no {err_no})")
     try:
-        rows: Any = json.loads(dict(zip(keys, values))[LABEL])
+        rows: Any = parse_json(dict(zip(keys, values))[LABEL])
         return [[Prediction(entry[LABEL], float(entry[CONFIDENCE])) for entry in row] for row in rows]
     except (KeyError, TypeError, ValueError) as error:
         raise ServerError(f"the answer is none of the service {SERVICE} ({error!r})") from None

@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 
 from pipeline.errors import BundleError
 from pipeline.files.bundle import Bundle
+from pipeline.records import from_fields, read_json
 from serving.golden import Expected
 from serving.options import ComputeWishes
 
@@ -57,8 +58,8 @@ class PublishedVersion(Generic[Chosen]):
             BundleError: it is damaged.
         """
         try:
-            fields = json.loads(path.read_bytes())
-            expected = tuple(Expected.from_json(answer) for answer in fields["expected"])
+            fields = read_json(path)
+            expected = tuple(from_fields(Expected, answer) for answer in fields["expected"])
             chosen = options(**fields["options"])
             return cls(**{"number": 0, **fields, "options": chosen, "expected": expected})
         except (ValueError, TypeError, KeyError, AttributeError) as error:

@@ -17,9 +17,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +31,9 @@ from pipeline.errors import BundleError, InputError
 from pipeline.files.checksums import CHECKSUM_FILE, read_checksums, verify_file, write_all_checksums, write_checksums
 from pipeline.labels.decoding import Decoder, DecodingPolicy, check_thresholds
 from pipeline.labels.hierarchy import LabelHierarchy
+from pipeline.records import from_fields, read_json
 from pipeline.text.encoding import TextEncoder
-from pipeline.text.normalisation import NORMALISATIONS
+from pipeline.text.normalisation import MAX_TEXT_CHARACTERS, NORMALISATIONS, text_fault
 from pipeline.text.tokenisation import VOCABULARY_FILE, Tokeniser, TokeniserSettings
 
 FORMAT_VERSION = 1
@@ -41,6 +44,9 @@ PADDLE_GRAPH_FILE = "float32.pdmodel"
 PADDLE_PARAMETERS_FILE = "float32.pdiparams"
 PACKED_GRAPH_FILE = "packed.pdmodel"
 CARD_FILE = "README.md"
+
+MOST_GOLDENS = 1024
+_WIDTH = re.compile(r"1|[1-9]\d{0,3}/[1-9]\d{0,3}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,9 @@ class Manifest:
         width: share of the encoder's heads and neurons that pruning has left, such as 2/3.
         gate: what the release gate measured; `choices` lists the runtimes and precisions that passed, fastest first.
         training: how the model was made, for the model card: its data, its encoder, the licence of its weights.
+
+    Raises:
+        InputError: a value that cannot be used; the message names the field.
     """
 
     labels: tuple[str, ...]
@@ -90,12 +99,35 @@ class Manifest:
 
     def __post_init__(self) -> None:
         check_thresholds(np.asarray(self.thresholds), len(self.labels))
-        for choice in self.gate.get("choices", ()):
-            if not {"runtime", "precision"} <= set(choice):
-                raise InputError(f"the gate's choice {choice!r} names no runtime and precision")
         if self.normalisation not in NORMALISATIONS:
             known = ", ".join(NORMALISATIONS)
             raise InputError(f"unknown normalisation {self.normalisation!r}; this version knows {known}")
+        if self.vocabulary_size < 1:
+            raise InputError(f"vocabulary_size is {self.vocabulary_size}; a vocabulary has at least one token")
+        if not 3 <= self.max_seq_length <= MAX_TEXT_CHARACTERS:
+            raise InputError(f"max_seq_length is {self.max_seq_length}; it lies between 3 and {MAX_TEXT_CHARACTERS:,}")
+        check_width(self.width)
+        self._check_gate()
+        self._check_goldens()
+
+    def _check_gate(self) -> None:
+        choices = self.gate.get("choices", ())
+        if not isinstance(choices, (list, tuple)):
+            raise InputError(f"gate.choices must be a list, not {choices!r:.40}")
+        for choice in choices:
+            named = [choice.get(name) for name in ("runtime", "precision")] if isinstance(choice, dict) else [None]
+            if not all(isinstance(name, str) for name in named):
+                raise InputError(f"gate.choices: {choice!r:.40} names no runtime and precision")
+
+    def _check_goldens(self) -> None:
+        if len(self.goldens) > MOST_GOLDENS:
+            raise InputError(f"goldens are {len(self.goldens):,}; at most {MOST_GOLDENS:,} are asked of a server")
+        known = set(self.labels)
+        for number, golden in enumerate(self.goldens):
+            if fault := text_fault(golden.text):
+                raise InputError(f"goldens[{number}]: {fault}")
+            if unknown := set(golden.labels) - known:
+                raise InputError(f"goldens[{number}]: {min(unknown)!r:.40} is no label of this bundle")
 
     def to_json(self) -> dict[str, Any]:
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
@@ -105,14 +137,15 @@ class Manifest:
         return {"format_version": FORMAT_VERSION, **fields}
 
     @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> Manifest:
-        known = {name: value for name, value in fields.items() if name in cls.__dataclass_fields__}
-        known["labels"] = tuple(fields["labels"])
-        known["thresholds"] = tuple(fields["thresholds"])
-        known["decoding"] = DecodingPolicy.from_json(fields["decoding"])
-        known["tokeniser"] = TokeniserSettings.from_json(fields["tokeniser"])
-        known["goldens"] = tuple(Golden(golden["text"], tuple(golden["labels"])) for golden in fields["goldens"])
-        return cls(**known)
+    def from_json(cls, fields: Any) -> Manifest:
+        """What `to_json` gave; raises InputError for a field that is missing or wrong."""
+        return from_fields(cls, fields)
+
+
+def check_width(width: str) -> None:
+    """Raise InputError unless `width` is a share of the encoder, such as 1 or 2/3."""
+    if not _WIDTH.fullmatch(width) or Fraction(width) > 1:
+        raise InputError(f"width is {width!r:.40}; give a share such as 2/3")
 
 
 class Bundle:
@@ -138,7 +171,7 @@ class Bundle:
         sums = read_checksums(self.path)
         verify_file(self.path, MANIFEST_FILE, sums)
         try:
-            fields = json.loads((self.path / MANIFEST_FILE).read_bytes())
+            fields = read_json(self.path / MANIFEST_FILE)
             _check_version(self.path, fields)
             for name in sums:
                 verify_file(self.path, name, sums)
@@ -146,7 +179,7 @@ class Bundle:
             self.hierarchy = LabelHierarchy(self.manifest.labels)
         except BundleError:
             raise
-        except (KeyError, TypeError, ValueError) as error:
+        except ValueError as error:
             raise BundleError(f"{self.path / MANIFEST_FILE}: {error}; export the bundle again") from error
         self.files = tuple(sums)
         self.identity = hashlib.sha256((self.path / CHECKSUM_FILE).read_bytes()).hexdigest()[:12]
@@ -173,11 +206,22 @@ class Bundle:
 
         Raises:
             InputError: `max_seq_length` leaves no room for text.
+            BundleError: the vocabulary has not as many tokens as the manifest says, or lacks a special one.
         """
         manifest = self.manifest
+        try:
+            tokeniser = Tokeniser(self.file(VOCABULARY_FILE), manifest.tokeniser, manifest.max_seq_length)
+        except BundleError:
+            raise
+        except InputError as error:
+            raise BundleError(f"{self.path / MANIFEST_FILE}: {error}") from error
+        if tokeniser.vocabulary_size != manifest.vocabulary_size:
+            raise BundleError(
+                f"{self.path / VOCABULARY_FILE} has {tokeniser.vocabulary_size:,} tokens, and {MANIFEST_FILE} says "
+                f"{manifest.vocabulary_size:,}; export the bundle again"
+            )
         length = manifest.max_seq_length if max_seq_length is None else min(max_seq_length, manifest.max_seq_length)
-        tokeniser = Tokeniser(self.file(VOCABULARY_FILE), manifest.tokeniser, length)
-        return TextEncoder(manifest.normalisation, tokeniser)
+        return TextEncoder(manifest.normalisation, tokeniser.with_length(length))
 
 
 def seal(folder: Path, manifest: Manifest) -> Bundle:
@@ -202,7 +246,7 @@ def stage(bundle: Bundle, names: Iterable[str], destination: Path) -> None:
 
 def _check_version(folder: Path, fields: Any) -> None:
     version = fields.get("format_version") if isinstance(fields, dict) else None
-    if not isinstance(version, int):
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise BundleError(f"{folder / MANIFEST_FILE} states no format_version; export the bundle again")
     if version > FORMAT_VERSION:
         raise BundleError(

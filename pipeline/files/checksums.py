@@ -9,6 +9,8 @@ from pathlib import Path
 from pipeline.errors import BundleError, InputError
 
 CHECKSUM_FILE = "SHA256SUMS"
+MOST_BYTES = 1 << 20
+"""Of the list."""
 
 
 def write_checksums(folder: Path, names: Iterable[str]) -> None:
@@ -29,11 +31,15 @@ def read_checksums(folder: Path) -> dict[str, str]:
         BundleError: the list is missing or damaged.
     """
     try:
-        lines = (folder / CHECKSUM_FILE).read_text(encoding="utf-8").splitlines()
+        with open(folder / CHECKSUM_FILE, "rb") as stream:
+            content = stream.read(MOST_BYTES + 1)
+        lines = content.decode("utf-8").splitlines()
     except (FileNotFoundError, NotADirectoryError):
         raise BundleError(f"{folder} has no {CHECKSUM_FILE}: it is no folder that this software wrote") from None
     except UnicodeDecodeError as error:
         raise BundleError(f"{folder / CHECKSUM_FILE} is damaged ({error}); copy the folder again") from error
+    if len(content) > MOST_BYTES:
+        raise BundleError(f"{folder / CHECKSUM_FILE} is larger than {MOST_BYTES:,} bytes; copy the folder again")
     sums = {}
     for number, line in enumerate(lines, start=1):
         digest, separator, name = line.partition("  ")

@@ -13,8 +13,9 @@ All but `threshold` also make the confidences consistent, so that a parent is ne
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from dataclasses import fields as dataclass_fields
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,7 +45,7 @@ class DecodingPolicy:
         top_k: keep at most that many labels, the most confident ones; None keeps all.
 
     Raises:
-        InputError: an unknown policy, or a `top_k` below 1.
+        InputError: an unknown policy, a value of the wrong type, or a `top_k` below 1.
     """
 
     policy: str = "ancestors"
@@ -54,14 +55,21 @@ class DecodingPolicy:
     def __post_init__(self) -> None:
         if self.policy not in POLICIES:
             raise InputError(f"unknown decoding policy {self.policy!r}; choose one of {', '.join(POLICIES)}")
-        if self.top_k is not None and (not isinstance(self.top_k, int) or self.top_k < 1):
+        if not isinstance(self.at_least_one, bool):
+            raise InputError(f"at_least_one is {self.at_least_one!r}; it must be true or false")
+        if self.top_k is not None and (type(self.top_k) is not int or self.top_k < 1):
             raise InputError(f"top_k is {self.top_k!r}; give a whole number of at least 1, or leave it out")
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> DecodingPolicy:
+    def from_json(cls, fields: Any) -> DecodingPolicy:
+        """What `to_json` gave; raises InputError for anything else, such as a field that this version does not know."""
+        if not isinstance(fields, dict):
+            raise InputError(f"a JSON object is needed, not {fields!r:.40}")
+        if unknown := set(fields) - {field.name for field in dataclass_fields(cls)}:
+            raise InputError(f"unknown {min(unknown)!r:.40}")
         return cls(**fields)
 
 

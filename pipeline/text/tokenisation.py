@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pipeline.errors import InputError
+from pipeline.records import parse_json
 from pipeline.text.words import TokeniserSettings, WordSplitter
 
 __all__ = ["Encoded", "Tokeniser", "TokeniserSettings", "read_vocabulary"]
@@ -59,8 +60,7 @@ class Tokeniser:
     """
 
     def __init__(self, vocabulary: Sequence[str] | Path | str, settings: TokeniserSettings, max_length: int) -> None:
-        if max_length < 3:
-            raise InputError(f"a maximum length of {max_length} leaves no room for text; it must be 3 or more")
+        _check_length(max_length)
         place = "the vocabulary"
         if isinstance(vocabulary, (str, Path)):
             place, vocabulary = str(vocabulary), read_vocabulary(vocabulary)
@@ -97,7 +97,8 @@ class Tokeniser:
         return cls(folder / VOCABULARY_FILE, _read_settings(folder / CONFIG_FILE), max_length)
 
     def with_length(self, max_length: int) -> Tokeniser:
-        """The same tokeniser with another maximum length."""
+        """The same tokeniser with another maximum length; raises InputError for one below 3."""
+        _check_length(max_length)
         other = copy.copy(self)
         other.max_length = max_length
         return other
@@ -142,6 +143,11 @@ class _WordIds(dict):
         return pieces
 
 
+def _check_length(max_length: int) -> None:
+    if max_length < 3:
+        raise InputError(f"a maximum length of {max_length} leaves no room for text; it must be 3 or more")
+
+
 def read_vocabulary(path: Path | str) -> list[str]:
     """The tokens of a vocabulary file by id: one per line, blank and repeated lines kept in their place.
 
@@ -171,14 +177,14 @@ def _read_settings(path: Path) -> TokeniserSettings:
     for key in ("unk_token", "pad_token", "cls_token", "sep_token", "mask_token"):
         token = config.get(key)
         if token is not None:
-            settings[key] = token["content"] if isinstance(token, dict) else token
+            settings[key] = token.get("content") if isinstance(token, dict) else token
     return TokeniserSettings(**settings)
 
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(_read(path))
-    except json.JSONDecodeError as error:
+        content = parse_json(_read(path))
+    except ValueError as error:
         raise InputError(f"{path} is not JSON ({error}); take it from the checkpoint again") from None
     if not isinstance(content, dict):
         raise InputError(f"{path} must hold a JSON object, not {content!r:.40}")

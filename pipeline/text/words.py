@@ -13,7 +13,6 @@ from __future__ import annotations
 import dataclasses
 import re
 import unicodedata
-from collections.abc import Mapping
 from typing import Any, Callable
 
 from pipeline.errors import InputError
@@ -79,12 +78,14 @@ class TokeniserSettings:
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> TokeniserSettings:
+    def from_json(cls, values: Any) -> TokeniserSettings:
         """The settings that `to_json` gave.
 
         Raises:
             InputError: a setting is missing, unknown or wrong.
         """
+        if not isinstance(values, dict):
+            raise InputError(f"a JSON object is needed, not {values!r:.40}")
         names = {field.name for field in dataclasses.fields(cls)}
         if set(values) != names:
             wrong = ", ".join(sorted(names.symmetric_difference(values)))

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Callable
 
 from pipeline.errors import InputError
+from pipeline.records import parse_json
 from pipeline.service_messages import (
     HTTP_PATH,
     INPUT_ERROR,
@@ -96,8 +97,8 @@ def _complete(answer: Mapping[str, Any]) -> Mapping[str, Any]:
 def _fields(body: bytes) -> dict[str, Any]:
     """The fields of a request in JSON: `key` and `value`, lists of text; raises InputError."""
     try:
-        fields = json.loads(body)
-    except (ValueError, RecursionError) as error:
+        fields = parse_json(body)
+    except ValueError as error:
         raise InputError(f"the request is no JSON: {error}") from None
     if not isinstance(fields, dict):
         raise InputError('the request is no JSON object; send {"key": ["sentence"], "value": ["..."]}')

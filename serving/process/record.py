@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pipeline.errors import ServerError
+from pipeline.records import from_fields, read_json
 from serving.process import processes
 from serving.process.guard import remove_shared_memory
 
@@ -88,8 +89,8 @@ class ProcessRecord:
 def read(path: Path) -> ProcessRecord | None:
     """The record in `path`; None where it is not one (cut short, another version's)."""
     try:
-        return ProcessRecord(**json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError):
+        return from_fields(ProcessRecord, read_json(path))
+    except ValueError:
         return None
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import ServerError
+from pipeline.records import parse_json
 from pipeline.tensors import ADMISSION, ENSEMBLE, INPUT_IDS, LABEL, LOGITS, PROBE, TEXT, TOKEN_TYPE_IDS
 from serving.golden import Expected, Refused
 from serving.triton.admin_key import HTTP_HEADER, probe_secret
@@ -160,7 +161,7 @@ class ServerControl:
             kind = Refused if status == http.client.SERVICE_UNAVAILABLE else ServerError
             raise kind(f"the server at {self.address} answers {status} to {path}: {_reason(text)}")
         try:
-            return json.loads(text) if text else None
+            return parse_json(text) if text else None
         except ValueError:
             raise ServerError(f"what answers at {self.address} is no Triton server: {text[:80]!r}") from None
 
@@ -186,6 +187,6 @@ def _tensor(name: str, data_type: str, shape: list[int], data: list[Any]) -> dic
 
 def _reason(text: str) -> str:
     try:
-        return str(json.loads(text)["error"])
+        return str(parse_json(text)["error"])
     except (ValueError, KeyError, TypeError):
         return text.strip()[:500]

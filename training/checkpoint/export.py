@@ -60,6 +60,11 @@ def export_checkpoint(
 def _manifest(checkpoint: Checkpoint, decoder: Decoder, license: str, logits: np.ndarray) -> Manifest:
     record, tokeniser = checkpoint.record, checkpoint.encoder().tokeniser
     answers = decoder.decode(logits).predictions()
+    if answers and not any(answers):
+        print(
+            f"warning: none of {len(answers)} texts of the development file gets a label; such a bundle cannot be "
+            "published: train longer, or lower the thresholds"
+        )
     return Manifest(
         labels=checkpoint.hierarchy.labels,
         thresholds=tuple(float(threshold) for threshold in decoder.thresholds),

@@ -17,13 +17,16 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import BundleError
+from pipeline.errors import BundleError, InputError
 from pipeline.files.atomic import atomic_folder
+from pipeline.files.bundle import MOST_GOLDENS, check_width
 from pipeline.files.checksums import read_checksums, verify_file, write_all_checksums
 from pipeline.files.dataset import LABEL_FILE, read_labels, write_labels
 from pipeline.labels.decoding import DEFAULT_THRESHOLD, Decoder, DecodingPolicy
 from pipeline.labels.hierarchy import LabelHierarchy
+from pipeline.records import from_fields, read_json
 from pipeline.text.encoding import TextEncoder
+from pipeline.text.normalisation import MAX_TEXT_CHARACTERS, NORMALISATIONS, text_fault
 from pipeline.text.tokenisation import ADDED_TOKENS_FILE, CONFIG_FILE, VOCABULARY_FILE, Tokeniser
 
 RECORD_FILE = "training.json"
@@ -59,14 +62,34 @@ class TrainingRecord:
     width: str = "1"
     data: dict[str, Any] = field(default_factory=dict)
 
-    @classmethod
-    def from_json(cls, fields: dict[str, Any]) -> TrainingRecord:
-        """Read what `dataclasses.asdict` wrote; raises ValueError, KeyError or TypeError for anything else."""
-        if not 0 < Fraction(fields.get("width", "1")) <= 1:
-            raise ValueError(f"width {fields['width']!r}")
-        lists = {name: tuple(fields[name]) for name in ("sample_texts", "thresholds") if name in fields}
-        policy = {"decoding": DecodingPolicy.from_json(fields["decoding"])} if "decoding" in fields else {}
-        return cls(**{**fields, **lists, **policy})
+    def __post_init__(self) -> None:
+        check_width(self.width)
+        if not 3 <= self.max_seq_length <= MAX_TEXT_CHARACTERS:
+            raise InputError(f"max_seq_length is {self.max_seq_length}; it lies between 3 and {MAX_TEXT_CHARACTERS:,}")
+        if self.normalisation not in NORMALISATIONS:
+            known = ", ".join(NORMALISATIONS)
+            raise InputError(f"unknown normalisation {self.normalisation!r:.40}; this version knows {known}")
+        if len(self.sample_texts) > MOST_GOLDENS:
+            raise InputError(f"sample_texts are {len(self.sample_texts):,}; at most {MOST_GOLDENS:,} are kept")
+        for number, text in enumerate(self.sample_texts):
+            if fault := text_fault(text):
+                raise InputError(f"sample_texts[{number}]: {fault}")
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """What is read here of the encoder's configuration."""
+
+    num_hidden_layers: int
+    num_attention_heads: int
+    hidden_size: int
+    vocab_size: int
+
+    def __post_init__(self) -> None:
+        if wrong := [name for name, value in vars(self).items() if value < 1]:
+            raise InputError(f"{wrong[0]} is below 1")
+        if self.hidden_size % self.num_attention_heads:
+            raise InputError(f"{self.num_attention_heads} attention heads do not divide {self.hidden_size}")
 
 
 @dataclass(frozen=True)
@@ -95,8 +118,14 @@ class Checkpoint:
 
     @property
     def model_config(self) -> dict[str, Any]:
-        """The encoder's configuration before pruning."""
-        return json.loads((self.path / MODEL_CONFIG_FILE).read_text(encoding="utf-8"))
+        """The encoder's configuration before pruning; raises BundleError where it does not say the encoder's shape."""
+        path = self.path / MODEL_CONFIG_FILE
+        try:
+            config = read_json(path)
+            from_fields(_Shape, config)
+        except ValueError as error:
+            raise BundleError(f"{path} is damaged ({error}); train again") from error
+        return config
 
     @property
     def attention_heads(self) -> int:
@@ -125,11 +154,13 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
     sums = read_checksums(path)
     for name in {*sums, RECORD_FILE}:
         verify_file(path, name, sums)
+    hierarchy = read_labels(path / LABEL_FILE)
     try:
-        record = TrainingRecord.from_json(json.loads((path / RECORD_FILE).read_text(encoding="utf-8")))
-    except (ValueError, KeyError, TypeError, ZeroDivisionError) as error:
+        checkpoint = Checkpoint(path, from_fields(TrainingRecord, read_json(path / RECORD_FILE)), hierarchy)
+        checkpoint.decoder()
+    except ValueError as error:
         raise BundleError(f"{path / RECORD_FILE} is damaged ({error}); train again") from error
-    return Checkpoint(path, record, read_labels(path / LABEL_FILE))
+    return checkpoint
 
 
 def write_checkpoint(

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.files.bundle import CARD_FILE, FORMAT_VERSION, Manifest
+from pipeline.errors import BundleError
+from pipeline.files.bundle import CARD_FILE, FORMAT_VERSION, MANIFEST_FILE, Manifest
 from pipeline.labels.decoding import Decoder
 from pipeline.labels.hierarchy import SEPARATOR, LabelHierarchy
 from training.data.reading import FEW_ROWS
@@ -40,9 +41,23 @@ def write_model_card(folder: Path, manifest: Manifest, gate: str = "") -> None:
 
 
 def model_card(manifest: Manifest, gate: str = "") -> str:
-    """The card in Markdown with a front matter in YAML. What the manifest does not know is said to be unknown."""
+    """The card in Markdown with a front matter in YAML. What the manifest does not know is said to be unknown.
+
+    Raises:
+        BundleError: what the manifest keeps for people is not as export and release write it.
+    """
+    try:
+        return "\n\n".join(_sections(manifest, gate)) + "\n"
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise BundleError(
+            f"{MANIFEST_FILE}: metrics, gate or training cannot be told in a model card ({error!r}); export the bundle "
+            "again"
+        ) from error
+
+
+def _sections(manifest: Manifest, gate: str) -> list[str]:
     hierarchy = LabelHierarchy(manifest.labels)
-    sections = [
+    return [
         _front_matter(manifest),
         f"# {_name(manifest)}: {len(hierarchy)} labels on {hierarchy.depth} levels",
         "Reads a text and answers the label paths that fit it, each with a confidence.",
@@ -57,7 +72,6 @@ def model_card(manifest: Manifest, gate: str = "") -> str:
         *("## Use", _use()),
         *("## Identity", _identity()),
     ]
-    return "\n\n".join(sections) + "\n"
 
 
 def escape(text: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from pipeline.errors import DatasetError, InputError
 from pipeline.files.dataset import DATA_FILE, read_lines
 from pipeline.labels.hierarchy import SEPARATOR
+from pipeline.records import parse_json
 from training.data.dataset_folder import LABELLED_FILES
 from training.data.label_names import path_of
 
@@ -68,8 +69,8 @@ def read_records(path: Path, task_type: str = HIERARCHICAL, separator: str = SEP
 
 def _parse(content: str) -> dict[str, Any]:
     try:
-        record = json.loads(content)
-    except (ValueError, RecursionError) as error:
+        record = parse_json(content)
+    except ValueError as error:
         hint = "; export from doccano as JSONL, one object per line" if content.lstrip().startswith(("[", "{")) else ""
         raise InputError(f"the line is no JSON ({error}){hint}") from error
     if not isinstance(record, dict):

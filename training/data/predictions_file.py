@@ -23,6 +23,7 @@ from typing import IO, Any
 from pipeline.errors import ClassifierError, DatasetError, InputError
 from pipeline.files.atomic import atomic_writer
 from pipeline.files.dataset import read_texts
+from pipeline.records import from_fields, read_json
 from pipeline.text.normalisation import MAX_TEXT_CHARACTERS
 
 MAX_LINE_BYTES = 4 * MAX_TEXT_CHARACTERS + len(b"\xef\xbb\xbf\r\n")
@@ -211,10 +212,10 @@ def progress_path(path: Path) -> Path:
 def _read_progress(path: Path) -> Progress | None:
     beside = progress_path(path)
     try:
-        return Progress(**json.loads(beside.read_bytes()))
+        return from_fields(Progress, read_json(beside))
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError) as error:
+    except ValueError as error:
         raise InputError(f"{beside} is no record of an interrupted run ({error}); move it away") from error
 
 

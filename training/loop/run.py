@@ -156,7 +156,7 @@ def run_record(
         normalisation=normalisation,
         options=options.record(),
         metrics={"dev": scores},
-        sample_texts=tuple(dev_set.texts[:SAMPLE_TEXTS]),
+        sample_texts=tuple(dev_set.texts[:: -(-len(dev_set) // SAMPLE_TEXTS)]),
         thresholds=thresholds,
         decoding=decoder.policy,
         data=describe(options.train_file, train_set, options.dev_file, dev_set),

@@ -20,6 +20,7 @@ import paddle
 from pipeline.errors import BundleError, InputError
 from pipeline.files.atomic import atomic_folder
 from pipeline.files.checksums import read_checksums, verify_file, write_all_checksums
+from pipeline.records import from_fields, read_json
 from training.loop.averaging import WeightAverage
 
 TENSORS_FILE = "tensors.npz"
@@ -105,8 +106,8 @@ def read_state(
     except BundleError as error:
         raise BundleError(f"{error}; without one, begin anew with --overwrite") from error
     try:
-        content = json.loads((path / PROGRESS_FILE).read_text(encoding="utf-8"))
-        theirs, progress = content["identity"], Progress(**content["progress"])
+        content = read_json(path / PROGRESS_FILE)
+        theirs, progress = content["identity"], from_fields(Progress, content["progress"])
     except (ValueError, KeyError, TypeError) as error:
         raise BundleError(f"{path / PROGRESS_FILE} is damaged ({error}); begin anew with --overwrite") from error
     changed = [name for name in {**theirs, **identity} if theirs.get(name) != identity.get(name)]

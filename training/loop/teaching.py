@@ -7,7 +7,6 @@ their common answer, which is better than that of each.
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import numpy as np
 from pipeline.errors import DatasetError, InputError
 from pipeline.files.dataset import read_lines
 from pipeline.labels.hierarchy import LabelHierarchy
+from pipeline.records import parse_json
 from pipeline.text.encoding import TextEncoder
 from pipeline.text.normalisation import text_fault
 from training.data.encoded import EncodedDataset
@@ -70,7 +70,7 @@ def read_answers(path: Path, hierarchy: LabelHierarchy) -> Iterator[tuple[int, s
     for number, line in read_lines(path):
         confidences = np.zeros(len(hierarchy), np.float32)
         try:
-            answer = json.loads(line)
+            answer = parse_json(line)
             text, labels = answer["text"], answer["labels"]
             for label in labels:
                 confidences[hierarchy.index[label["label"]]] = label["confidence"]

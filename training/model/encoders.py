@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from collections.abc import Iterable
@@ -23,6 +22,7 @@ from paddlenlp.utils.log import logger as paddlenlp_logger
 
 from pipeline.errors import ClassifierError, EnvironmentFault, InputError
 from pipeline.files.bundle import VOCABULARY_FILE
+from pipeline.records import read_json
 from pipeline.text.vocabulary import build_vocabulary
 from pipeline.text.words import TokeniserSettings
 from training.model.model_names import PRETRAINED, SCRATCH, SCRATCH_VOCABULARY_SIZE, ScratchShape
@@ -103,7 +103,13 @@ def _load_pretrained(name: str, labels: int, tokeniser_folder: Path) -> paddle.n
                     f"or a Hugging Face BERT model with {', '.join(HUGGING_FACE_FILES)}"
                 )
             shutil.copyfile(Path(name) / file, Path(copy) / file)
-        config = json.loads((Path(copy) / "tokenizer_config.json").read_text(encoding="utf-8"))
+        path = Path(name) / "tokenizer_config.json"
+        try:
+            config = read_json(path)
+        except ValueError as error:
+            raise InputError(f"{path} is no JSON ({error}); take it from the model again") from error
+        if not isinstance(config, dict):
+            raise InputError(f"{path} must hold a JSON object, not {config!r:.40}")
         kept = {key: config[key] for key in TOKENISER_OPTIONS if key in config}
         BertTokenizer(str(Path(copy) / VOCABULARY_FILE), **kept).save_pretrained(str(tokeniser_folder))
         return BertForSequenceClassification.from_pretrained(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 
 from pipeline.errors import InputError
 from pipeline.options import option, parse, rows
+from pipeline.records import read_json
 from training.pruning.options import WIDTHS, WIDTHS_ALIAS, PruningRun
 
 CONFIG_FILE = "prune_config.json"
@@ -72,8 +72,8 @@ def _read_config(given: list[list[str]]) -> tuple[Path, dict[str, Any]]:
     if not named and not path.exists():
         return path, {}
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        config = read_json(path)
+    except (OSError, ValueError) as error:
         raise InputError(f"cannot read --prune_config {path}: {error}") from error
     if not isinstance(config, dict):
         raise InputError(f'{path} holds no JSON object; write for example {{"learning_rate": 3e-5}}')

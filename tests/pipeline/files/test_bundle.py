@@ -3,12 +3,15 @@ import shutil
 import subprocess
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from pipeline.errors import BundleError, InputError
 from pipeline.files.bundle import Bundle, Golden, Manifest, seal, stage
-from pipeline.files.checksums import check_replaceable
+from pipeline.files.checksums import check_replaceable, write_checksums
 from pipeline.labels.decoding import DecodingPolicy
 from pipeline.text.tokenisation import TokeniserSettings
+from training.checkpoint.model_card import model_card
 
 
 @pytest.fixture
@@ -25,7 +28,10 @@ def folder(tmp_path):
         max_seq_length=16,
         normalisation="half_width",
         tokeniser=TokeniserSettings(),
+        metrics={"dev": {"micro_f1": 0.5, "levels": {"1": {"micro_f1": 0.5}}, "consistent_share": 1.0}},
         goldens=(Golden("裁员", ("组织关系", "组织关系##裁员")),),
+        gate={"choices": [{"runtime": "onnxruntime", "precision": "float32"}]},
+        training={"license": "MIT", "encoder": {"layers": 1, "hidden_size": 8, "heads": 2}, "data": {}},
     )
     seal(folder, manifest)
     return folder
@@ -111,6 +117,100 @@ def test_contradictory_content_is_refused(folder):
     rewrite(folder, thresholds=[0.5])
     with pytest.raises(BundleError, match="1 thresholds for 2 labels"):
         Bundle(folder)
+
+
+WRONG = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-3, 3),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(),
+    st.lists(st.none() | st.integers() | st.text() | st.dictionaries(st.text(), st.text()), max_size=3),
+    st.dictionaries(st.text(), st.none() | st.integers() | st.lists(st.text()), max_size=3),
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
+@given(st.data())
+def test_whatever_a_field_holds_it_is_taken_or_named(folder, data):
+    """Of bundle.json, and one level down; nothing but a BundleError comes out, and it says where and what."""
+    fields = json.loads((folder / "bundle.json").read_text())
+    name = data.draw(st.sampled_from(sorted(fields)))
+    value = data.draw(WRONG)
+    if isinstance(fields[name], dict) and fields[name] and data.draw(st.booleans()):
+        inner = data.draw(st.sampled_from(sorted(fields[name])))
+        value = {**fields[name], inner: value}
+    try:
+        rewrite(folder, **{name: value})
+        bundle = Bundle(folder)
+        bundle.decoder()
+        bundle.encoder()
+        model_card(bundle.manifest)
+    except BundleError as error:
+        assert "bundle.json" in str(error) or "has bundle format" in str(error)
+    finally:
+        rewrite(folder, **fields)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("labels", "组织关系", "labels must be a list, not '组织关系'"),
+        ("labels", ["a", 3], r"labels\[1\] must be a string, not 3"),
+        ("thresholds", [0.5, float("nan")], "NaN is no number"),
+        ("thresholds", [0.5, "0.5"], r"thresholds\[1\] must be a number, not '0.5'"),
+        ("thresholds", [0.5, 10**400], "is too large a number"),
+        ("max_seq_length", "128", "max_seq_length must be a whole number, not '128'"),
+        ("max_seq_length", 2, "max_seq_length is 2; it lies between 3 and"),
+        ("vocabulary_size", 7.0, "vocabulary_size must be a whole number, not 7.0"),
+        ("vocabulary_size", 0, "vocabulary_size is 0"),
+        ("normalisation", None, "normalisation must be a string, not None"),
+        ("decoding", [], r"decoding: a JSON object is needed, not \[\]"),
+        ("decoding", {"top_k": True}, "decoding: top_k is True"),
+        ("decoding", {"at_least_one": "yes"}, "decoding: at_least_one is 'yes'"),
+        ("tokeniser", 3, "tokeniser: a JSON object is needed, not 3"),
+        ("metrics", [], r"metrics must be an object, not \[\]"),
+        ("goldens", [{"text": "裁员", "labels": "组织关系"}], r"goldens\[0\]: labels must be a list, not '组织关系'"),
+        ("goldens", [{"text": "裁员", "labels": ["离婚"]}], r"goldens\[0\]: '离婚' is no label of this bundle"),
+        ("goldens", [{"text": " ", "labels": []}], r"goldens\[0\]: text ' ' has only white space"),
+        ("goldens", [{"text": "a", "labels": []}] * 96_000, "goldens are 96,000; at most 1,024"),
+        ("width", "1e999999999", "width is '1e999999999'; give a share such as 2/3"),
+        ("width", "3/2", "width is '3/2'"),
+        ("gate", {"choices": [["onnxruntime", "float32"]]}, "gate.choices: .* names no runtime and precision"),
+        ("gate", {"choices": {"runtime": "x"}}, "gate.choices must be a list"),
+        ("format_version", True, "states no format_version"),
+    ],
+)
+def test_a_wrong_field_is_named(folder, field, value, reason):
+    rewrite(folder, **{field: value})
+    with pytest.raises(BundleError, match=rf"bundle\.json:? .*{reason}|bundle\.json.*{reason}"):
+        Bundle(folder)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"[" * 200_000, "nested deeper than"), (b" " * (1 << 26) + b"{}", "larger than"), (b"\xff", "can't decode")],
+    ids=["deep", "huge", "bytes"],
+)
+def test_a_manifest_beyond_bounds_is_refused(folder, content, reason):
+    rewrite(folder)
+    (folder / "bundle.json").write_bytes(content)
+    write_checksums(folder, ("bundle.json", "vocab.txt"))
+    with pytest.raises(BundleError, match=rf"bundle\.json: .*{reason}"):
+        Bundle(folder)
+
+
+def test_a_huge_list_of_checksums_is_refused(folder):
+    with open(folder / "SHA256SUMS", "wb") as stream:
+        stream.truncate(1 << 34)
+    with pytest.raises(BundleError, match="SHA256SUMS is larger than"):
+        Bundle(folder)
+
+
+def test_a_vocabulary_of_another_size_is_refused(folder):
+    rewrite(folder, vocabulary_size=8)
+    with pytest.raises(BundleError, match=r"vocab\.txt has 7 tokens, and bundle\.json says 8"):
+        Bundle(folder).encoder()
 
 
 def test_a_part_holds_only_what_was_asked_for(folder, tmp_path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from pipeline.errors import InputError
+from pipeline.records import parse_json
 from training.analysis.progress import progress
 from training.analysis.rewriting.words import Segmenter, is_word
 from training.model.context_embeddings import FIRST_ORDINARY_ID, context_embeddings
@@ -64,10 +64,10 @@ def read_word_list(path: Path | str) -> WordList:
         InputError: the file is missing or holds something else.
     """
     try:
-        lists = json.loads(Path(path).read_text(encoding="utf-8-sig"))
+        lists = parse_json(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise InputError(f"{path} is no JSON: {error}") from error
     wanted = 'give an object of lists, such as {"裁员": ["减员", "裁人"]}'
     if not isinstance(lists, dict):
