@@ -6,7 +6,6 @@ and gives the same JSON.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, Callable
 

@@ -94,6 +94,8 @@ def find_doubtful(options: DirtyOptions) -> DoubtfulRows:
     examples = list(read_examples(train_path, hierarchy))
     if len(examples) < 2:
         raise InputError(f"{train_path} has {len(examples)} rows; what is unusual shows among many")
+    if len({example.labels for example in examples}) == 1:
+        raise InputError(f"all rows of {train_path} have the same labels; a wrong one shows among others")
     suspicion = _judge(options, examples, hierarchy)
     order = np.argsort(-suspicion.scores, kind="stable")[: options.dirty_num]
     rows = order[suspicion.scores[order] > options.dirty_threshold].tolist()

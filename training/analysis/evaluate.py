@@ -34,7 +34,7 @@ class EvaluateOptions(ModelOptions, DecodingOptions):
 
     dataset_dir: Path = option(help="folder with train.txt, dev.txt and label.txt")
     bad_case_path: Path = option("./bad_case.txt", "where the wrong rows are written")
-    train_file: str = option(TRAIN_FILE, "training rows in --dataset_dir")
+    train_file: str = option(TRAIN_FILE, "training rows in --dataset_dir; only counted where --dev_file alone is given")
     dev_file: str = option(DEV_FILE, "rows in --dataset_dir that the model did not learn from")
     label_file: str = option(LABEL_FILE, "label paths in --dataset_dir")
     report: Path | None = option(None, "write a page to look at: one HTML file", metavar="FILE")
@@ -58,12 +58,14 @@ def evaluate(options: EvaluateOptions) -> dict[str, Any]:
     outputs = {"--bad_case_path": options.bad_case_path, "--report": options.report, "--json": options.json}
     check_outputs(outputs, (label_path, train_path, dev_path))
     listed = read_labels(label_path)
-    train, dev = (check_labelled_file(path, listed) for path in (train_path, dev_path))
+    measures_train = options.dev_file == DEV_FILE or options.train_file != TRAIN_FILE
+    dev = check_labelled_file(dev_path, listed)
+    train = check_labelled_file(train_path, listed) if measures_train or train_path.exists() else None
     classifier = options.classifier()
     check_labels(label_path, classifier.hierarchy)
     classifier = replace(classifier, decoder=options.decoder(classifier.decoder))
     with atomic_writer(options.bad_case_path) as bad_cases:
-        figures = measure(classifier, train, dev, bad_cases)
+        figures = measure(classifier, train, dev, bad_cases, measures_train)
     evaluation = {"title": f"{options.params_path} on {dev_path}", **figures}
     if options.json:
         write_json(options.json, evaluation)
@@ -114,33 +116,35 @@ def write_json(path: Path, evaluation: dict[str, Any]) -> None:
 
 def printed(evaluation: dict[str, Any]) -> Iterator[str]:
     """The lines of the printed report: averages, levels, then each class; figures in percent."""
-    summary = evaluation["summary"]
+    summary, name = evaluation["summary"], Path(evaluation["file"]).stem
     yield "-----Evaluate model-------"
-    yield f"Train dataset size: {evaluation['train_rows']}"
-    yield f"Dev dataset size: {evaluation['rows']}"
-    yield f"Accuracy in dev dataset: {_percent(summary['accuracy'])}%"
-    yield f"Macro avg in dev dataset: {_precision_recall_f1(summary, 'macro_')}"
-    yield f"Micro avg in dev dataset: {_precision_recall_f1(summary, 'micro_')}"
+    if evaluation["train_rows"]:
+        yield f"Train dataset size: {evaluation['train_rows']}"
+    yield f"{name[:1].upper()}{name[1:]} dataset size: {evaluation['rows']}"
+    yield f"Accuracy in {name} dataset: {_percent(summary['accuracy'])}%"
+    yield f"Macro avg in {name} dataset: {_precision_recall_f1(summary, 'macro_')}"
+    yield f"Micro avg in {name} dataset: {_precision_recall_f1(summary, 'micro_')}"
     for level in evaluation["levels"]:
         yield (
             f"Level {level['level']} Label Performance: Macro F1 score: {_percent(level['macro_f1'])} | "
             f"Micro F1 score: {_percent(level['micro_f1'])} | Accuracy: {_percent(level['accuracy'])}"
         )
-    yield f"Hierarchical avg in dev dataset: {_precision_recall_f1(summary, 'hierarchical_')}"
+    yield f"Hierarchical avg in {name} dataset: {_precision_recall_f1(summary, 'hierarchical_')}"
     yield (
-        f"Path-constrained in dev dataset: C-Macro F1 score: {_percent(summary['constrained_macro_f1'])} | "
+        f"Path-constrained in {name} dataset: C-Macro F1 score: {_percent(summary['constrained_macro_f1'])} | "
         f"C-Micro F1 score: {_percent(summary['constrained_micro_f1'])}"
     )
-    yield f"Consistent predictions in dev dataset: {_percent(summary['consistent_share'])}%"
+    yield f"Consistent predictions in {name} dataset: {_percent(summary['consistent_share'])}%"
     ranks = (f"P@{rank}: {_percent(summary[f'precision_at_{rank}'])}" for rank in (1, 3, 5))
-    yield f"Precision at k in dev dataset: {' | '.join(ranks)}"
-    yield f"Expected calibration error in dev dataset: {_percent(summary['calibration_error'])}%"
+    yield f"Precision at k in {name} dataset: {' | '.join(ranks)}"
+    yield f"Expected calibration error in {name} dataset: {_percent(summary['calibration_error'])}%"
+    train = ("train", "train", evaluation["train_rows"])
     for label in evaluation["labels"]:
         yield f"Class name: {label['label']}"
-        for name, rows in (("train", evaluation["train_rows"]), ("dev", evaluation["rows"])):
-            scores = label[name]
+        for key, called, rows in (*[train] * evaluation["train_measured"], ("dev", name, evaluation["rows"])):
+            scores = label[key]
             share = f"{scores['support']}({100 * scores['support'] / rows:.1f}%)"
-            yield f"Evaluation examples in {name} dataset: {share} | {_precision_recall_f1(scores)}"
+            yield f"Evaluation examples in {called} dataset: {share} | {_precision_recall_f1(scores)}"
         yield "----------------------------"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -20,6 +20,7 @@ from pipeline.metrics.confused_pairs import ConfusedPairs
 from pipeline.metrics.scores import ScoreMetrics
 from pipeline.metrics.sets import Metrics
 from training.checkpoint.classifier import Classifier
+from training.data.reading import FEW_ROWS, SAMPLED_TEXTS, measure_reading
 
 CONFUSIONS = 100
 SHOWN_CASES = 500
@@ -48,7 +49,9 @@ def check_labelled_file(path: Path, hierarchy: LabelHierarchy) -> LabelledFile:
     return LabelledFile(path, rows)
 
 
-def measure(classifier: Classifier, train: LabelledFile, dev: LabelledFile, bad_cases: IO[bytes]) -> dict[str, Any]:
+def measure(
+    classifier: Classifier, train: LabelledFile | None, dev: LabelledFile, bad_cases: IO[bytes], measures_train: bool
+) -> dict[str, Any]:
     """Compare a classifier's answers with the labels of two files.
 
     Args:
@@ -56,15 +59,20 @@ def measure(classifier: Classifier, train: LabelledFile, dev: LabelledFile, bad_
         train, dev: only the scores of single labels are measured on train, everything else on dev alone.
         bad_cases: takes a header line and then a line per wrong row of dev: prediction, labels and text, with a tab
             between them; label paths are joined by commas. A row without a prediction begins with the tab.
+        measures_train: measure train too; or else only count its rows.
 
     Returns:
         Values that JSON can hold, scores in [0, 1]:
 
-        - train_rows, rows: of train and of dev.
+        - file: the name of dev.
+        - train_rows, rows: of train and of dev; train_measured: whether train was.
         - decoding: how label sets were made; see `pipeline.labels.decoding.DecodingPolicy`.
+        - reading: how much of dev's texts the model reads, see `training.data.reading.Reading`; None if not known.
         - summary: averages of `metrics.sets.Metrics.result` and `metrics.scores.ScoreMetrics.summary`.
         - levels: per level its number of labels, averages and accuracy.
-        - labels: per label path its level and threshold, and support, precision, recall and F1 on train and on dev.
+        - labels: per label path its level and threshold, and on train and on dev support, precision, recall and F1,
+          None for what was not measured.
+        - few_rows: a label with fewer training rows is hardly learnt.
         - threshold_curve, calibration: see `pipeline.metrics.scores.ScoreMetrics`.
         - confusions: the most frequent pairs of `pipeline.metrics.confused_pairs.ConfusedPairs`.
         - bad_cases: how many rows of dev are wrong, and the first of them, long texts cut.
@@ -73,29 +81,29 @@ def measure(classifier: Classifier, train: LabelledFile, dev: LabelledFile, bad_
         InputError: a file changed after it was checked.
         ClassifierError: the model's scores are not finite.
     """
-    hierarchy, decoder = classifier.hierarchy, classifier.decoder
-    train_metrics, metrics = Metrics(hierarchy), Metrics(hierarchy)
-    for chunk in _chunks(classifier, train):
-        train_metrics.update(chunk.actual, chunk.decoded.selected)
-    scores, confused = ScoreMetrics(len(hierarchy)), ConfusedPairs(hierarchy)
-    cases = BadCases(bad_cases)
+    hierarchy = classifier.hierarchy
+    seen = _of_train(classifier, train, measures_train)
+    metrics, scores, confused = Metrics(hierarchy), ScoreMetrics(len(hierarchy)), ConfusedPairs(hierarchy)
+    cases, sample = BadCases(bad_cases), _Sample(dev.rows)
     for chunk in _chunks(classifier, dev):
         metrics.update(chunk.actual, chunk.decoded.selected)
         scores.update(chunk.actual, chunk.scores)
         confused.update(chunk.actual, chunk.decoded.selected)
         cases.update(chunk)
+        sample.update(chunk)
     result = metrics.result()
     levels = result.pop("levels")
     return {
-        "train_rows": train_metrics.texts,
+        "file": dev.path.name,
+        "train_rows": train.rows if train else 0,
+        "train_measured": bool(train and measures_train),
         "rows": result.pop("texts"),
-        "decoding": decoder.policy.to_json(),
+        "decoding": classifier.decoder.policy.to_json(),
+        "reading": asdict(measure_reading(sample.texts, classifier.encoder)) if classifier.encoder else None,
         "summary": {**result, **scores.summary()},
-        "levels": [
-            {"level": int(level), "labels": int((hierarchy.levels == int(level)).sum()), **averages}
-            for level, averages in levels.items()
-        ],
-        "labels": _labels(classifier, train_metrics, metrics),
+        "levels": _levels(hierarchy, levels),
+        "labels": _labels(classifier, seen, metrics.per_label()),
+        "few_rows": FEW_ROWS,
         "threshold_curve": scores.threshold_curve(),
         "calibration": scores.calibration(),
         "confusions": [asdict(pair) for pair in confused.most_common(CONFUSIONS)],
@@ -103,14 +111,51 @@ def measure(classifier: Classifier, train: LabelledFile, dev: LabelledFile, bad_
     }
 
 
-def _labels(classifier: Classifier, train: Metrics, dev: Metrics) -> list[dict[str, Any]]:
+def _of_train(classifier: Classifier, train: LabelledFile | None, measured: bool) -> list[dict[str, Any] | None]:
+    """Per label its scores on train, or its support alone."""
+    hierarchy = classifier.hierarchy
+    if train is None:
+        return [None] * len(hierarchy)
+    if measured:
+        metrics = Metrics(hierarchy)
+        for chunk in _chunks(classifier, train):
+            metrics.update(chunk.actual, chunk.decoded.selected)
+        return list(metrics.per_label())
+    support = [0] * len(hierarchy)
+    for example in read_examples(train.path, hierarchy):
+        for position in example.labels:
+            support[position] += 1
+    return [{"support": rows, "precision": None, "recall": None, "f1": None} for rows in support]
+
+
+def _levels(hierarchy: LabelHierarchy, levels: Mapping[str, Mapping[str, float]]) -> list[dict[str, Any]]:
+    return [
+        {"level": int(level), "labels": int((hierarchy.levels == int(level)).sum()), **averages}
+        for level, averages in levels.items()
+    ]
+
+
+def _labels(
+    classifier: Classifier, train: Sequence[dict[str, Any] | None], dev: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
     hierarchy, thresholds = classifier.hierarchy, classifier.decoder.thresholds
     return [
         {"label": label, "level": int(level), "threshold": round(float(threshold), 6), "train": seen, "dev": held_out}
-        for label, level, threshold, seen, held_out in zip(
-            hierarchy.labels, hierarchy.levels, thresholds, train.per_label(), dev.per_label()
-        )
+        for label, level, threshold, seen, held_out in zip(hierarchy.labels, hierarchy.levels, thresholds, train, dev)
     ]
+
+
+class _Sample:
+    """Of a file's texts, up to SAMPLED_TEXTS, from its beginning to its end."""
+
+    def __init__(self, rows: int) -> None:
+        self.texts: list[str] = []
+        self._step, self._done = -(-rows // SAMPLED_TEXTS), 0
+
+    def update(self, chunk: _Chunk) -> None:
+        first = -self._done % self._step
+        self.texts += [example.text for example in chunk.examples[first :: self._step]]
+        self._done += len(chunk.examples)
 
 
 class _Chunk(NamedTuple):

@@ -33,12 +33,14 @@ class Classifier:
             long, naming its row.
         model_name: the encoder's name, as `train.py --model_name` was given it.
         identity: 12 hexadecimal digits that change with any byte of the model's files.
+        encoder: what turns texts into token ids for it; None for what reads texts otherwise.
     """
 
     decoder: Decoder
     logits: Callable[[Sequence[str]], np.ndarray]
     model_name: str = ""
     identity: str = ""
+    encoder: TextEncoder | None = None
 
     @property
     def hierarchy(self) -> LabelHierarchy:
@@ -67,7 +69,8 @@ def load_classifier(params_path: Path | str, device: str, max_seq_length: int, b
             raise InputError(f"{folder} is a bundle, which computes on the CPU here; give --device cpu")
         predictor = Predictor(folder, token_budget=budget)
         bundle = predictor.bundle
-        return Classifier(bundle.decoder(), predictor.logits, bundle.manifest.model_name, bundle.identity)
+        manifest = bundle.manifest
+        return Classifier(bundle.decoder(), predictor.logits, manifest.model_name, bundle.identity, bundle.encoder())
     return _from_checkpoint(folder, device, max_seq_length, budget)
 
 
@@ -100,7 +103,7 @@ def _from_checkpoint(folder: Path, device: str, max_seq_length: int, budget: int
         return run_in_batches(encoder.encode(texts), lambda *inputs: model_logits(model, *inputs), budget)
 
     identity = hashlib.sha256((folder / CHECKSUM_FILE).read_bytes()).hexdigest()[:12]
-    return Classifier(checkpoint.decoder(), logits, checkpoint.record.model_name, identity)
+    return Classifier(checkpoint.decoder(), logits, checkpoint.record.model_name, identity, encoder)
 
 
 def _note_length(asked: int, trained: int) -> None:

@@ -267,6 +267,7 @@ UNUSUAL = {
     "flat": evaluation(labels=("spam", "news", "sports", "none")),
     "five levels": evaluation(labels=[*reversed(list(ancestor_paths("a##b##c##d##e"))), "a##b##c##d##e", "f"]),
     "no training rows": evaluation(train_rows=0),
+    "training not measured": evaluation(train_measured=False),
     "undefined scores": evaluation(summary={}),
 }
 

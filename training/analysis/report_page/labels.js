@@ -20,7 +20,8 @@ let showRange = () => {};
 class LabelTable {
   constructor(labels) {
     this.labels = labels;
-    this.columns = LABEL_COLUMNS.filter((column) => EVALUATION.train_rows || !column.key.startsWith("train"));
+    const { train_rows: train, train_measured: measured = true } = EVALUATION;
+    this.columns = LABEL_COLUMNS.filter(({ key }) => (train || !key.startsWith("train")) && (measured || key !== "trainF1"));
     this.heads = tableRow();
     this.body = tableBody();
     this.status = element("p", { class: "hint status", role: "status" });

@@ -52,6 +52,14 @@ const MESSAGES = {
     precisionAtGloss: "the most confident label is right",
     consistentGloss: "rows in which every predicted label has its ancestors",
     calibrationGloss: "mean gap between confidence and accuracy; lower is better",
+    textsRead: ({ length, cut, read, wanted_length: wanted }) =>
+      `The model reads ${count(length)} tokens of a text: ${percent(cut)} % of the texts are longer, and ` +
+      `${percent(read)} % of all tokens are read.` +
+      (read < 0.99 ? ` A length of ${count(wanted)} would read 99 %.` : ""),
+    fewTrained: (absent, rare, few) =>
+      `Hardly to be learnt: labels without a training row: ${count(absent)}; with fewer than ${few}: ${count(rare)}.`,
+    macroOfAll: (n, total) =>
+      `Macro F1 counts all ${count(total)} labels; ${count(n)} of them have no evaluated row and count as 0.`,
     distribution: "Labels by F1",
     distributionHint: "Choose a range to list its labels.",
     unseen: "no rows",
@@ -175,6 +183,12 @@ const MESSAGES = {
     precisionAtGloss: "置信度最高的标签是正确的",
     consistentGloss: "预测标签的祖先均被预测的文本占比",
     calibrationGloss: "置信度与实际准确率的平均差距，越低越好",
+    textsRead: ({ length, cut, read, wanted_length: wanted }) =>
+      `模型读取每条文本的前 ${count(length)} 个词元：${percent(cut)}% 的文本更长，全部词元中有 ${percent(read)}% 被读取。` +
+      (read < 0.99 ? `长度取 ${count(wanted)} 可读取 99%。` : ""),
+    fewTrained: (absent, rare, few) =>
+      `难以学到的标签：没有训练样本的 ${count(absent)} 个，少于 ${few} 条的 ${count(rare)} 个。`,
+    macroOfAll: (n, total) => `宏平均 F1 计入全部 ${count(total)} 个标签，其中 ${count(n)} 个没有评估样本，按 0 计。`,
     distribution: "标签 F1 分布",
     distributionHint: "点击区间可列出其中的标签。",
     unseen: "无样本",

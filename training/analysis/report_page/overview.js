@@ -29,8 +29,30 @@ function overviewSection() {
     null,
     rows ? null : element("p", { class: "notice" }, say("noRows")),
     element("dl", { class: "tiles" }, tiles),
+    readings(),
     distribution(),
   );
+}
+
+// What the figures cannot tell: how much of the texts was read, and labels that could not be learnt or measured.
+function readings() {
+  const { reading, labels, train_rows: train, few_rows: few, rows } = EVALUATION;
+  const having = (fits) => labels.filter(fits).length;
+  const absent = train ? having((label) => label.train?.support === 0) : 0;
+  const rare = train ? having((label) => label.train?.support > 0 && label.train.support < few) : 0;
+  const unmeasured = rows ? having((label) => label.dev.support === 0) : 0;
+  const lines = [
+    reading ? say("textsRead", reading) : null,
+    absent || rare ? say("fewTrained", absent, rare, few) : null,
+    unmeasured ? say("macroOfAll", unmeasured, labels.length) : null,
+  ].filter(Boolean);
+  return lines.length
+    ? element(
+        "ul",
+        { class: "hint readings" },
+        lines.map((line) => element("li", {}, line)),
+      )
+    : null;
 }
 
 function tile(name, score, gloss, more = null, extra = "") {
