@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import os
 import signal
 import sys
 from collections.abc import Sequence
-from typing import Callable
+from typing import Callable, TextIO
 
 from pipeline.errors import ClassifierError
 
@@ -20,6 +22,7 @@ def run(main: Callable[[Sequence[str] | None], int | None]) -> None:
     """
     os.umask(os.umask(0o022) | 0o002)
     try:
+        let_hold_any_text(sys.stdout)
         status = main(None)
         sys.stdout.flush()
     except ClassifierError as error:
@@ -35,3 +38,19 @@ def run(main: Callable[[Sequence[str] | None], int | None]) -> None:
         print(f"error: {error}", file=sys.stderr)
         status = ClassifierError.exit_status
     sys.exit(status or 0)
+
+
+def let_hold_any_text(stream: TextIO) -> None:
+    """Let an output whose encoding is not UTF-8 (LANG=C, cp1252, gbk) hold any text, instead of failing midway.
+
+    A terminal keeps its encoding, and what it cannot show is escaped. A file or a pipe gets UTF-8, as every file of
+    this project, with a note.
+    """
+    encoding = getattr(stream, "encoding", None)
+    if not isinstance(stream, io.TextIOWrapper) or not encoding or codecs.lookup(encoding).name == "utf-8":
+        return
+    if stream.isatty():
+        stream.reconfigure(errors="backslashreplace")
+    else:
+        print(f"note: the output is written in UTF-8, not in {encoding}, which cannot hold all texts", file=sys.stderr)
+        stream.reconfigure(encoding="utf-8")
