@@ -28,7 +28,7 @@ from training.loop.distributed import ProcessGroup
 from training.loop.losses import create_loss
 from training.loop.options import LoopOptions
 from training.loop.state import Progress, RunFiles, read_state, write_state
-from training.model.cpu_gradients import use_cpu_gradients
+from training.model.cpu_gradients import backward, use_cpu_gradients
 from training.model.encoders import freeze_layers, model_logits
 from training.model.first_token import read_first_token_only
 
@@ -227,7 +227,7 @@ class Trainer:
         logits = self._shared_model(input_ids, paddle.zeros_like(input_ids))
         loss = self._distillation.loss(logits, input_ids) if self._distillation else self._loss(logits, targets)
         self._check_losses(self.group.gather(float(loss)), batches)
-        loss.backward()
+        backward(loss)
         self._optimizer.step()
         self._schedule.step()
         self._optimizer.clear_grad()

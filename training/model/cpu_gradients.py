@@ -15,6 +15,16 @@ from paddle.autograd import PyLayer
 from paddle.nn import functional
 
 
+def backward(loss: paddle.Tensor) -> None:
+    """`loss.backward()`, but Ctrl-C stays what it is: paddle makes an OSError of what a PyLayer's backward raises."""
+    try:
+        loss.backward()
+    except OSError as error:
+        if "KeyboardInterrupt" in str(error):
+            raise KeyboardInterrupt from None
+        raise
+
+
 class _AddBias(PyLayer):
     """`x + bias` for x [..., width] and bias [width]."""
 

@@ -15,6 +15,7 @@ import numpy as np
 import paddle
 
 from training.data.encoded import EncodedDataset, padded
+from training.model.cpu_gradients import backward
 from training.model.narrowing import encoder_layers
 
 
@@ -49,7 +50,7 @@ def measure_importance(
         batch = order[start : start + batch_size]
         input_ids = paddle.to_tensor(padded(dataset.rows, batch))
         targets = paddle.to_tensor(dataset.labels[batch].astype(np.float32))
-        loss(model(input_ids, paddle.zeros_like(input_ids)), targets).backward()
+        backward(loss(model(input_ids, paddle.zeros_like(input_ids)), targets))
         for layer, total in zip(layers, sums):
             by_row = _gate_gradients(layer.self_attn.out_proj.weight)
             np.add(total.heads, np.abs(by_row.reshape(len(total.heads), -1).sum(axis=1)), out=total.heads)
