@@ -109,7 +109,7 @@ def test_an_absent_or_damaged_checkpoint_is_named(checkpoint, tmp_path):
     with pytest.raises(BundleError, match=r"training\.json is damaged: its checksum differs"):
         read_checkpoint(copy)
     write_all_checksums(copy)
-    with pytest.raises(BundleError, match=r"training\.json is damaged \(.*'max_seq_length'"):
+    with pytest.raises(BundleError, match=r"training\.json is damaged \(max_seq_length is missing"):
         read_checkpoint(copy)
 
 
