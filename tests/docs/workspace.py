@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline.files.dataset import read_examples, read_labels, write_examples, write_labels, write_texts
+from tests.training.data.tables.workbooks import write_workbook
 
 TRAIN_ROWS, DEV_ROWS, UNLABELLED_ROWS = 250, 60, 40
 
@@ -47,6 +48,10 @@ def furnish(place: Path, dataset: Path, checkpoint: Path, bundle: Path, annotato
     unlabelled = [row.text for row in rows[TRAIN_ROWS : TRAIN_ROWS + UNLABELLED_ROWS]]
     write_texts(data / "data.txt", unlabelled)
     annotator.annotate(unlabelled, place / "doccano.jsonl")
+    table = [
+        [text, *hierarchy.labels[max(hierarchy.deepest(labels))].split("##")] for text, labels in rows[:TRAIN_ROWS]
+    ]
+    write_workbook(place / "orders.xlsx", [["text", "category", "subcategory"], *(row[:3] for row in table)])
     for name in ("checkpoint", "teacher1"):
         shutil.copytree(checkpoint, place / name)
     for name in ("export", "release", "prune/0.75", "prune/0.5"):

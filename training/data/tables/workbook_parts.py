@@ -21,12 +21,14 @@ from pipeline.errors import InputError
 
 MOST_FILE_BYTES, MOST_BYTES, MOST_PARTS = 1 << 28, 1 << 28, 10_000
 """Of the workbook, of its parts when they are unpacked, and how many there may be."""
-MOST_ELEMENTS, DEEPEST = 8_000_000, 100
-"""Of XML: about two for a cell, and two for a text that is unlike all others."""
+MOST_ELEMENTS, MOST_OTHERS, DEEPEST = 4_000_000, 500_000, 100
+"""Of XML: about two for a cell and two for a text; of others (styles, merged cells, links) each becomes an object of
+a kilobyte; and how many lie in each other."""
 MOST_ROWS, MOST_COLUMNS = 1 << 20, 1 << 14
 """As the file format has them."""
 
 _OTHERS = {"xl/workbook.bin": "a binary workbook (.xlsb)", "content.xml": "a document of OpenDocument, such as .ods"}
+_PLAIN = frozenset(("row", "c", "v", "f", "is", "t", "si"))
 _ENTRY = b"PK\x01\x02"
 _CHUNK_BYTES = 1 << 16
 _REFERENCE = re.compile(r"([A-Z]{1,3})([0-9]{1,7})")
@@ -86,7 +88,7 @@ class _Reader:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._elements = self._cells = 0  # empty cells before the last one of a row count as cells
+        self._elements = self._others = self._cells = 0  # empty cells before the last one of a row count as cells
 
     def read(self, source: IO[bytes], sink: IO[bytes]) -> Part:
         self._part, self._depth, self._row, self._column = Part(), 0, 0, 0
@@ -108,13 +110,19 @@ class _Reader:
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         self._elements += 1
         self._depth += 1
-        if max(self._elements, self._cells // 4) > MOST_ELEMENTS or self._depth > DEEPEST:
+        if max(self._elements, self._cells // 8) > MOST_ELEMENTS or self._depth > DEEPEST:
             raise _too_large(self._path, f"{MOST_ELEMENTS:,} cells and texts")
         name = name.rpartition(":")[2]
+        if name not in _PLAIN:
+            self._others += 1
+            if self._others > MOST_OTHERS:
+                raise _too_large(self._path, f"{MOST_OTHERS:,} formats and the like")
         if name == "c":
             before, self._column = self._column, self._column + 1
             if reference := attributes.get("r"):
                 self._row, self._column = self._place(reference)
+            if self._column > MOST_COLUMNS:
+                raise _too_large(self._path, f"{MOST_COLUMNS:,} columns")
             self._cells += max(0, self._column - before)
             self._has_formula, self._has_value = False, attributes.get("t") == "str"  # which may be empty
         elif name == "f":

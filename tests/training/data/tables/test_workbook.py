@@ -231,14 +231,16 @@ def test_a_workbook_that_unpacks_to_a_multiple_takes_neither_memory_nor_time(tmp
     ("part", "content"),
     [
         (SHEET, sheet("<row>" + "<c/>" * 2000 + "</row>")),
+        (SHEET, sheet("<row><c/>" + "<b/>" * 1500 + "</row>")),
         (SHEET, sheet('<row><c r="XFD1"/></row>')),
         (STRINGS, f"<sst {SPACE}>{'<si/>' * 2000}</sst>".encode()),
     ],
-    ids=["cells", "empty cells", "strings"],
+    ids=["cells", "others", "empty cells", "strings"],
 )
 def test_cells_and_texts_are_counted(tmp_path, monkeypatch, part, content):
     path = write_workbook(tmp_path / "a.xlsx", [["a"], ["x"]])
     monkeypatch.setattr(workbook_parts, "MOST_ELEMENTS", 2000)
+    monkeypatch.setattr(workbook_parts, "MOST_OTHERS", 1500)
     read(path)
     with pytest.raises(InputError, match="larger than a workbook may be"):
         read(with_part(path, part, content))
