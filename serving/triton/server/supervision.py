@@ -183,7 +183,7 @@ class Supervisor:
             self.server.control.check(served.expected[:1])
             self._report(f"model {names} answers again after {time.monotonic() - started:.1f} s")
         except ClassifierError as error:
-            self._restart(str(error))
+            self._restart(str(error), PARTING_SECONDS)
 
     def _restart(self, why: str, parting_seconds: float | None = None, until_right: bool = False) -> None:
         self._restarts.again(why, parting_seconds, until_right)
