@@ -4,9 +4,11 @@
 PYTHON ?= python3
 DATASET ?=
 HOST ?= 127.0.0.1
-GRPC_PORT ?= 8001
-HTTP_PORT ?= 8000
-METRICS_PORT ?= 8002
+MODEL_REPOSITORY ?=
+PORT ?= 8000
+HTTP_PORT ?= $(PORT)
+GRPC_PORT ?= $(shell expr $(PORT) + 1)
+METRICS_PORT ?= $(shell expr $(PORT) + 2)
 QUICK ?=
 PARTS ?=
 URL ?=
@@ -15,6 +17,7 @@ SLOW ?=
 RPC_PORT ?= 18090
 PADDLE_HTTP_PORT ?= 9999
 SERVE ?=
+ALL ?=
 DOCS_PORT ?= 8100
 
 UV := .tools/bin/uv
@@ -35,7 +38,8 @@ endif
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
-	@echo "Variables: DATASET (a dataset folder for demo and bench), HOST, GRPC_PORT, HTTP_PORT, METRICS_PORT, PYTHON, FORCE;"
+	@echo "Variables: DATASET (a dataset folder for demo and bench), HOST, PYTHON, FORCE;"
+	@echo "  of serve: MODEL_REPOSITORY, PORT (HTTP; gRPC and metrics get the next two), or HTTP_PORT, GRPC_PORT, METRICS_PORT"
 	@echo "  of serve-paddle: HOST, RPC_PORT, PADDLE_HTTP_PORT, PYTHON39"
 	@echo "  of bench: QUICK=1, PARTS (as in PARTS='load limit'), URL (of a server that runs already), TEXTS (a file, instead of DATASET)"
 	@echo "  of docs: SERVE=1, DOCS_PORT"
@@ -53,7 +57,7 @@ demo: $(READY) paddle-if-possible ## train on DATASET (default: a generated samp
 	@$(BIN)/python demo.py $(if $(DATASET),--dataset_dir "$(DATASET)")
 
 serve: $(READY) ## serve model_repository with Triton in the foreground
-	@$(BIN)/python -m serving.triton --host $(HOST) --grpc_port $(GRPC_PORT) --http_port $(HTTP_PORT) \
+	@$(BIN)/python -m serving.triton $(if $(MODEL_REPOSITORY),--model_repository "$(MODEL_REPOSITORY)") --host $(HOST) --grpc_port $(GRPC_PORT) --http_port $(HTTP_PORT) \
 		--metrics_port $(METRICS_PORT)
 
 serve-paddle: $(READY) $(SERVING) ## serve what was published with Paddle Serving in the foreground
@@ -101,9 +105,11 @@ lock: $(UV) ## compile the requirements locks anew
 	../$(UV) pip compile serving.in --no-deps --python-version 3.9 --generate-hashes \
 		--custom-compile-command "make lock" --quiet --output-file serving.txt
 
-clean: ## remove the environments, everything built and the published models
-	rm -rf .tools .venv .venv-serving .venv-docs build
-	git clean -qfdX model_repository
+clean: ## remove the environments and everything built; ALL=1: the published models too
+	@$(PYTHON) -m serving.stop --dry_run || { echo "error: servers are running; make stop ends them" >&2; exit 2; }
+	rm -rf .tools .venv .venv-serving .venv-docs
+	@test ! -d build || find build -mindepth 1 -maxdepth 1 ! -name paddle_serving -exec rm -rf {} +
+	$(if $(ALL),rm -rf build && git clean -qfdX model_repository)
 
 # One set-up at a time, and each begins anew if the one before was interrupted: markers are written last.
 LOCKED := mkdir -p build && flock build/.setup.lock

@@ -32,6 +32,7 @@ from serving.folders import MODEL_REPOSITORY, PROJECT, build_dir, paddle_folder
 from serving.paddle.environment import serving_python
 from serving.paddle.server import PaddlePorts, PaddleServer
 from serving.process.ports import Ports
+from serving.servers import PlaceOptions
 from serving.triton.server.installation import find_triton
 from serving.triton.server.launcher import TritonServer
 
@@ -57,10 +58,12 @@ class DemoOptions(Options):
     """What to train on, and where the results are written."""
 
     dataset_dir: Path | None = option(None, "a dataset folder (a generated sample)")
-    output_dir: Path | None = option(None, "where checkpoint, bundle and logs are written (build/demo)")
-    model_repository: Path | None = option(None, "the folder that Triton serves (the project's model_repository)")
-    paddle_folder: Path | None = option(
-        None, "the folder that Paddle Serving serves (build/paddle_serving; with --model_repository DIR: DIR.paddle)"
+    output_dir: Path | None = option(
+        None, "where checkpoint, bundle, the demo's own publications and logs are written (build/demo)"
+    )
+    model_repository: Path | None = option(
+        None,
+        "the folder that is given the bundle too if nothing is published there yet (the project's model_repository)",
     )
     training: str | None = option(None, "options for training/train.py instead of the demo's own")
 
@@ -74,8 +77,7 @@ def demo(options: DemoOptions) -> dict[str, Any]:
     started = time.monotonic()
     find_triton()  # a machine that runs no Triton says so now, not after the training
     output_dir = (options.output_dir or build_dir() / "demo").resolve()
-    repository = (options.model_repository or MODEL_REPOSITORY).resolve()
-    for_paddle = (options.paddle_folder or paddle_folder(repository)).resolve()
+    repository = output_dir / "model_repository"
     folder = (options.dataset_dir or output_dir / "sample").resolve()
     training = options.training or (DATASET_TRAINING if options.dataset_dir else SAMPLE_TRAINING)
     checkpoint, export = output_dir / "checkpoint", output_dir / "export"
@@ -90,15 +92,16 @@ def demo(options: DemoOptions) -> dict[str, Any]:
     step("Export: static graph, ONNX graph, bundle")
     command("training/export_model.py", "--params_path", checkpoint, "--output_path", export)
     step("Publish for Triton and for Paddle Serving")
-    places = ("--model_repository", repository, "--paddle_folder", for_paddle)
-    command("-m", "serving.publish", "--bundle", export, *places)
+    publish = ("-m", "serving.publish", "--bundle", export)
+    command(*publish, "--model_repository", repository)
     step("Serve with Triton and classify the test texts")
     served = serve_and_classify(repository, test_path, hierarchy, output_dir)
     step("Serve the same bundle with Paddle Serving")
-    differing = compare_paddle_serving(for_paddle, test_path, hierarchy, served.answers, output_dir)
+    differing = compare_paddle_serving(paddle_folder(repository), test_path, hierarchy, served.answers, output_dir)
     step("Compare with a linear baseline (TF-IDF + linear SVM)")
     baseline = evaluate_baseline(folder, hierarchy)
     show(served, baseline)
+    print(offer(export, options.model_repository or MODEL_REPOSITORY, repository))
     return figures(served, baseline, differing, time.monotonic() - started)
 
 
@@ -121,7 +124,7 @@ def command(*arguments: object) -> None:
         ClassifierError: it failed; it has said why.
     """
     words = [str(argument) for argument in arguments]
-    print("$ python " + shlex.join(word.removeprefix(f"{PROJECT}/") for word in words), flush=True)
+    print("$ python " + shlex.join(map(shortened, words)), flush=True)
     status = subprocess.run([sys.executable, *words], cwd=PROJECT, check=False).returncode
     if status:
         raise ClassifierError(f"{words[0]} ended with status {status}; the demo stops here")
@@ -189,7 +192,25 @@ def show(served: Served, baseline: dict[str, Any]) -> None:
     print(f"\n{'on the test texts':28}{'micro F1':>10}{'macro F1':>10}{'consistent':>12}")
     for name, scores in (("served by Triton", served.scores), ("TF-IDF + linear SVM", baseline)):
         print(f"{name:28}{scores['micro_f1']:10.4f}{scores['macro_f1']:10.4f}{scores['consistent_share']:12.4f}")
-    print("\n`make serve` serves this model; `.venv/bin/python -m clients.triton TEXT` asks it.\n")
+    print()
+
+
+def offer(bundle: Path, repository: Path, own: Path) -> str:
+    """How to go on with the demo's model. Where nothing is published yet it is, and what is served stays as it is."""
+    places = PlaceOptions(model_repository=repository)
+    if any(each.live() for each in places.deployments()):
+        return (
+            f"{repository} holds a published model, and still does: `make serve MODEL_REPOSITORY={shortened(own)}` "
+            f"serves the demo's, `python -m serving.publish --bundle {shortened(bundle)}` publishes it for all\n"
+        )
+    step("Publish for `make serve` and `make serve-paddle`")
+    command("-m", "serving.publish", "--bundle", bundle, "--model_repository", repository)
+    return "\n`make serve` serves this model; `.venv/bin/python -m clients.triton TEXT` asks it.\n"
+
+
+def shortened(path: Path | str) -> str:
+    """`path` as one would type it in the project's folder."""
+    return str(path).removeprefix(f"{PROJECT}/")
 
 
 def figures(served: Served, baseline: dict[str, Any], differing: int | None, seconds: float) -> dict[str, Any]:

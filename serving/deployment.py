@@ -21,9 +21,11 @@ from typing import Any, ClassVar, Generic
 
 from pipeline.errors import ClassifierError, EnvironmentFault, InputError, ServerError
 from pipeline.files.bundle import Bundle
+from serving.golden import Refused
 from serving.published import Chosen, PublishedVersion
+from serving.staging import software
 
-KEPT_VERSIONS = 2
+KEPT_VERSIONS = 5
 
 
 class Deployment(ABC, Generic[Chosen]):
@@ -53,8 +55,12 @@ class Deployment(ABC, Generic[Chosen]):
         """The version that answers; None before the first."""
 
     @abstractmethod
-    def write(self, bundle: Bundle, options: Chosen, number: int) -> PublishedVersion[Chosen]:
+    def write(self, bundle: Bundle, options: Chosen, number: int, note: str = "") -> PublishedVersion[Chosen]:
         """Write a version; nothing refers to it yet."""
+
+    def settled(self, bundle: Bundle, options: Chosen, live: Chosen) -> Chosen:
+        """What `write` would record for `options`; of what it measures, what it measured for the live version."""
+        return options
 
     @abstractmethod
     def remove(self, number: int) -> None:
@@ -81,7 +87,7 @@ class Deployment(ABC, Generic[Chosen]):
         """The versions that one of `servers` has loaded, in words; raises ServerError where it does not answer."""
 
     @abstractmethod
-    def check(self, server: Any, seconds: float) -> PublishedVersion[Chosen]:
+    def check(self, server: Any, seconds: float = 10.0) -> PublishedVersion[Chosen]:
         """Ask a server a golden text of the version that it serves.
 
         Args:
@@ -100,12 +106,29 @@ class Deployment(ABC, Generic[Chosen]):
             raise InputError(f"{self.path} holds no published model; publish a bundle first")
         return version
 
+    def answering(self, bundle: Bundle, options: Chosen, note: str = "") -> PublishedVersion[Chosen] | None:
+        """The live version, where publishing would only repeat it and all running servers answer rightly."""
+        live = self.live()
+        if live is None or (live.bundle, live.software) != (bundle.identity, software()) or note not in ("", live.note):
+            return None
+        if live.options != self.settled(bundle, options, live.options):
+            return None
+        try:
+            for server in self.servers:
+                with contextlib.suppress(Refused):
+                    self.check(server)
+        except ClassifierError:
+            return None
+        return live
+
     @contextlib.contextmanager
-    def prepared(self, bundle: Bundle, options: Chosen, number: int) -> Iterator[PublishedVersion[Chosen]]:
+    def prepared(
+        self, bundle: Bundle, options: Chosen, number: int, note: str = ""
+    ) -> Iterator[PublishedVersion[Chosen]]:
         """A new version that can be made live; where the block fails, it is gone again."""
         before = self.live()
         try:
-            with self.beside(self.write(bundle, options, number)) as version:
+            with self.beside(self.write(bundle, options, number, note)) as version:
                 yield version
         except BaseException:
             if self.live() == before:
@@ -122,7 +145,7 @@ class Deployment(ABC, Generic[Chosen]):
 
 
 def publish_together(
-    bundle: Bundle, wanted: Mapping[Deployment, Any], kept: int = KEPT_VERSIONS, above: int = 0
+    bundle: Bundle, wanted: Mapping[Deployment, Any], kept: int = KEPT_VERSIONS, above: int = 0, note: str = ""
 ) -> dict[Deployment, PublishedVersion]:
     """Make a bundle the live version of all these servers, or of none, under the same number.
 
@@ -131,6 +154,7 @@ def publish_together(
         wanted: per server how it is to serve it.
         kept: how many versions stay on disk, the live one included.
         above: a number that is taken, and all below it.
+        note: what is to be known of the version.
 
     Raises:
         InputError: `kept` is below 1, or the version cannot be loaded beside the live one.
@@ -143,7 +167,7 @@ def publish_together(
     with _alone(wanted):
         number = 1 + max([above, *(version.number for each in wanted for version in each.versions())])
         before = {each: each.live() for each in wanted}
-        versions = _go_live({each: each.prepared(bundle, options, number) for each, options in wanted.items()})
+        versions = _go_live({each: each.prepared(bundle, options, number, note) for each, options in wanted.items()})
 
         def settle(each: Deployment) -> None:
             each.retire_others()
@@ -157,7 +181,7 @@ def publish_together(
 
 
 def roll_back_together(
-    deployments: Sequence[Deployment], number: int | None = None
+    deployments: Sequence[Deployment], number: int | None = None, forward: bool = False
 ) -> dict[Deployment, PublishedVersion]:
     """Make an earlier bundle live again in all these servers, or in none; the versions that are live then.
 
@@ -167,6 +191,7 @@ def roll_back_together(
     Args:
         deployments: with a live version each.
         number: which version; None for the newest of those before the live ones.
+        forward: None is for the oldest of those after the live ones.
 
     Raises:
         InputError: there is no such version, a server has none of its bundle, or it is live already.
@@ -174,7 +199,7 @@ def roll_back_together(
     """
     with _alone(deployments):
         live = {each: each.require_live() for each in deployments}
-        targets = _targets(live, number)
+        targets = _targets(live, _next(live, forward) if number is None else number)
         moving = {each: version for each, version in targets.items() if version != live[each]}
         if not moving:
             raise InputError(f"version {next(iter(targets.values())).number} is live already")
@@ -183,17 +208,23 @@ def roll_back_together(
     return targets
 
 
-def _targets(live: Mapping[Deployment, PublishedVersion], number: int | None) -> dict[Deployment, PublishedVersion]:
+def _next(live: Mapping[Deployment, PublishedVersion], forward: bool) -> int:
+    """The number beside the live ones."""
+    numbers = {version.number for each in live for version in each.versions()}
+    newest = max(version.number for version in live.values())
+    beside = [number for number in numbers if (number > newest if forward else number < newest)]
+    if not beside:
+        where, way = ("after", "forward") if forward else ("before", "back")
+        paths = " and ".join(str(each.path) for each in live)
+        raise InputError(f"there is no version {where} {newest} in {paths} to go {way} to")
+    return min(beside) if forward else max(beside)
+
+
+def _targets(live: Mapping[Deployment, PublishedVersion], number: int) -> dict[Deployment, PublishedVersion]:
     """Per deployment, of which the live version is given, the version to go back to."""
     held = {each: each.versions() for each in live}
     paths = " and ".join(str(each.path) for each in live)
     numbers = sorted({version.number for versions in held.values() for version in versions})
-    if number is None:
-        newest = max(version.number for version in live.values())
-        earlier = [each for each in numbers if each < newest]
-        if not earlier:
-            raise InputError(f"there is no version before {newest} in {paths} to go back to")
-        number = earlier[-1]
     named = {each: version for each, versions in held.items() for version in versions if version.number == number}
     bundles = {version.bundle for version in named.values()}
     if not bundles:

@@ -39,6 +39,8 @@ from serving.triton.publication import serving_options
 class _What(Options):
     bundle: Path = option("export", "the bundle's folder")
     keep: int = option(KEPT_VERSIONS, "versions that stay on disk, in each folder", at_least=1)
+    note: str = option("", "what `python -m serving.versions` shows beside the version")
+    again: bool = option(False, "make a new version even of what is live already")
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class PublishOptions(_What, ServerOptions, TritonWishes, PaddleWishes):
 
     def check(self) -> None:
         ServerOptions.check(self)
+        if not self.note.isprintable():
+            raise InputError(f"--note is {self.note!r}; give one line without control characters")
         wishes: dict[str, type[ComputeWishes]] = {TRITON: TritonWishes, PADDLE: PaddleWishes}
         for server, kind in wishes.items():
             if self.only in (None, server):
@@ -65,9 +69,15 @@ class Published:
 
     deployment: Deployment
     version: PublishedVersion
+    new: bool = True
 
     def __str__(self) -> str:
         version, options = self.version, self.version.options
+        if not self.new:
+            return (
+                f"{self.deployment.server}: bundle {version.bundle} is live already as version {version.number} "
+                f"({options.engine}, {options.precision}); --again publishes it once more"
+            )
         return (
             f"{self.deployment.server}: published bundle {version.bundle} to {self.deployment.path} as version "
             f"{version.number} ({options.engine}, {options.precision_in_words}); {self.deployment.followers()}"
@@ -76,6 +86,9 @@ class Published:
 
 def publish(options: PublishOptions) -> list[Published]:
     """Make a bundle live in both servers or, by `only`, in one; see `publish_together`.
+
+    A bundle that is live in all of them already, by the same options and code, stays the version that it is, unless
+    `again` is set or a running server does not answer by it.
 
     Raises:
         InputError: a server cannot do what is asked for by name; what the other can, `only` lets happen.
@@ -86,9 +99,13 @@ def publish(options: PublishOptions) -> list[Published]:
     for each in options.deployments():
         with _hint(options, each.key):
             wanted[each] = serving_options(bundle, options) if each.key == TRITON else paddle_options(bundle, options)
+    if not options.again:
+        live = {each: each.answering(bundle, wish, options.note) for each, wish in wanted.items()}
+        if all(live.values()):
+            return [Published(each, version, new=False) for each, version in live.items() if version]
     everywhere: list[Deployment] = [options.triton(), options.paddle()]
     taken = max((version.number for each in everywhere for version in each.versions()), default=0)
-    versions = publish_together(bundle, wanted, options.keep, taken)
+    versions = publish_together(bundle, wanted, options.keep, taken, options.note)
     return [Published(each, version) for each, version in versions.items()]
 
 

@@ -14,6 +14,7 @@ from pipeline.files.bundle import Bundle
 from pipeline.records import from_fields, read_json
 from serving.golden import Expected
 from serving.options import ComputeWishes
+from serving.staging import software
 
 Chosen = TypeVar("Chosen", bound=ComputeWishes)
 
@@ -28,6 +29,10 @@ class PublishedVersion(Generic[Chosen]):
         published: when, in UTC, such as 2026-01-31T12:00:00Z.
         options: how it is served.
         expected: texts and the labels that this version must give them.
+        note: what whoever published it wanted to be known.
+        model, data: the encoder's name and the name of the dataset folder that it learnt from; empty where unknown.
+        micro_f1: on the development file; None where unknown.
+        software: `serving.staging.software` of the code that was published with it.
     """
 
     number: int
@@ -35,14 +40,38 @@ class PublishedVersion(Generic[Chosen]):
     published: str
     options: Chosen
     expected: tuple[Expected, ...]
+    note: str = ""
+    model: str = ""
+    data: str = ""
+    micro_f1: float | None = None
+    software: str = ""
 
     @classmethod
     def now(
-        cls, number: int, bundle: Bundle, options: Chosen, expected: Sequence[Expected]
+        cls, number: int, bundle: Bundle, options: Chosen, expected: Sequence[Expected], note: str = ""
     ) -> PublishedVersion[Chosen]:
         """A version of the bundle that is published now."""
-        published = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        return cls(number, bundle.identity, published, options, tuple(expected))
+        manifest = bundle.manifest
+        return cls(
+            number,
+            bundle.identity,
+            published=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            options=options,
+            expected=tuple(expected),
+            note=note,
+            model=manifest.model_name,
+            data=manifest.training.get("data", {}).get("folder", ""),
+            micro_f1=manifest.metrics.get("dev", {}).get("micro_f1"),
+            software=software(),
+        )
+
+    @property
+    def about(self) -> str:
+        """What it is, for people: model, data, score and note, as far as they are known."""
+        trained = " on ".join(filter(None, (self.model, self.data)))
+        score = f"dev micro F1 {self.micro_f1:.4f}" if self.micro_f1 is not None else ""
+        said = "; ".join(filter(None, (", ".join(filter(None, (trained, score))), self.note)))
+        return "".join(char if char.isprintable() else " " for char in said)
 
     def text(self) -> str:
         """The record, in JSON."""
@@ -61,6 +90,7 @@ class PublishedVersion(Generic[Chosen]):
             fields = read_json(path)
             expected = tuple(from_fields(Expected, answer) for answer in fields["expected"])
             chosen = options(**fields["options"])
-            return cls(**{"number": 0, **fields, "options": chosen, "expected": expected})
+            known = {name: value for name, value in fields.items() if name in cls.__dataclass_fields__}
+            return cls(**{"number": 0, **known, "options": chosen, "expected": expected})
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise BundleError(f"{path} is damaged ({error!r}); remove the version that it describes") from None

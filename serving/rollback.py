@@ -1,5 +1,7 @@
 """Let both servers answer by an earlier bundle again: `python -m serving.rollback`, or `... --version 3`.
 
+Each call goes one version back, as far as there are versions; `--forward` goes one forward again.
+
 A server without that version goes to its newest one of the same bundle. Where it has none, nothing changes in either.
 """
 
@@ -9,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.command import run
+from pipeline.errors import InputError
 from pipeline.options import option, parse
 from serving.deployment import Deployment, roll_back_together
 from serving.published import PublishedVersion
@@ -20,6 +23,12 @@ class RollbackOptions(ServerOptions):
     """What to go back to, and in which servers."""
 
     version: int | None = option(None, "the version to go back to (the one before the live one)", at_least=1)
+    forward: bool = option(False, "go to the version after the live one")
+
+    def check(self) -> None:
+        super().check()
+        if self.forward and self.version is not None:
+            raise InputError("--forward goes to the next version; leave out --version, which names one")
 
 
 def roll_back(options: RollbackOptions) -> dict[Deployment, PublishedVersion]:
@@ -29,7 +38,7 @@ def roll_back(options: RollbackOptions) -> dict[Deployment, PublishedVersion]:
         InputError, EnvironmentFault, BundleError, ServerError: as `roll_back_together` does.
     """
     named = options.deployments()
-    return roll_back_together([each for each in named if each.live()] or named, options.version)
+    return roll_back_together([each for each in named if each.live()] or named, options.version, options.forward)
 
 
 def parse_args(argv: Sequence[str] | None) -> RollbackOptions:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import compileall
+import functools
+import hashlib
 import py_compile
 import shutil
 from collections.abc import Container, Iterator
@@ -23,6 +25,16 @@ def copy_modules(script: Path, folder: Path, target: Path | str) -> None:
     # Compiled here, or Python would do it beside the source when the model is loaded: a folder that has changed since
     # is loaded anew whenever Triton looks at it. By hash, so that copies of the folder keep it.
     compileall.compile_dir(folder, quiet=2, invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH)
+
+
+@functools.cache
+def software() -> str:
+    """What tells the code that is published today from that of another day: 12 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for package in STAGED_PACKAGES:
+        for module in sorted((PROJECT / package).rglob("*.py")):
+            digest.update(f"{module.relative_to(PROJECT)}\0".encode() + module.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def imported_modules(script: Path, project: Path, packages: Container[str]) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Stop the servers that were started from here: `python -m serving.stop`.
+"""Stop the servers that were started from here: `python -m serving.stop`, or `... --dry_run` to list them.
 
 It runs on any Python 3.9 or later, without the environment that `make setup` prepares.
 """
@@ -20,11 +20,12 @@ class StopOptions(Options):
     """Which servers to stop."""
 
     only: str | None = option(None, "stop this server alone", choices=SERVERS)
+    dry_run: bool = option(False, "only say what is running; the exit status is then 1 where something is")
     state_dir: Path | None = option(None, "where servers that were started from here are recorded (build/run)")
 
 
 def stop(options: StopOptions) -> list[ProcessRecord]:
-    """Stop servers and remove their records; those that ran.
+    """Stop servers and remove their records; those that ran, or with `dry_run` that run.
 
     Raises:
         ServerError: a process does not end.
@@ -33,6 +34,9 @@ def stop(options: StopOptions) -> list[ProcessRecord]:
     folder = options.state_dir or default_state_dir()
     for path in sorted(folder.glob(f"{options.only}-*{SUFFIX}" if options.only else f"*{SUFFIX}")):
         record = read(path)
+        if options.dry_run:
+            stopped += [record] if record and record.is_running() else []
+            continue
         if record and record.stop():
             stopped.append(record)
         path.unlink(missing_ok=True)
@@ -44,12 +48,14 @@ def parse_args(argv: Sequence[str] | None) -> StopOptions:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    stopped = stop(parse_args(argv))
+    options = parse_args(argv)
+    stopped = stop(options)
     for record in stopped:
-        print(f"stopped {record.name} (process {record.pid})")
+        said = f"{record.name} is running" if options.dry_run else f"stopped {record.name}"
+        print(f"{said} (process {record.pid})")
     if not stopped:
         print("no server is running that was started from here")
-    return 0
+    return int(options.dry_run and bool(stopped))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,8 @@ def versions(options: ServerOptions) -> Iterator[str]:
         for version in known:
             mark = "live" if version == live else ""
             engine = f"{version.options.engine} {version.options.precision_in_words}"
-            yield f"{version.number:4}  {version.bundle}  {version.published}  {engine:22}  {mark}".rstrip()
+            line = f"{version.number:4}  {mark:4}  {version.bundle}  {version.published}  {engine:22}  {version.about}"
+            yield line.rstrip()
         if not known:
             yield "      nothing is published here; python -m serving.publish does"
         for server in each.servers:

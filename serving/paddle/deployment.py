@@ -74,8 +74,8 @@ class PaddleDeployment(Deployment[PaddleOptions]):
         folder = live_publication(self.path)
         return read_publication(folder) if (folder / PUBLISHED_FILE).is_file() else None
 
-    def write(self, bundle: Bundle, options: PaddleOptions, number: int) -> PaddleVersion:
-        version = PublishedVersion.now(number, bundle, options, expected_answers(Predictor(bundle)))
+    def write(self, bundle: Bundle, options: PaddleOptions, number: int, note: str = "") -> PaddleVersion:
+        version = PublishedVersion.now(number, bundle, options, expected_answers(Predictor(bundle)), note)
         folder = self.path / str(number)
         if folder.exists():
             raise InputError(f"{folder} is there and no publication; give --paddle_folder a folder of its own")

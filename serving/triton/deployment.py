@@ -51,7 +51,7 @@ class TritonDeployment(Deployment[ServingOptions]):
     def live(self) -> TritonVersion | None:
         return self.repository.live()
 
-    def write(self, bundle: Bundle, options: ServingOptions, number: int) -> TritonVersion:
+    def write(self, bundle: Bundle, options: ServingOptions, number: int, note: str = "") -> TritonVersion:
         """Write a version; a `queue_size` of 0 is chosen by the speed of this machine."""
         predictor = Predictor(bundle, options.runtime, options.precision, options.threads or None, options.token_budget)
         expected = expected_answers(predictor)
@@ -60,9 +60,13 @@ class TritonDeployment(Deployment[ServingOptions]):
             options = replace(options, queue_size=options.max_batch_size + max(waiting, options.max_batch_size // 2))
         self.repository.remove_unfinished()
         fitted = options.fitted(bundle.manifest.max_seq_length)
-        version = PublishedVersion.now(number, bundle, fitted, expected)
+        version = PublishedVersion.now(number, bundle, fitted, expected, note)
         self.repository.add(bundle, version)
         return version
+
+    def settled(self, bundle: Bundle, options: ServingOptions, live: ServingOptions) -> ServingOptions:
+        fitted = options.fitted(bundle.manifest.max_seq_length)
+        return fitted if fitted.queue_size else replace(fitted, queue_size=live.queue_size)
 
     def remove(self, number: int) -> None:
         self.repository.remove(number)

@@ -18,6 +18,7 @@ from serving.paddle.environment import serving_python
 from serving.paddle.server import PaddlePorts
 from serving.process.ports import Ports
 from serving.publish import PublishOptions
+from serving.servers import ServerOptions
 from serving.triton.deployment import TritonDeployment
 from serving.triton.repository import ModelRepository
 from tests.conftest import ENVIRONMENT, PROJECT, run_in_process
@@ -122,7 +123,7 @@ def test_one_publication_changes_both_over_and_one_rollback_back(both, bundle, o
         assert one == pytest.approx(another, abs=1e-3)
 
     listed = both.run(versions).splitlines()
-    assert [line.split()[0] for line in listed if line.endswith("live")] == ["2", "2"]
+    assert [line.split()[0] for line in listed if line.split()[1] == "live"] == ["2", "2"]
     assert f"      server 127.0.0.1:{both.triton.http} has loaded: 2" in listed
     assert f"      server 127.0.0.1:{both.paddle.http} has loaded: 2" in listed
 
@@ -175,6 +176,12 @@ def test_health_names_each_server_that_does_not_answer(both):
 def test_stop_ends_the_one_that_is_named_and_then_the_other(both):
     """The last one: nothing runs after it."""
     state = both.places[2:]
+    listed = run_in_process(stop.main, "--dry_run", *state)
+    assert listed.returncode == 1
+    assert [line.split()[0] for line in listed.stdout.splitlines()] == [
+        f"paddle-{both.paddle.rpc}",
+        f"triton-{both.triton.grpc}",
+    ]
     assert f"stopped paddle-{both.paddle.rpc} " in run_in_process(stop.main, "--only", "paddle", *state).stdout
     assert both.processes[1].wait(30) == 0
     assert both.processes[0].poll() is None
@@ -196,7 +203,7 @@ def folders(tmp_path):
 def test_numbers_stand_for_one_publication_whichever_servers_it_is_for(folders, bundle_path):
     places, triton, paddle = folders
     for only in ("triton", None, "paddle"):
-        publish.publish(PublishOptions(bundle=bundle_path, only=only, keep=9, **places))
+        publish.publish(PublishOptions(bundle=bundle_path, only=only, again=True, **places))
     assert [version.number for version in triton.versions()] == [1, 2]
     assert [version.number for version in paddle.versions()] == [2, 3]
 
@@ -218,10 +225,41 @@ def test_going_back_to_a_bundle_that_one_server_never_had_is_refused(folders, bu
 def test_what_is_published_for_one_server_alone_concerns_no_other(folders, bundle_path):
     places, triton, paddle = folders
     for _ in range(2):
-        publish.publish(PublishOptions(bundle=bundle_path, only="triton", **places))
+        publish.publish(PublishOptions(bundle=bundle_path, only="triton", again=True, **places))
     rollback.roll_back(rollback.RollbackOptions(**places))
     assert triton.live().number == 1
     assert not paddle.path.exists()
+
+
+def test_what_is_live_already_is_published_again_only_where_something_differs(folders, bundle_path, monkeypatch):
+    places, triton, paddle = folders
+
+    def numbers(**changes):
+        done = publish.publish(PublishOptions(bundle=bundle_path, **changes, **places))
+        return [each.version.number for each in done if each.new]
+
+    assert numbers() == [1, 1]
+    assert numbers() == []
+    (said, _) = map(str, publish.publish(PublishOptions(bundle=bundle_path, **places)))
+    assert said.endswith("is live already as version 1 (onnxruntime, float32); --again publishes it once more")
+    assert numbers(note="before the sale") == [2, 2]
+    assert numbers() == []
+    assert numbers(max_batch_size=64) == [3, 3]
+    assert numbers(max_batch_size=64, only="triton") == []
+    assert numbers(again=True, only="triton") == [4]
+    monkeypatch.setattr("serving.deployment.software", lambda: "changed")
+    assert numbers(only="paddle") == [5]
+
+
+def test_versions_say_what_each_is(folders, bundle_path):
+    places, *_ = folders
+    publish.publish(PublishOptions(bundle=bundle_path, only="triton", note="先行发布", **places))
+    manifest = Bundle(bundle_path).manifest
+    trained = f"scratch-tiny on {manifest.training['data']['folder']}"
+    (line,) = (line for line in versions.versions(ServerOptions(only="triton", **places)) if " live " in line)
+    assert f"{trained}, dev micro F1 {manifest.metrics['dev']['micro_f1']:.4f}; 先行发布" in line
+    with pytest.raises(InputError, match="give one line without control characters"):
+        PublishOptions(note="a\x1b[31m")
 
 
 @pytest.mark.parametrize(
@@ -267,6 +305,6 @@ def test_a_server_that_refuses_the_version_leaves_the_other_alone(folders, bundl
 
     monkeypatch.setattr(TritonDeployment, "make_live", refuse)
     with pytest.raises(ServerError, match=r"Triton: it does not load; nothing has changed .*--only paddle leaves"):
-        publish.publish(PublishOptions(bundle=bundle_path, **places))
+        publish.publish(PublishOptions(bundle=bundle_path, again=True, **places))
     assert (triton.live().number, paddle.live().number) == (1, 1)
     assert [len(each.versions()) for each in (triton, paddle)] == [1, 1]

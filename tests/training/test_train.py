@@ -4,9 +4,12 @@ import shutil
 
 import pytest
 
+import demo
 from pipeline.files.bundle import Bundle
 from pipeline.files.checksums import write_all_checksums
 from pipeline.files.dataset import read_labels
+from serving.publish import PublishOptions, publish
+from serving.servers import PlaceOptions
 from tests.conftest import first_rows, run_command, run_in_process
 from training import export_model
 from training.checkpoint.files import read_checkpoint
@@ -179,13 +182,14 @@ def run_demo(folder, *options, training):
     (interrupted / "progress.json").write_text("{}")
     write_all_checksums(interrupted)
     places = ("--output_dir", folder / "demo", "--model_repository", folder / "model_repository")
-    places = (*places, "--paddle_folder", folder / "paddle_serving")
     line = json.loads(run_command("demo.py", *places, *options, "--training", training).stdout.splitlines()[-1])
     assert line["consistent_share"] == 1.0
     assert line["triton_version"] == "2.51.0"
     assert 0.5 < line["micro_f1"] <= 1
     assert 0.9 < line["baseline_micro_f1"] < 0.99
     assert {"macro_f1", "seconds"} <= set(line)
+    published = [each.live() for each in PlaceOptions(model_repository=folder / "model_repository").deployments()]
+    assert [version and version.number for version in published] == [1, 1]
     return line
 
 
@@ -197,6 +201,14 @@ def test_the_demo_ends_with_one_line_of_json(sample_dataset, checkpoint, tmp_pat
     start = f"--init_from_ckpt {checkpoint / 'model_state.pdparams'} --train_file few.txt"
     training = f"--model_name scratch-tiny --epochs 1 --learning_rate 1e-5 {start}"
     assert run_demo(tmp_path, "--dataset_dir", data, training=training)["texts"] == 200
+
+
+def test_the_demo_leaves_what_is_served_as_it_is(bundle_path, tmp_path):
+    repository = tmp_path / "model_repository"
+    publish(PublishOptions(bundle=bundle_path, model_repository=repository, only="triton"))
+    said = demo.offer(tmp_path / "export", repository, tmp_path / "demo" / "model_repository")
+    assert f"`make serve MODEL_REPOSITORY={tmp_path / 'demo' / 'model_repository'}` serves the demo's" in said
+    assert [version.number for version in PlaceOptions(model_repository=repository).triton().versions()] == [1]
 
 
 @pytest.mark.slow

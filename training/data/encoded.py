@@ -55,15 +55,19 @@ def read_encoded(path: Path, hierarchy: LabelHierarchy, encoder: TextEncoder) ->
     return EncodedDataset(texts, encoder.encode(texts), labels, report)
 
 
-def describe(train_file: str, train: EncodedDataset, dev_file: str, dev: EncodedDataset) -> dict[str, Any]:
-    """What a model learnt from, for its record; of the files no more than their names.
+def describe(
+    folder: Path, train_file: str, train: EncodedDataset, dev_file: str, dev: EncodedDataset
+) -> dict[str, Any]:
+    """What a model learnt from, for its record; of the folder and its files no more than their names.
 
     Returns:
-        train, dev: each the file's name and its rows; label_rows: rows of train with each label, [labels];
-        further_rows: texts whose labels other models gave, or that only another model's answers were learnt on.
+        folder: its name; train, dev: each the file's name and its rows; label_rows: rows of train with each label,
+        [labels]; further_rows: texts whose labels other models gave, or that only another model's answers were learnt
+        on.
     """
     labelled = train.report.rows
     return {
+        "folder": Path(folder).resolve().name,
         "train": {"file": Path(train_file).name, "rows": labelled},
         "dev": {"file": Path(dev_file).name, "rows": len(dev)},
         "label_rows": (train.labels[:labelled] > 0).sum(axis=0).tolist(),

@@ -159,7 +159,7 @@ def run_record(
         sample_texts=tuple(dev_set.texts[:: -(-len(dev_set) // SAMPLE_TEXTS)]),
         thresholds=thresholds,
         decoding=decoder.policy,
-        data=describe(options.train_file, train_set, options.dev_file, dev_set),
+        data=describe(options.folder, options.train_file, train_set, options.dev_file, dev_set),
     )
 
 

@@ -123,12 +123,15 @@ def test_versions_are_listed_kept_and_rolled_back_by_commands(bundle_path, other
     lines = run_in_process(versions.main, *places).stdout.splitlines()
     assert lines[0] == f"Triton: {tmp_path / 'repository'}"
     assert [line.split()[0] for line in lines[1:]] == ["2", "3"]
-    assert lines[-1].endswith("live")
+    assert [line.split()[1] == "live" for line in lines[1:]] == [False, True]
     back = run_in_process(rollback.main, *places).stdout
     assert f"version 2 (bundle {other.identity}) is live again; no server is running" in back
     nowhere = run_in_process(rollback.main, *places)
     assert nowhere.returncode == 2
     assert "there is no version before 2 in" in nowhere.stderr
+    forward = run_in_process(rollback.main, "--forward", *places).stdout
+    assert f"version 3 (bundle {Bundle(bundle_path).identity}) is live again" in forward
+    assert "there is no version after 3 in" in run_in_process(rollback.main, "--forward", *places).stderr
     absent = run_in_process(rollback.main, "--version", 9, *places)
     assert "holds no version 9; it holds 2, 3" in absent.stderr
 
