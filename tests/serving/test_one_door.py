@@ -10,17 +10,13 @@ import pytest
 
 from clients.http_client import HttpClient
 from clients.triton import TritonClient
-from pipeline.errors import EnvironmentFault, InputError, ServerError
+from pipeline.errors import EnvironmentFault
 from pipeline.files.bundle import Bundle
 from serving import health, publish, rollback, stop, versions
 from serving.paddle.deployment import PaddleDeployment
 from serving.paddle.environment import serving_python
 from serving.paddle.server import PaddlePorts
 from serving.process.ports import Ports
-from serving.publish import PublishOptions
-from serving.servers import ServerOptions
-from serving.triton.deployment import TritonDeployment
-from serving.triton.repository import ModelRepository
 from tests.conftest import ENVIRONMENT, PROJECT, run_in_process
 from tests.serving.bundles import renamed_bundle, top_level_bundle
 from tests.serving.tiny_model import eventually
@@ -187,124 +183,3 @@ def test_stop_ends_the_one_that_is_named_and_then_the_other(both):
     assert both.processes[0].poll() is None
     assert f"stopped triton-{both.triton.grpc} " in run_in_process(stop.main, *state).stdout
     assert both.processes[0].wait(30) == 0
-
-
-@pytest.fixture
-def folders(tmp_path):
-    """Both folders without servers, and the options that name them."""
-    places = {"model_repository": tmp_path / "repository", "state_dir": tmp_path / "state"}
-    return (
-        places,
-        TritonDeployment(ModelRepository(tmp_path / "repository")),
-        PaddleDeployment(tmp_path / "repository.paddle"),
-    )
-
-
-def test_numbers_stand_for_one_publication_whichever_servers_it_is_for(folders, bundle_path):
-    places, triton, paddle = folders
-    for only in ("triton", None, "paddle"):
-        publish.publish(PublishOptions(bundle=bundle_path, only=only, again=True, **places))
-    assert [version.number for version in triton.versions()] == [1, 2]
-    assert [version.number for version in paddle.versions()] == [2, 3]
-
-
-def test_going_back_to_a_bundle_that_one_server_never_had_is_refused(folders, bundle, other):
-    places, triton, paddle = folders
-    for path, only in ((other.path, "triton"), (bundle.path, None)):
-        publish.publish(PublishOptions(bundle=path, only=only, **places))
-    message = f"Paddle Serving holds no version of bundle {other.identity}, which is version 1 of the other server"
-    with pytest.raises(InputError, match=message):
-        rollback.roll_back(rollback.RollbackOptions(**places))
-    assert (triton.live().number, paddle.live().number) == (2, 2)
-    rollback.roll_back(rollback.RollbackOptions(only="triton", **places))
-    assert (triton.live().number, paddle.live().number) == (1, 2)
-    with pytest.raises(InputError, match="version 9; it holds 1, 2"):
-        rollback.roll_back(rollback.RollbackOptions(version=9, **places))
-
-
-def test_what_is_published_for_one_server_alone_concerns_no_other(folders, bundle_path):
-    places, triton, paddle = folders
-    for _ in range(2):
-        publish.publish(PublishOptions(bundle=bundle_path, only="triton", again=True, **places))
-    rollback.roll_back(rollback.RollbackOptions(**places))
-    assert triton.live().number == 1
-    assert not paddle.path.exists()
-
-
-def test_what_is_live_already_is_published_again_only_where_something_differs(folders, bundle_path, monkeypatch):
-    places, triton, paddle = folders
-
-    def numbers(**changes):
-        done = publish.publish(PublishOptions(bundle=bundle_path, **changes, **places))
-        return [each.version.number for each in done if each.new]
-
-    assert numbers() == [1, 1]
-    assert numbers() == []
-    (said, _) = map(str, publish.publish(PublishOptions(bundle=bundle_path, **places)))
-    assert said.endswith("is live already as version 1 (onnxruntime, float32); --again publishes it once more")
-    assert numbers(note="before the sale") == [2, 2]
-    assert numbers() == []
-    assert numbers(max_batch_size=64) == [3, 3]
-    assert numbers(max_batch_size=64, only="triton") == []
-    assert numbers(again=True, only="triton") == [4]
-    monkeypatch.setattr("serving.deployment.software", lambda: "changed")
-    assert numbers(only="paddle") == [5]
-
-
-def test_versions_say_what_each_is(folders, bundle_path):
-    places, *_ = folders
-    publish.publish(PublishOptions(bundle=bundle_path, only="triton", note="先行发布", **places))
-    manifest = Bundle(bundle_path).manifest
-    trained = f"scratch-tiny on {manifest.training['data']['folder']}"
-    (line,) = (line for line in versions.versions(ServerOptions(only="triton", **places)) if " live " in line)
-    assert f"{trained}, dev micro F1 {manifest.metrics['dev']['micro_f1']:.4f}; 先行发布" in line
-    with pytest.raises(InputError, match="give one line without control characters"):
-        PublishOptions(note="a\x1b[31m")
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"precision": "int8"}, "Paddle Serving computes no int8; .*; or publish with --only triton"),
-        ({"precision": "bfloat16"}, "gate has not passed bfloat16 in paddle .*; or publish with --only triton"),
-        ({"device": "gpu"}, "--device gpu needs --backend native: .*; or publish with --only paddle"),
-        ({"only": "paddle", "backend": "native"}, "--backend is not for paddle; leave it out with --only paddle"),
-        ({"only": "triton", "workers": 5}, "--workers is not for triton"),
-        ({"only": "paddle", "server": ("127.0.0.1:8000",)}, "--server is for Triton; leave it out with --only paddle"),
-        ({"server": ("127.0.0.1",)}, "--server is '127.0.0.1'; give the HTTP address with its port"),
-        ({"keep": 0}, "--keep is 0; give a whole number, at least 1"),
-        ({"paddle_folder": "{model_repository}/paddle"}, "--paddle_folder .* lies in the model repository"),
-    ],
-)
-def test_a_wish_that_a_server_cannot_fulfil_is_refused(options, message, folders, bundle_path):
-    places, triton, paddle = folders
-    if "paddle_folder" in options:
-        options = {"paddle_folder": options["paddle_folder"].format(**places)}
-    with pytest.raises(InputError, match=message):
-        publish.publish(PublishOptions(bundle=bundle_path, **options, **places))
-    assert not triton.path.exists()
-    assert not paddle.path.exists()
-
-
-def test_each_server_gets_the_best_that_it_is_allowed(folders, bundle_path):
-    """What is asked of one server alone leaves the other as it is by default."""
-    places, triton, paddle = folders
-    publish.publish(PublishOptions(bundle=bundle_path, backend="native", threads=1, workers=3, **places))
-    assert triton.live().options.engine == "native onnxruntime"
-    assert paddle.live().options.engine == "paddle"
-    assert (triton.live().options.threads, paddle.live().options.threads) == (1, 1)
-    assert paddle.live().options.workers == 3
-
-
-def test_a_server_that_refuses_the_version_leaves_the_other_alone(folders, bundle_path, monkeypatch):
-    places, triton, paddle = folders
-    publish.publish(PublishOptions(bundle=bundle_path, **places))
-
-    def refuse(self, version):
-        raise ServerError("it does not load")
-
-    monkeypatch.setattr(TritonDeployment, "make_live", refuse)
-    with pytest.raises(ServerError, match=r"Triton: it does not load; nothing has changed .*--only paddle leaves"):
-        publish.publish(PublishOptions(bundle=bundle_path, again=True, **places))
-    assert (triton.live().number, paddle.live().number) == (1, 1)
-    assert [len(each.versions()) for each in (triton, paddle)] == [1, 1]
