@@ -76,7 +76,7 @@ class Published:
         if not self.new:
             return (
                 f"{self.deployment.server}: bundle {version.bundle} is live already as version {version.number} "
-                f"({options.engine}, {options.precision}); --again publishes it once more"
+                f"({options.engine}, {options.precision_in_words}); --again publishes it once more"
             )
         return (
             f"{self.deployment.server}: published bundle {version.bundle} to {self.deployment.path} as version "
