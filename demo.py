@@ -88,7 +88,7 @@ def demo(options: DemoOptions) -> dict[str, Any]:
     test_path = evaluation_file(folder)
     step("Train")
     places = ("--dataset_dir", folder, "--save_dir", checkpoint)
-    command("training/train.py", "--device", "cpu", *places, "--overwrite", *shlex.split(training))
+    command("training/train.py", *places, "--overwrite", *shlex.split(training))
     step("Export: static graph, ONNX graph, bundle")
     command("training/export_model.py", "--params_path", checkpoint, "--output_path", export)
     step("Publish for Triton and for Paddle Serving")

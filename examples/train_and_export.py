@@ -20,7 +20,7 @@ ROWS, EPOCHS = int(os.environ.get("ROWS", "4000")), int(os.environ.get("EPOCHS",
 
 # %% The data: a generated sample; your own folder has the same files
 make_sample(SampleOptions(output_dir=FOLDER / "data", train_rows=ROWS))
-on = {"device": "cpu", "dataset_dir": FOLDER / "data"}
+on = {"dataset_dir": FOLDER / "data"}
 
 # %% Train from nothing; the model that is best on dev.txt is kept
 run = TrainingRun(**on, save_dir=FOLDER / "checkpoint", model_name="scratch-tiny", learning_rate=2e-3, epochs=EPOCHS)

@@ -26,9 +26,19 @@ def arbitrary_logits(texts):
     return np.array([[zlib.crc32(f"{text}{label}".encode()) % 9 - 4 for label in range(3)] for text in texts], "f4")
 
 
+def checked(classifier):
+    """What stands for `ModelOptions.classifier`."""
+
+    def load(_, check):
+        check(classifier.hierarchy, classifier.model_name)
+        return classifier
+
+    return load
+
+
 def use_stand_in(patch, identity="model"):
     classifier = Classifier(Decoder(LABELS), arbitrary_logits, "scratch-tiny", identity)
-    patch.setattr(predict.PredictOptions, "classifier", lambda options: classifier)
+    patch.setattr(predict.PredictOptions, "classifier", checked(classifier))
     patch.setattr("pipeline.files.chunks.ROWS_PER_CHUNK", 3)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from pipeline.command import run
 from pipeline.errors import InputError
 from pipeline.files.bundle import Bundle
+from pipeline.files.checksums import check_replaceable
 from pipeline.options import option, parse
 from training.checkpoint.files import read_checkpoint
 from training.options import DecodingOptions, PublishingOptions
@@ -47,6 +48,7 @@ def export(options: ExportOptions) -> Bundle:
             f"--num_classes is {options.num_classes}; {options.params_path} has {len(checkpoint.hierarchy)} labels"
         )
     decoder = options.decoder(checkpoint.decoder())
+    check_replaceable(options.output_path, "--output_path")
     # Importing paddle takes seconds: what was asked for is judged first.
     from training.checkpoint.export import export_checkpoint
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,21 +12,22 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import ClassifierError, InputError
 from pipeline.files.dataset import DEV_FILE, LABEL_FILE, TRAIN_FILE
 from pipeline.labels.decoding import POLICIES, Decoder
+from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.options import Options, option
 from training.checkpoint.classifier import Classifier, load_classifier
 from training.data.named_datasets import NAMES, dataset_folder
+from training.data.reading import check_readable
+from training.model.model_names import AUTO, DEVICES
 
 if TYPE_CHECKING:
     from serving.publish import Published
-
-DEVICES = ("cpu", "gpu", "xpu", "npu")
 
 
 @dataclass(frozen=True)
 class DeviceOptions(Options):
     """What computes."""
 
-    device: str = option("gpu", "what to compute on", choices=DEVICES)
+    device: str = option(AUTO, "what to compute on; auto: a GPU where paddle sees one, else the CPU", choices=DEVICES)
 
 
 @dataclass(frozen=True)
@@ -46,14 +48,12 @@ class SeedOptions(Options):
 class ModelOptions(DeviceOptions, LengthOptions):
     """Which trained model, and how it computes."""
 
-    params_path: Path = option(
-        "./checkpoint/", "a checkpoint, its parameter file, or a bundle, which needs --device cpu"
-    )
+    params_path: Path = option("./checkpoint/", "a checkpoint, its parameter file, or a bundle, which takes the CPU")
     batch_size: int = option(32, "texts of full length that are computed at once", at_least=1)
 
-    def classifier(self) -> Classifier:
-        """The model; raises as `load_classifier` does."""
-        return load_classifier(self.params_path, self.device, self.max_seq_length, self.batch_size)
+    def classifier(self, check: Callable[[LabelHierarchy, str], None]) -> Classifier:
+        """The model; `check` and what is raised are as for `load_classifier`."""
+        return load_classifier(self.params_path, self.device, self.max_seq_length, self.batch_size, check)
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,11 @@ class RunOptions(SeedOptions, LengthOptions, DeviceOptions):
             raise InputError("--resume goes on with an interrupted run and --overwrite gives it up; choose one")
         if (self.dataset_dir is None) == (self.dataset is None):
             raise InputError("give either --dataset_dir, a folder with train.txt, dev.txt and label.txt, or --dataset")
+
+    def check_inputs(self, *further: str) -> None:
+        """Raise InputError where --dataset_dir is no folder or a file in it cannot be read, before anything slow."""
+        if self.dataset_dir is not None:
+            check_readable(self.dataset_dir, (self.label_file, self.train_file, self.dev_file, *further))
 
     @cached_property
     def folder(self) -> Path:

@@ -1,14 +1,14 @@
 """Predict the label paths of a file of texts, one per line, with a checkpoint or a bundle.
 
-python training/predict.py --device cpu --dataset_dir data --params_path ./checkpoint/
-python training/predict.py --device cpu --dataset_dir data --format tsv --output_file predictions.tsv --resume
+python training/predict.py --dataset_dir data --params_path ./checkpoint/
+python training/predict.py --dataset_dir data --format tsv --output_file predictions.tsv --resume
 
 The file may be of any size: it is read, answered and written piece by piece. With --output_file a run may be
 interrupted at any moment; the same command with --resume goes on where it was, without repeating or losing a row.
 
     from training.predict import PredictOptions, predict
 
-    for text, labels in predict(PredictOptions(device="cpu", dataset_dir="data")):
+    for text, labels in predict(PredictOptions(dataset_dir="data")):
         print(text, [label.label for label in labels])
 """
 
@@ -31,6 +31,7 @@ from pipeline.errors import ClassifierError, InputError
 from pipeline.files.chunks import CHARACTERS_PER_CHUNK, chunks, rows_per_chunk
 from pipeline.files.dataset import DATA_FILE, LABEL_FILE
 from pipeline.labels.decoding import Prediction
+from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.options import option, parse
 from pipeline.output import FORMATS
 from training.checkpoint.classifier import Classifier, check_labels
@@ -145,16 +146,18 @@ def _classifier(options: PredictOptions) -> Classifier:
         InputError: --label_file lists other labels, or --model_name names another known encoder. A folder's name is
             not judged: the same encoder may lie anywhere.
     """
-    classifier = options.classifier()
     path = options.dataset_dir / options.label_file
-    if path.exists() or options.label_file != LABEL_FILE:  # one that was asked for may not be absent
-        check_labels(path, classifier.hierarchy)
-    if contradict(options.model_name, classifier.model_name):
-        raise InputError(
-            f"--model_name is {options.model_name}, and {options.params_path} was trained with "
-            f"{classifier.model_name}; leave --model_name out, or give another --params_path"
-        )
-    return classifier
+
+    def check(hierarchy: LabelHierarchy, model_name: str) -> None:
+        if path.exists() or options.label_file != LABEL_FILE:  # one that was asked for may not be absent
+            check_labels(path, hierarchy)
+        if contradict(options.model_name, model_name):
+            raise InputError(
+                f"--model_name is {options.model_name}, and {options.params_path} was trained with {model_name}; "
+                "leave --model_name out, or give another --params_path"
+            )
+
+    return options.classifier(check)
 
 
 def _answered(

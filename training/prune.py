@@ -1,10 +1,10 @@
 """Prune a trained classifier: keep its most important attention heads and neurons, and teach them what the whole knew.
 
-python training/prune.py --device cpu --dataset_dir data --params_dir ./checkpoint --output_dir ./prune --width_mult 2/3
+python training/prune.py --dataset_dir data --params_dir ./checkpoint --output_dir ./prune --width_mult 2/3
 
     from training.prune import PruningRun, prune
 
-    for bundle in prune(PruningRun(device="cpu", dataset_dir="data", width_mult=("3/4", "1/2"))):
+    for bundle in prune(PruningRun(dataset_dir="data", width_mult=("3/4", "1/2"))):
         bundle.path, bundle.manifest.width, bundle.manifest.metrics["dev"]["micro_f1"]
 
 With --model_repository the pruned model is published in the same go, for Triton and for Paddle Serving.
@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from pipeline.command import run
 from pipeline.errors import InputError
 from pipeline.files.bundle import Bundle
+from training.checkpoint.classifier import check_labels
 from training.checkpoint.files import read_checkpoint
 from training.model.width import kept
 from training.pruning.command_line import PruneCommand, parse_command
@@ -45,6 +46,9 @@ def prune(options: PruningRun) -> list[Bundle]:
     for width in options.widths:
         kept(checkpoint.attention_heads, width)
     # Importing paddle takes seconds: what was asked for is judged first.
+    options.check_inputs(*filter(None, [options.unlabelled_file]))
+    if options.dataset_dir is not None:
+        check_labels(options.dataset_dir / options.label_file, checkpoint.hierarchy)
     from training.pruning.run import prune_widths
 
     return prune_widths(options, checkpoint)

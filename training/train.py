@@ -1,10 +1,10 @@
 """Train a multi-label classifier over a label hierarchy and keep the model that is best on the development set.
 
-python training/train.py --device cpu --dataset_dir data --model_name ernie-3.0-medium-zh --early_stop
+python training/train.py --dataset_dir data --model_name ernie-3.0-medium-zh --early_stop
 
     from training.train import TrainingRun, train
 
-    checkpoint = train(TrainingRun(device="cpu", dataset_dir="data", model_name="scratch-tiny", epochs=3))
+    checkpoint = train(TrainingRun(dataset_dir="data", model_name="scratch-tiny", epochs=3))
     checkpoint.record.metrics["dev"]["micro_f1"]
 """
 
@@ -29,7 +29,8 @@ def train(options: TrainingRun) -> Checkpoint:
         EnvironmentFault: the device or a pretrained model is not to be had, or the disk is full.
         ClassifierError: the loss is no longer finite; the best model so far is kept.
     """
-    # Importing paddle takes seconds: the options are judged first.
+    # Importing paddle takes seconds: names and places are judged first.
+    options.check_inputs()
     from training.loop.run import run_training
 
     return run_training(options)

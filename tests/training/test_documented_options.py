@@ -87,6 +87,7 @@ DOCUMENTED = {
     },
 }
 
+COMPUTING = ("train.py", "predict.py", "prune.py", "evaluate.py", "sparse.py", "dirty.py", "aug.py")
 DIFFERENT = {
     ("train.py", "dataset"): (None, "v2 asks for --dataset_dir instead; wos is fetched for those who name it"),
     ("predict.py", "model_name"): (None, "the checkpoint knows its encoder"),
@@ -94,7 +95,7 @@ DIFFERENT = {
     ("prune.py", "dataset"): (None, "v2 asks for --dataset_dir instead; wos is fetched for those who name it"),
     ("prune.py", "model_name_or_path"): (None, "the checkpoint knows its encoder"),
     ("prune.py", "output_dir"): ("./prune", "none is documented, and every documented command names this one"),
-    ("prune.py", "device"): ("gpu", "none is documented, and it is the other scripts'"),
+    **{(script, "device"): ("auto", "a GPU is taken where paddle sees one") for script in COMPUTING},
     ("export_model.py", "num_classes"): (None, "the checkpoint knows its labels; 141 is the number of one dataset"),
 }
 """Defaults that are not the documented ones, and why."""
@@ -192,6 +193,7 @@ def test_options_of_the_optimisation_guide(script):
     required = [] if script == "aug.py" else ["--dataset_dir", "data"]
     defaults = vars(parse(required))
     expected = {**ANALYSIS[script], **({"dataset_dir": "data"} if required else {})}
+    expected = {name: DIFFERENT.get((script, name), (default,))[0] for name, default in expected.items()}
     expected |= {
         name: Path(expected[name]) for name, value in defaults.items() if isinstance(value, Path) and name in expected
     }

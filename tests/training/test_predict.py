@@ -12,7 +12,7 @@ from pipeline.labels.decoding import Decoder
 from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.predictor import Predictor
 from tests.conftest import PROJECT
-from tests.prediction import LABELS, TEXTS, answers, write_texts_to
+from tests.prediction import LABELS, TEXTS, answers, checked, write_texts_to
 from training import predict
 from training.checkpoint.classifier import Classifier
 
@@ -147,7 +147,7 @@ def test_options_that_cannot_be_met_are_named(folder, options, reason):
 
 def test_logits_that_are_not_finite_are_placed(folder, stand_in, monkeypatch):
     broken = Classifier(Decoder(LABELS), lambda texts: np.full((len(texts), 3), np.nan, "f4"))
-    monkeypatch.setattr(predict.PredictOptions, "classifier", lambda options: broken)
+    monkeypatch.setattr(predict.PredictOptions, "classifier", checked(broken))
     with pytest.raises(ClassifierError, match=r"data.txt, lines 1 to 3: row 0: the model's logits are not finite"):
         answers(folder)
 

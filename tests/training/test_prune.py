@@ -257,7 +257,7 @@ def test_a_configuration_file_gives_defaults_that_the_command_line_overrides(tmp
         ("[1]", "holds no JSON object"),
         ("[" * 100_000, "cannot read --prune_config"),
         ('{"learning_rate": "fast"}', "config.json: --learning_rate is 'fast'; give a number, above 0"),
-        ('{"device": "abacus"}', "config.json: --device is 'abacus'; give one of cpu, gpu"),
+        ('{"device": "abacus"}', "config.json: --device is 'abacus'; give one of auto, cpu, gpu, xpu"),
         ('{"resume": 1}', "config.json: --resume is 1; give true or false"),
         ('{"width_mult": [2]}', "config.json: --width_mult is 2; it must be above 0 and at most 1"),
         ('{"widht_mult": 0.5}', "config.json: prune.py has no option widht_mult"),

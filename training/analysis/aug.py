@@ -52,9 +52,7 @@ def augment(options: AugOptions) -> Augmented:
         InputError: a file cannot be read or written, or the substitutes cannot be had.
         EnvironmentFault: the machine lacks the device.
     """
-    # Importing scikit-learn takes a second: the command line is judged first.
-    from training.analysis.rewriting.word_sources import create_augmenter
-
+    options.check_model()
     folder = options.train_path.parent
     label_path, unlabelled = folder / options.label_file, folder / options.unlabelled_file
     labelled = [folder / name for name in LABELLED_FILES]
@@ -65,6 +63,9 @@ def augment(options: AugOptions) -> Augmented:
         raise InputError(f"{options.train_path} has no rows; there is nothing to augment")
     asked = options.unlabelled_file != DATA_FILE  # data.txt may be absent, a file that was asked for may not
     texts = unlabelled if asked or unlabelled.exists() else None
+    # Importing scikit-learn takes a second: the files are judged first.
+    from training.analysis.rewriting.word_sources import create_augmenter
+
     augmenter = create_augmenter(rows, hierarchy, options, texts)
     made = list(augmenter.augment(rows, known_texts(rows, labelled, hierarchy)))
     write_examples(options.aug_path, made, hierarchy)

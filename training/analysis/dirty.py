@@ -1,7 +1,7 @@
 """Find the training rows whose labels are probably wrong, and set them aside to be checked.
 
 python training/analysis/dirty.py --dataset_dir data --dirty_num 200
-python training/analysis/dirty.py --device cpu --dataset_dir data --params_path ./checkpoint --method representer
+python training/analysis/dirty.py --dataset_dir data --params_path ./checkpoint --method representer
 
 Three files are written beside the training file: the doubtful rows and the rest, both as training reads them, and the
 doubtful rows once more for doccano, with the labels that the method suggests. In a program:
@@ -140,9 +140,10 @@ def _judge(options: DirtyOptions, examples: list[Example], hierarchy: LabelHiera
 
         return confident_learning(examples, hierarchy, options.seed)
     from training.analysis.evidence.features import load_features
-    from training.analysis.evidence.representer import representer_points
 
     features = load_features(options.params_path, options.device, options.max_seq_length, options.batch_size)
+    from training.analysis.evidence.representer import representer_points
+
     return representer_points(features([example.text for example in examples]), examples, hierarchy)
 
 

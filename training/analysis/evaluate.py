@@ -1,10 +1,10 @@
 """Evaluate a trained model class by class and write the rows that it gets wrong to a file.
 
-python training/analysis/evaluate.py --device cpu --dataset_dir data --params_path ./checkpoint
+python training/analysis/evaluate.py --dataset_dir data --params_path ./checkpoint
 
     from training.analysis.evaluate import EvaluateOptions, evaluate
 
-    evaluate(EvaluateOptions(device="cpu", dataset_dir="data"))["summary"]["micro_f1"]
+    evaluate(EvaluateOptions(dataset_dir="data"))["summary"]["micro_f1"]
 """
 
 from __future__ import annotations
@@ -61,8 +61,7 @@ def evaluate(options: EvaluateOptions) -> dict[str, Any]:
     measures_train = options.dev_file == DEV_FILE or options.train_file != TRAIN_FILE
     dev = check_labelled_file(dev_path, listed)
     train = check_labelled_file(train_path, listed) if measures_train or train_path.exists() else None
-    classifier = options.classifier()
-    check_labels(label_path, classifier.hierarchy)
+    classifier = options.classifier(lambda hierarchy, _: check_labels(label_path, hierarchy))
     classifier = replace(classifier, decoder=options.decoder(classifier.decoder))
     with atomic_writer(options.bad_case_path) as bad_cases:
         figures = measure(classifier, train, dev, bad_cases, measures_train)

@@ -1,7 +1,7 @@
 """Find the development texts that lack evidence in the training texts, and what would give them some.
 
-python training/analysis/sparse.py --device cpu --dataset_dir data --params_path ./checkpoint --aug_strategy duplicate
-python training/analysis/sparse.py --device cpu --dataset_dir data --params_path ./checkpoint --annotate
+python training/analysis/sparse.py --dataset_dir data --params_path ./checkpoint --aug_strategy duplicate
+python training/analysis/sparse.py --dataset_dir data --params_path ./checkpoint --annotate
 
 sparse.txt holds the development rows whose nearest training texts of the same label are least similar to them, in
 turns for each label. valid.txt holds the training rows that are closest to these, to be added once more, augmented or
@@ -9,7 +9,7 @@ as they are; or, with --annotate, the closest texts without labels, to be annota
 
     from training.analysis.sparse import SparseOptions, find_sparse
 
-    find_sparse(SparseOptions(device="cpu", dataset_dir="data", annotate=True)).written
+    find_sparse(SparseOptions(dataset_dir="data", annotate=True)).written
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ import numpy as np
 
 from pipeline.compute.batching import run_in_batches
 from pipeline.errors import InputError
-from pipeline.files.bundle import MANIFEST_FILE
+from pipeline.files.bundle import MANIFEST_FILE, Bundle
 from pipeline.files.checksums import CHECKSUM_FILE
 from pipeline.files.dataset import read_labels
 from pipeline.labels.decoding import Decoder
@@ -21,6 +21,7 @@ from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.predictor import Predictor
 from pipeline.text.encoding import TextEncoder
 from training.checkpoint.files import Checkpoint, read_checkpoint
+from training.model.model_names import AUTO, CPU
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,13 @@ class Classifier:
         return self.decoder.hierarchy
 
 
-def load_classifier(params_path: Path | str, device: str, max_seq_length: int, batch_size: int) -> Classifier:
+def load_classifier(
+    params_path: Path | str,
+    device: str,
+    max_seq_length: int,
+    batch_size: int,
+    check: Callable[[LabelHierarchy, str], None] = lambda hierarchy, model_name: None,
+) -> Classifier:
     """The model at `params_path`.
 
     Args:
@@ -56,45 +63,46 @@ def load_classifier(params_path: Path | str, device: str, max_seq_length: int, b
         device: what to compute on; a bundle computes on the CPU.
         max_seq_length: tokens per text; more than the model reads are cut to what it reads.
         batch_size: texts of that length that are computed at once; of shorter ones as many more.
+        check: judges the model's labels and its encoder's name, by raising InputError, before anything slow.
 
     Raises:
-        InputError: nothing that loads is there.
+        InputError: nothing that loads is there, or `check` raises it.
         EnvironmentFault: the machine lacks the device.
     """
     folder = Path(params_path)
     folder = folder.parent if folder.is_file() else folder
     budget = max_seq_length * batch_size
     if (folder / MANIFEST_FILE).exists():
-        if device != "cpu":
+        if device not in (AUTO, CPU):
             raise InputError(f"{folder} is a bundle, which computes on the CPU here; give --device cpu")
-        predictor = Predictor(folder, token_budget=budget)
-        bundle = predictor.bundle
+        bundle = Bundle(folder)
         manifest = bundle.manifest
-        return Classifier(bundle.decoder(), predictor.logits, manifest.model_name, bundle.identity, bundle.encoder())
-    return _from_checkpoint(folder, device, max_seq_length, budget)
+        check(bundle.hierarchy, manifest.model_name)
+        logits = Predictor(bundle, token_budget=budget).logits
+        return Classifier(bundle.decoder(), logits, manifest.model_name, bundle.identity, bundle.encoder())
+    checkpoint = read_checkpoint(folder)
+    check(checkpoint.hierarchy, checkpoint.record.model_name)
+    return _from_checkpoint(checkpoint, device, max_seq_length, budget)
 
 
-def checkpoint_model(folder: Path, device: str, max_seq_length: int) -> tuple[Checkpoint, Any, TextEncoder]:
-    """A checkpoint, its paddle model in evaluation mode on `device`, and what encodes texts for it.
+def checkpoint_model(checkpoint: Checkpoint, device: str, max_seq_length: int) -> tuple[Any, TextEncoder]:
+    """A checkpoint's paddle model in evaluation mode on `device`, and what encodes texts for it.
 
     Raises:
-        BundleError: there is no sound checkpoint in `folder`.
         EnvironmentFault: the machine lacks the device.
     """
-    checkpoint = read_checkpoint(folder)
     _note_length(max_seq_length, checkpoint.record.max_seq_length)
-    # Importing paddle takes seconds: the folder is judged first.
     from training.model.device import use_device
     from training.model.first_token import read_first_token_only
 
     use_device(device)
     model = checkpoint.model()
     read_first_token_only(model)
-    return checkpoint, model, checkpoint.encoder(min(max_seq_length, model.config.max_position_embeddings))
+    return model, checkpoint.encoder(min(max_seq_length, model.config.max_position_embeddings))
 
 
-def _from_checkpoint(folder: Path, device: str, max_seq_length: int, budget: int) -> Classifier:
-    checkpoint, model, encoder = checkpoint_model(folder, device, max_seq_length)
+def _from_checkpoint(checkpoint: Checkpoint, device: str, max_seq_length: int, budget: int) -> Classifier:
+    model, encoder = checkpoint_model(checkpoint, device, max_seq_length)
     from training.model.encoders import model_logits
 
     def logits(texts: Sequence[str]) -> np.ndarray:
@@ -102,7 +110,7 @@ def _from_checkpoint(folder: Path, device: str, max_seq_length: int, budget: int
             return np.empty((0, len(checkpoint.hierarchy)), np.float32)
         return run_in_batches(encoder.encode(texts), lambda *inputs: model_logits(model, *inputs), budget)
 
-    identity = hashlib.sha256((folder / CHECKSUM_FILE).read_bytes()).hexdigest()[:12]
+    identity = hashlib.sha256((checkpoint.path / CHECKSUM_FILE).read_bytes()).hexdigest()[:12]
     return Classifier(checkpoint.decoder(), logits, checkpoint.record.model_name, identity, encoder)
 
 

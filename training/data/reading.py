@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from pipeline.errors import InputError
 from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.text.encoding import TextEncoder
 from pipeline.text.normalisation import MAX_TEXT_CHARACTERS
@@ -17,6 +18,17 @@ FEW_ROWS = 10
 MOST_UNKNOWN, LEAST_READ, WANTED = 0.03, 0.9, 0.99
 SAMPLED_TEXTS = 2000
 SHOWN_LABELS = 3
+
+
+def check_readable(folder: Path, names: Iterable[str]) -> None:
+    """Raise InputError where a dataset folder is none, or a file of it cannot be read."""
+    if not folder.is_dir():
+        raise InputError(f"--dataset_dir {folder} is no folder; give the one that holds {', '.join(names)}")
+    for path in (folder / name for name in names):
+        try:
+            open(path, "rb").close()
+        except OSError as error:
+            raise InputError(f"cannot read {path}: {error.strerror}") from error
 
 
 @dataclass(frozen=True)

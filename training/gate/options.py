@@ -10,14 +10,13 @@ from pipeline.compute.runtimes import AUTO, PADDLE, PRECISIONS, RUNTIMES
 from pipeline.files.dataset import DEV_FILE
 from pipeline.options import option
 from training.gate.verdict import Allowances
-from training.options import DEVICES
+from training.options import DeviceOptions
 
 
 @dataclass(frozen=True)
-class ReleaseOptions(Allowances):
+class ReleaseOptions(Allowances, DeviceOptions):
     """What is measured, what it must reach, and where the best is written."""
 
-    device: str = option("cpu", "what the checkpoint computes on", choices=DEVICES)
     dataset_dir: Path = option(help="folder with --dev_file")
     dev_file: str = option(DEV_FILE, "labelled file in --dataset_dir to measure on")
     params_path: Path = option("./checkpoint/", "the float32 checkpoint, or a bundle, to compare with")

@@ -29,6 +29,7 @@ from pipeline.files.bundle import (
 )
 from pipeline.files.checksums import check_replaceable
 from pipeline.files.dataset import read_examples
+from pipeline.labels.hierarchy import LabelHierarchy
 from training.checkpoint.classifier import load_classifier
 from training.checkpoint.model_card import write_model_card
 from training.gate.options import ReleaseOptions
@@ -65,10 +66,13 @@ def release_fastest(options: ReleaseOptions) -> Bundle:
     for bundle in opened:
         if bundle.manifest.labels != opened[0].manifest.labels:
             raise InputError(f"{bundle.path} and {opened[0].path} have different labels; give bundles of one model")
-    classifier = load_classifier(params_path, options.device, opened[0].manifest.max_seq_length, 32)
-    if classifier.hierarchy.labels != opened[0].manifest.labels:
-        raise InputError(f"{params_path} and {opened[0].path} have different labels; export the checkpoint again")
     data = _read(options.labelled, opened[0])
+
+    def check(hierarchy: LabelHierarchy, _: str) -> None:
+        if hierarchy.labels != opened[0].manifest.labels:
+            raise InputError(f"{params_path} and {opened[0].path} have different labels; export the checkpoint again")
+
+    classifier = load_classifier(params_path, options.device, opened[0].manifest.max_seq_length, 32, check)
     logits = classifier.logits(data.texts)
     whole = classifier.decoder.decode(logits).selected
     unpruned = measure_quality(classifier.decoder, logits, logits, whole, data.actual)

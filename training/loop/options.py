@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.errors import InputError
+from pipeline.files.checksums import check_replaceable
 from pipeline.files.dataset import DATA_FILE
 from pipeline.metrics.threshold_tuning import MODES
 from pipeline.options import option
 from pipeline.text.normalisation import DEFAULT_NORMALISATION, NORMALISATIONS
-from training.model.model_names import PRETRAINED, SCRATCH
+from training.checkpoint.files import read_checkpoint
+from training.model.model_names import PRETRAINED, SCRATCH, check_model_name
 from training.options import RunOptions, SeedOptions
 
 LOSSES = ("bce", "zlpr")
@@ -77,3 +80,14 @@ class TrainingRun(LoopOptions, RunOptions):
     )
     unlabelled_file: str = option(DATA_FILE, "texts in --dataset_dir that scratch models learn words from")
     normalisation: str = option(DEFAULT_NORMALISATION, "normalisation of every text", choices=tuple(NORMALISATIONS))
+
+    def check_inputs(self, *further: str) -> None:
+        """Raise InputError where a name, a folder or a file that is given cannot be used, before anything slow."""
+        check_model_name(self.model_name)
+        check_replaceable(self.save_dir, "--save_dir")
+        asked = self.model_name in SCRATCH and self.unlabelled_file != DATA_FILE  # data.txt may be absent
+        super().check_inputs(*further, *[self.unlabelled_file] * asked)
+        if self.init_from_ckpt and not self.init_from_ckpt.is_file():
+            raise InputError(f"--init_from_ckpt {self.init_from_ckpt} does not exist")
+        if self.init_from_ckpt:
+            read_checkpoint(self.init_from_ckpt)

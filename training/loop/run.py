@@ -176,11 +176,9 @@ def load_checkpoint(
     """The model of the checkpoint with the parameters at `path`, its tokeniser's files copied to `tokeniser_folder`.
 
     Raises:
-        InputError: the file is missing, or its checkpoint is of another encoder or other labels.
+        InputError: its checkpoint is of another encoder or other labels.
         BundleError: it lies in no checkpoint, or differs from its checksum there; loading it could run foreign code.
     """
-    if not path.is_file():
-        raise InputError(f"--init_from_ckpt {path} does not exist")
     checkpoint = read_checkpoint(path)
     if contradict(options.model_name, checkpoint.record.model_name):
         raise InputError(

@@ -6,18 +6,21 @@ import paddle
 
 from pipeline.errors import EnvironmentFault
 from training.model.cpu_speed import speed_up_cpu
+from training.model.model_names import AUTO, CPU
 
 
 def use_device(name: str) -> None:
-    """Make paddle compute on `name`, one of `training.options.DEVICES`.
+    """Make paddle compute on `name`, one of DEVICES; `auto` is a GPU if there is one, else the CPU.
 
     Raises:
         EnvironmentFault: the installed paddle or this machine lacks the device.
     """
+    if name == AUTO:
+        name = "gpu" if paddle.device.is_compiled_with_cuda() and paddle.device.cuda.device_count() else CPU
     try:
         paddle.set_device(name)
         paddle.zeros([1])
-        if name == "cpu":
+        if name == CPU:
             speed_up_cpu()
     except (ValueError, RuntimeError, OSError) as error:
         raise EnvironmentFault(

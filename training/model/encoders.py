@@ -25,7 +25,7 @@ from pipeline.files.bundle import VOCABULARY_FILE
 from pipeline.records import read_json
 from pipeline.text.vocabulary import build_vocabulary
 from pipeline.text.words import TokeniserSettings
-from training.model.model_names import PRETRAINED, SCRATCH, SCRATCH_VOCABULARY_SIZE, ScratchShape
+from training.model.model_names import PRETRAINED, SCRATCH, SCRATCH_VOCABULARY_SIZE, ScratchShape, check_model_name
 from training.model.narrowing import narrowed
 from training.model.parameters import check_parameters
 
@@ -61,9 +61,7 @@ def create_model(
         tokeniser = BertTokenizer(str(tokeniser_folder / VOCABULARY_FILE), **options)
         tokeniser.save_pretrained(str(tokeniser_folder))
         return ErnieForSequenceClassification(scratch_config(SCRATCH[name], len(tokeniser), labels, max_seq_length))
-    if name not in PRETRAINED and not Path(name).is_dir():
-        known = ", ".join((*PRETRAINED, *SCRATCH))
-        raise InputError(f"unknown --model_name {name!r}; give a local folder or one of {known}")
+    check_model_name(name)
     try:
         model = _load_pretrained(name, labels, tokeniser_folder)
     except ClassifierError:

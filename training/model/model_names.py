@@ -1,9 +1,15 @@
-"""The names that `--model_name` takes, without importing paddle."""
+"""The names that `--model_name` and `--device` take, without importing paddle."""
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 from pathlib import Path
+
+from pipeline.errors import InputError
+
+AUTO, CPU = "auto", "cpu"
+DEVICES = (AUTO, CPU, "gpu", "xpu", "npu")
 
 PRETRAINED = (
     "ernie-3.0-xbase-zh",
@@ -47,6 +53,15 @@ SCRATCH = {
     "scratch-mini": ScratchShape(hidden_size=384, layers=6, heads=12, feed_forward_size=1536),
     "scratch-medium": ScratchShape(hidden_size=768, layers=6, heads=12, feed_forward_size=3072),
 }
+
+
+def check_model_name(name: str) -> None:
+    """Raise InputError unless this is a known encoder or a folder."""
+    known = (*PRETRAINED, *SCRATCH)
+    if name not in known and not Path(name).is_dir():
+        near = difflib.get_close_matches(name, known, 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise InputError(f"unknown --model_name {name!r}; give a local folder or one of {', '.join(known)}{hint}")
 
 
 def contradict(name: str | None, recorded: str) -> bool:

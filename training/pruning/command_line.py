@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.util
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -89,9 +91,23 @@ def _without_effect(names: set[str]) -> set[str]:
     """Those that paddlenlp's arguments know, each with a note."""
     if not names:
         return set()
-    from paddlenlp.trainer import CompressionArguments
-
-    foreign = names & set(CompressionArguments.__dataclass_fields__)
+    foreign = names & paddlenlp_arguments()
     for name in sorted(foreign):
         print(f"note: --{name} has no effect on pruning here", file=sys.stderr)
     return foreign
+
+
+def paddlenlp_arguments() -> set[str]:
+    """The fields of paddlenlp's TrainingArguments and CompressionArguments, read from its source.
+
+    Importing it takes seconds, and a misspelt option is to be told at once.
+    """
+    found = importlib.util.find_spec("paddlenlp")
+    folder = Path(found.origin or "").parent / "trainer" if found else Path()
+    names = set()
+    for path in filter(Path.exists, (folder / "training_args.py", folder / "compression_args.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and node.name.endswith("Arguments"):
+                fields = (part.target for part in node.body if isinstance(part, ast.AnnAssign))
+                names |= {target.id for target in fields if isinstance(target, ast.Name)}
+    return names

@@ -11,6 +11,7 @@ from pipeline.labels.decoding import Decoder
 from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.text.encoding import TextEncoder
 from pipeline.text.tokenisation import Tokeniser, TokeniserSettings
+from tests.prediction import checked
 from tests.training.analysis.test_evaluate import LABELS, classifier
 from training.analysis import evaluate as command
 from training.checkpoint.classifier import Classifier
@@ -30,7 +31,7 @@ def evaluation(tmp_path, monkeypatch, capsys):
     settings = TokeniserSettings()
     vocabulary = [*settings.special_tokens, "生", "灾"]
     encoder = TextEncoder("none", Tokeniser(vocabulary, settings, 4))
-    monkeypatch.setattr(command.EvaluateOptions, "classifier", lambda _: replace(classifier(), encoder=encoder))
+    monkeypatch.setattr(command.EvaluateOptions, "classifier", checked(replace(classifier(), encoder=encoder)))
     monkeypatch.chdir(tmp_path)
 
     def evaluate(*options):
@@ -77,7 +78,7 @@ def test_one_label_is_enough(tmp_path, monkeypatch, capsys):
     for name in ("train", "dev"):
         (tmp_path / f"{name}.txt").write_text("裁员\t事件\n")
     single = Classifier(Decoder(hierarchy), lambda texts: np.full((len(texts), 1), 9, np.float32))
-    monkeypatch.setattr(command.EvaluateOptions, "classifier", lambda _: single)
+    monkeypatch.setattr(command.EvaluateOptions, "classifier", checked(single))
     monkeypatch.chdir(tmp_path)
     command.main(["--dataset_dir", ".", "--report", "report.html"])
     assert "Accuracy in dev dataset: 100.00%" in capsys.readouterr().out

@@ -10,6 +10,7 @@ from pipeline.files.dataset import read_examples, read_labels
 from pipeline.labels.decoding import Decoder, DecodingPolicy
 from pipeline.labels.hierarchy import LabelHierarchy
 from tests.conftest import run_command
+from tests.prediction import checked
 from training.analysis import evaluate as command
 from training.analysis.evaluation import SHOWN_CASES, SHOWN_CHARACTERS
 from training.checkpoint.classifier import Classifier
@@ -44,7 +45,7 @@ def folder(tmp_path, monkeypatch):
         "生二\t人生,人生##死亡\n无二\t灾害,灾害##死亡\n半二\t人生,人生##死亡\n灾，二\t人生,人生##死亡\n"
     )
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(command.EvaluateOptions, "classifier", lambda _: classifier())
+    monkeypatch.setattr(command.EvaluateOptions, "classifier", checked(classifier()))
     return tmp_path
 
 
@@ -60,7 +61,7 @@ def evaluation(*options):
 
 def test_documented_defaults():
     documented = {
-        "device": "gpu",
+        "device": "auto",
         "params_path": "./checkpoint/",
         "max_seq_length": 128,
         "batch_size": 32,
@@ -144,7 +145,7 @@ def test_the_evaluation_holds_what_a_page_needs(folder):
 
 
 def test_an_inconsistent_model_shows(folder, monkeypatch):
-    monkeypatch.setattr(command.EvaluateOptions, "classifier", lambda _: classifier("threshold"))
+    monkeypatch.setattr(command.EvaluateOptions, "classifier", checked(classifier("threshold")))
     (folder / "data" / "dev.txt").write_text("孤\t人生,人生##死亡\n")
     summary = evaluation()["summary"]
     assert summary["micro_f1"] == pytest.approx(2 / 3)
@@ -165,7 +166,7 @@ def test_rows_are_read_in_bounded_chunks(folder, monkeypatch):
         asked.append(len(texts))
         return np.full((len(texts), 4), -9, np.float32)
 
-    monkeypatch.setattr(command.EvaluateOptions, "classifier", lambda _: Classifier(Decoder(LABELS), logits))
+    monkeypatch.setattr(command.EvaluateOptions, "classifier", checked(Classifier(Decoder(LABELS), logits)))
     text = "长" * (SHOWN_CHARACTERS + 1)
     (folder / "data" / "dev.txt").write_text(f"{text}\t人生\n" * 2500)
     cases = evaluation()["bad_cases"]

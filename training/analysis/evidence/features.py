@@ -14,6 +14,7 @@ from pipeline.files.bundle import MANIFEST_FILE
 from pipeline.files.chunks import CHARACTERS_PER_CHUNK, ROWS_PER_CHUNK, chunks
 from training.analysis.progress import progress
 from training.checkpoint.classifier import checkpoint_model
+from training.checkpoint.files import read_checkpoint
 
 Features = Callable[[Sequence[str]], np.ndarray]
 
@@ -33,7 +34,7 @@ def load_features(params_path: Path | str, device: str, max_seq_length: int, bat
     folder = folder.parent if folder.is_file() else folder
     if (folder / MANIFEST_FILE).exists() and not (folder / "training.json").exists():
         raise InputError(f"--params_path {folder} is a bundle, which gives no features; name the checkpoint it is from")
-    _, model, encoder = checkpoint_model(folder, device, max_seq_length)
+    model, encoder = checkpoint_model(read_checkpoint(folder), device, max_seq_length)
     import paddle
 
     caught: list[paddle.Tensor] = []

@@ -33,8 +33,6 @@ class MaskedWords:
     """
 
     def __init__(self, folder: Path | str, device: str) -> None:
-        if not Path(folder).is_dir():
-            raise InputError(f"--mlm_path {folder} is no folder; give a masked language model as paddlenlp saves it")
         from paddlenlp.transformers import AutoModelForMaskedLM, AutoTokenizer
 
         from training.model.device import use_device

@@ -10,7 +10,7 @@ from pipeline.files.dataset import Example, read_texts
 from pipeline.labels.hierarchy import LabelHierarchy
 from training.analysis.evidence.linear_model import is_chinese
 from training.analysis.rewriting.augmentation import Augmenter
-from training.analysis.rewriting.options import INSERT, MIX, MLM, SUBSTITUTE, SYNONYM, AugmentationOptions
+from training.analysis.rewriting.options import SYNONYM, AugmentationOptions
 from training.analysis.rewriting.substitutes import Substitutes, WordList, like_contexts, like_sounds, read_word_list
 from training.analysis.rewriting.words import Segmenter, segmenter
 
@@ -37,14 +37,12 @@ def create_augmenter(
     chinese = is_chinese(texts)
     segment = segmenter(chinese)
     substitutes: Substitutes = WordList({})
-    if options.aug_strategy in (SUBSTITUTE, INSERT, MIX):
+    if options.replaces:
         if options.word_file:
             substitutes = read_word_list(options.word_file)
-        elif options.aug_type == MLM:
+        elif options.masked_words and options.mlm_path:
             from training.analysis.rewriting.masked_words import MaskedWords
 
-            if not options.mlm_path:
-                raise InputError("--aug_type mlm needs a masked language model; give its folder as --mlm_path")
             substitutes = MaskedWords(options.mlm_path, options.device)
         else:
             more = list(read_texts(unlabelled)) if unlabelled else []
