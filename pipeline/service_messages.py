@@ -9,7 +9,6 @@ per text, an array of `{"label": path, "confidence": p}`, most confident first.
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 import threading
@@ -32,12 +31,25 @@ OPTIONS = (THRESHOLD, POLICY, TOP_K)
 OK, OVERLOADED, NO_SERVICE, INPUT_ERROR, TIMED_OUT, MODEL_ERROR = 0, 51, 3002, 5000, 6000, 9000
 """Values of err_no. Upstream's own, but for OVERLOADED, which is from the range that it leaves to services."""
 
-_ARRAY = re.compile(r"\s*array\(\[(.*)\](?:,\s*dtype=(?:object|'[<|>=]?[US]\d+'))?\)\s*", re.DOTALL)
-_LITERAL = re.compile(r"""\s*(b?(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"))\s*(?:,|$)""", re.DOTALL)
-"""A printed array of texts, and one of its elements."""
+_ARRAY_BEGINS = re.compile(r"(?:\w+\s*\.\s*)?array\s*\(\s*\[")
+_ARRAY_ENDS = re.compile(r"\s*\]\s*(?:,\s*dtype=(?:object|'[<|>=]?[US]\d+'))?\s*\)\s*")
+_QUOTED = r"""[bBuU]?(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
+_LITERAL = re.compile(rf"\s*({_QUOTED})\s*(?:,|(?=\]))", re.DOTALL)
+_ESCAPES = re.compile(r"""(?:[^\\]|\\(?:[\\'"abfnrtv]|[0-7]{1,3}|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}))*""")
+_TUPLE = re.compile(rf"\(\s*{_QUOTED}\s*,(?:\s*{_QUOTED}\s*,)*(?:\s*{_QUOTED})?\s*\)\s*", re.DOTALL)
+"""A printed array of texts: how it begins and ends, its elements, what these may hold; and a tuple of Python."""
+
+_AHEAD = "\ufeff \t\r\n"
+"""What may stand before a JSON array without being a text."""
 
 PARSING = threading.Lock()
 """Held while a caller's JSON is parsed and checked: as objects it may need thirty times its bytes."""
+
+
+_NO_ARRAY = (
+    f"{SENTENCE} begins with array([ and is no printed array of texts; send several texts as a JSON array, and a text "
+    "that begins so as a JSON array of one"
+)
 
 
 @dataclass(frozen=True)
@@ -76,35 +88,42 @@ def read_request(keys: Sequence[str], values: Sequence[str], max_texts: int) -> 
 
 def read_texts(sentence: str, max_texts: int) -> list[str]:
     """The texts of a value of `sentence`; raises InputError where there are none, or more than `max_texts`."""
-    if sentence.startswith("["):
-        with PARSING:
-            return _checked(_read_json(sentence), max_texts)
-    if sentence.lstrip().startswith("array(["):
-        return _checked(_read_printed_array(sentence), max_texts)
+    value = sentence.lstrip(_AHEAD)
+    with PARSING:
+        if value.startswith("["):
+            return _checked(_read_json(value), max_texts)
+        if begin := _ARRAY_BEGINS.match(value):
+            return _checked(_read_printed_array(value, begin.end(), max_texts), max_texts)
+        if _TUPLE.fullmatch(value):
+            raise InputError(f"{SENTENCE} is a tuple of Python; send several texts as a JSON array")
     return [sentence]
 
 
-def _read_printed_array(sentence: str) -> list[str]:
-    """The texts of an array as numpy prints it; each is decoded as a single string literal, nothing is evaluated."""
-    refusal = InputError(
-        f"{SENTENCE} begins with array([ and is no printed array of texts; send several texts as a JSON array, and a "
-        "text that begins so as a JSON array of one"
-    )
-    printed = _ARRAY.fullmatch(sentence)
-    if printed is None:
-        raise refusal
-    inner, texts, place = printed[1], [], 0
-    while place < len(inner):
-        literal = _LITERAL.match(inner, place)
-        if literal is None:
-            raise refusal
+def _read_printed_array(value: str, place: int, most: int) -> list[str]:
+    """The texts of an array as numpy prints it, from the first element on. Nothing is evaluated."""
+    texts: list[str] = []
+    while literal := _LITERAL.match(value, place):
+        texts.append(_unquoted(literal[1]))
         place = literal.end()
-        try:
-            value = ast.literal_eval(literal[1])
-            texts.append(value.decode() if isinstance(value, bytes) else value)
-        except (ValueError, SyntaxError):
-            raise refusal from None
+        if len(texts) > most:
+            raise InputError(f"there are more than {most} texts in one request; send at most {most}")
+    if not _ARRAY_ENDS.fullmatch(value, place):
+        raise InputError(_NO_ARRAY)
     return texts
+
+
+def _unquoted(literal: str) -> str:
+    """The text of a literal of Python, of bytes in UTF-8 too."""
+    quote = min(place for place in (literal.find("'"), literal.find('"')) if place >= 0)
+    inner, binary = literal[quote + 1 : -1], literal[0] in "bB"
+    try:
+        if "\\" in inner:
+            if not _ESCAPES.fullmatch(inner):
+                raise ValueError
+            inner = inner.encode("latin-1", "backslashreplace").decode("unicode_escape")
+        return inner.encode("latin-1").decode() if binary else inner
+    except ValueError:
+        raise InputError(_NO_ARRAY) from None
 
 
 def _read_json(sentence: str) -> list[Any]:

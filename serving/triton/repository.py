@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,12 +37,16 @@ from serving.triton.configs.ensemble import (
     TOKENISER,
     component_configs,
     ensemble_config,
+    names_versions,
     pinned_version,
 )
 from serving.triton.configs.native import write_native_graph
 from serving.triton.options import NATIVE, ServingOptions, beside_each_other
 
 CONFIG_FILE, VERSION_FILE, ADAPTER_FILE = "config.pbtxt", "version.json", "model.py"
+
+_LEFTOVER = re.compile(rf"\.([0-9]+|{re.escape(CONFIG_FILE)})\.\w{{8}}")
+"""What a process that was killed while it published has left; hidden files of others stay."""
 
 TritonVersion = PublishedVersion[ServingOptions]
 
@@ -84,10 +89,11 @@ class ModelRepository:
         """Write a version of the bundle; nothing refers to it yet.
 
         Raises:
-            InputError: it cannot be loaded beside the live version.
+            InputError: it cannot be loaded beside the live version, or a model of somebody else has one of the names.
             EnvironmentFault, BundleError: the bundle lacks a graph that the options need, or has a wrong one.
         """
         number, options = version.number, version.options
+        self._require_own()
         if live := self.live():
             kind = _kind(options, len(bundle.manifest.labels))
             self._require_alike({live.number: self._kind_of(live.number), number: kind})
@@ -137,7 +143,7 @@ class ModelRepository:
             folder = self._folder(model, number)
             if folder / ADAPTER_FILE == _source(model):
                 _remove_all_but(folder, ADAPTER_FILE)
-            elif folder.exists():
+            elif (folder / VERSION_FILE).exists():
                 remove_folder(folder)
 
     def remove_unfinished(self) -> None:
@@ -147,8 +153,22 @@ class ModelRepository:
             for record in self.path.glob(f"{model}/*/{VERSION_FILE}"):
                 if record.parent.name.isdigit() and int(record.parent.name) not in finished:
                     self.remove(int(record.parent.name))
-            for leftover in self.path.glob(f"{model}/.*"):
+            for leftover in filter(lambda path: _LEFTOVER.fullmatch(path.name), self.path.glob(f"{model}/.*")):
                 shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+
+    def _require_own(self) -> None:
+        """Raise InputError where a model lies under one of our names that publishing has not written."""
+        for model in (*COMPONENTS, ENSEMBLE):
+            folders = self.path.glob(f"{model}/[0-9]*") if model in COMPONENTS else ()
+            foreign = [folder for folder in folders if not _is_own(folder, model)]
+            config = self.path / model / CONFIG_FILE
+            if config.is_file() and not names_versions(config.read_text(encoding="utf-8", errors="replace")):
+                foreign.append(config)
+            if foreign:
+                raise InputError(
+                    f"{foreign[0]} was not written by publishing, which writes a model named {model} there; move "
+                    "it away, or give --model_repository another folder"
+                )
 
     def _folder(self, model: str, version: object) -> Path:
         return self.path / model / str(version)
@@ -183,6 +203,14 @@ def _kind(options: ServingOptions, labels: int) -> str:
     if options.backend != NATIVE:
         return "Python backend"
     return f"native {options.runtime}, {labels} labels, {options.padded_lengths[-1]} tokens"
+
+
+def _is_own(folder: Path, model: str) -> bool:
+    """Whether publishing has written a version's folder, or it holds no more than this project's adapter."""
+    adapter = folder / ADAPTER_FILE
+    alone = folder.is_dir() and {path.name for path in folder.iterdir()} <= {ADAPTER_FILE, "__pycache__"}
+    same = alone and (not adapter.exists() or adapter.read_bytes() == _source(model).read_bytes())
+    return same or (folder / VERSION_FILE).is_file()
 
 
 def _source(model: str) -> Path:

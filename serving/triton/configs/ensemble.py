@@ -72,6 +72,16 @@ def pinned_version(config: str) -> int | None:
     return common_version(step.model_version for step in parsed.ensemble_scheduling.step)
 
 
+def names_versions(config: str) -> bool:
+    """Whether a config.pbtxt names the versions to load or to ask, as all that are written here do."""
+    try:
+        parsed = text_format.Parse(config, triton.ModelConfig())
+    except text_format.ParseError:
+        return False
+    pinned = common_version(step.model_version for step in parsed.ensemble_scheduling.step)
+    return pinned is not None or bool(parsed.version_policy.specific.versions)
+
+
 def common_version(steps: Iterable[int]) -> int | None:
     """The version that all steps of an ensemble ask for; None where they differ, or ask for the latest (-1)."""
     versions = set(steps)

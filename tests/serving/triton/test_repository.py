@@ -32,13 +32,26 @@ def test_other_models_in_the_folder_are_left_alone(bundle, tmp_path):
     path = tmp_path / "repository"
     (path / "another_model" / "1").mkdir(parents=True)
     (path / "another_model" / "dangling").symlink_to("nowhere")
-    (path / "tokenizer" / "1").mkdir(parents=True)
-    (path / "tokenizer" / "1" / "stale.txt").touch()
+    (path / "tokenizer" / ".notes").mkdir(parents=True)
     for _ in range(3):
         TritonDeployment(ModelRepository(path)).publish(bundle, OPTIONS, kept=1)
     assert (path / "another_model" / "dangling").is_symlink()
-    assert not list(path.glob("tokenizer/*/stale.txt"))
-    assert [child.name for child in (path / "tokenizer").iterdir() if child.is_dir()] == ["3"]
+    assert sorted(child.name for child in (path / "tokenizer").iterdir() if child.is_dir()) == [".notes", "3"]
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    ["tokenizer/1/model.py", "seqcls_model/1/model.onnx", "seqcls/config.pbtxt", "seqcls_postprocess/config.pbtxt"],
+)
+def test_models_of_others_under_the_same_names_are_not_replaced(foreign, bundle, tmp_path):
+    """The original application's models have these names."""
+    file = tmp_path / "models" / foreign
+    file.parent.mkdir(parents=True)
+    file.write_text('name: "theirs"')
+    with pytest.raises(InputError, match=r"was not written by publishing.*move it away, or give --model_repository"):
+        TritonDeployment(ModelRepository(tmp_path / "models")).publish(bundle, OPTIONS)
+    assert file.read_text() == 'name: "theirs"'
+    assert [path for path in (tmp_path / "models").rglob("*") if path.is_file()] == [file]
 
 
 def test_damaged_records_are_named(repository):
