@@ -134,7 +134,7 @@ $(READY): requirements/main.txt pyproject.toml | $(UV)
 		}; \
 		export VIRTUAL_ENV=.venv; \
 		$(UV) pip sync -q --require-hashes requirements/main.txt; \
-		$(UV) pip install -q --no-deps --no-build-isolation --editable .; \
+		pwd > "$$($(BIN)/python -c "import sysconfig; print(sysconfig.get_path(\"purelib\"))")/this_folder.pth"; \
 		touch $(READY)'
 
 $(SERVING): requirements/serving.txt | $(UV)

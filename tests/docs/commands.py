@@ -37,6 +37,7 @@ NOT_RUN: Mapping[str, str] = {
     r"\(umask 077; openssl ": "writes a secret into this checkout",
     r"python3 -m venv build/peers ": "installs packages",
     r"\.venv/bin/python -m pip install notebook ": "installs packages",
+    r"(python3 -m venv )?caller\b": "installs packages: tests/clients/test_installed.py",
     r".* -m serving\.triton .*--tls_cert ": "runs until it is stopped: tests/serving/triton/server/test_command.py",
     r".* -m serving\.triton --trace_endpoint ": "runs until it is stopped: tests/serving/triton/server/test_tracing.py",
     r".* -m clients\.triton .*--tls_ca ": "needs certificates: tests/clients/test_triton_tls.py",
