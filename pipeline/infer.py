@@ -46,7 +46,7 @@ class InferOptions(Options):
     dataset_dir: Path | None = option(None, "folder of --data_file")
     data_file: Path | None = option(None, f"file of texts, or of labelled rows ({DATA_FILE} of --dataset_dir)")
     max_seq_length: int | None = option(None, "tokens to read of each text (as many as the model reads)", at_least=3)
-    batch_size: int = option(32, "texts of full length that are computed at once", at_least=1)
+    batch_size: int = option(32, "texts of --max_seq_length tokens in a batch; it holds more shorter ones", at_least=1)
     runtime: str = option(
         "onnxruntime", "library that computes; auto: what the release gate chose", choices=(*RUNTIMES, PADDLE, AUTO)
     )

@@ -49,7 +49,7 @@ class ModelOptions(DeviceOptions, LengthOptions):
     """Which trained model, and how it computes."""
 
     params_path: Path = option("./checkpoint/", "a checkpoint, its parameter file, or a bundle, which takes the CPU")
-    batch_size: int = option(32, "texts of full length that are computed at once", at_least=1)
+    batch_size: int = option(32, "texts of --max_seq_length tokens in a batch; it holds more shorter ones", at_least=1)
 
     def classifier(self, check: Callable[[LabelHierarchy, str], None]) -> Classifier:
         """The model; `check` and what is raised are as for `load_classifier`."""

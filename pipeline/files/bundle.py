@@ -38,6 +38,8 @@ from pipeline.text.tokenisation import VOCABULARY_FILE, Tokeniser, TokeniserSett
 
 FORMAT_VERSION = 1
 MANIFEST_FILE = "bundle.json"
+CHECKPOINT_FILE = "training.json"
+"""The file that a checkpoint has in its place; a pruned folder has both."""
 ONNX_FILE = "model.onnx"
 ONNX_FLOAT16_FILE, ONNX_INT8_FILE = "model.float16.onnx", "model.int8.onnx"
 PADDLE_GRAPH_FILE = "float32.pdmodel"
@@ -161,7 +163,8 @@ class Bundle:
         identity: 12 hexadecimal digits that change with any byte of any file.
 
     Raises:
-        BundleError: the folder or a file of it is missing, a checksum differs, or the format is a newer one.
+        BundleError: the folder or a file of it is missing, a checksum differs, the format is a newer one, or the folder
+            is a checkpoint.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -169,6 +172,11 @@ class Bundle:
         if not self.path.is_dir():
             raise BundleError(f"there is no bundle at {self.path}; make one with training/export_model.py")
         sums = read_checksums(self.path)
+        if CHECKPOINT_FILE in sums and MANIFEST_FILE not in sums:
+            raise BundleError(
+                f"{self.path} is a checkpoint and no bundle; export it first: "
+                f"training/export_model.py --params_path {self.path} --output_path export"
+            )
         verify_file(self.path, MANIFEST_FILE, sums)
         try:
             fields = read_json(self.path / MANIFEST_FILE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import runpy
+import subprocess
 
 import pytest
 
@@ -99,6 +100,26 @@ def test_the_table_of_errors_names_every_class_and_its_exit_status():
     assert {name: int(status) for name, status in rows} == {name: kind.exit_status for name, kind in classes.items()}
 
 
+WRITES = re.compile(
+    r"(?:--(save_dir|output_dir|output_path|output_file|bad_case_path|report|json|export|doccano_file|key_file"
+    r"|tls_\w+)\s|(?<= )>)\s*([\w./]+)"
+)
+"""What a command of the pages writes, or reads because the user laid it there: a secret, an export of doccano."""
+
+
+@pytest.mark.parametrize("page", [ENGLISH / page for page in PAGES] + [PROJECT / "README.md"], ids=str)
+def test_git_ignores_what_the_commands_of_a_page_write(page):
+    written = set()
+    for block in blocks(page):
+        if block.language == "shell":
+            for option, name in WRITES.findall(block.text):
+                written |= {f"{name}.logs/x", f"{name}.resume/x"} if option == "save_dir" else set()
+                written.add(f"{name}/x" if option.endswith(("_dir", "_path")) and "." not in name else name)
+    command = ["git", "check-ignore", *sorted(written)]
+    run = subprocess.run(command, cwd=PROJECT, check=False, capture_output=True, text=True)
+    assert written == set(run.stdout.split()), run.stderr
+
+
 OBSCURE = (
     "by how many are under way",
     "holds the answer together",
@@ -108,6 +129,14 @@ OBSCURE = (
     "second of two widths out of the first",
     "the layer strains against",
     "changed for good therefore",
+    "takes the other back alone",
+    "four Triton models",
+    "in a process of its own, against",
+    "that are computed at once",
+    "makes of its rows",
+    "resembles one of the first three",
+    "speaks of this one",
+    "to its own float32",
 )
 """Phrases that readers had to read twice."""
 

@@ -53,7 +53,7 @@ class SparseOptions(ModelOptions, SeedOptions):
     """Which rows are compared, what is made of them, and where it is written."""
 
     dataset_dir: Path = option(help="folder with train.txt, dev.txt, label.txt and data.txt")
-    aug_strategy: str = option(SUBSTITUTE, "what --valid_file makes of its rows", choices=STRATEGIES)
+    aug_strategy: str = option(SUBSTITUTE, "how the rows written to --valid_file are changed", choices=STRATEGIES)
     annotate: bool = option(False, "choose texts of --unlabeled_file to be annotated, and no training rows")
     rationale_num: int = option(3, "training texts that evidence is measured by", at_least=1)
     sparse_num: int = option(100, "development texts to find", at_least=1)

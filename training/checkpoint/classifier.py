@@ -62,7 +62,7 @@ def load_classifier(
         params_path: a checkpoint's folder, the parameter file in it, or a bundle.
         device: what to compute on; a bundle computes on the CPU.
         max_seq_length: tokens per text; more than the model reads are cut to what it reads.
-        batch_size: texts of that length that are computed at once; of shorter ones as many more.
+        batch_size: texts of that length in a batch; of shorter ones as many more.
         check: judges the model's labels and its encoder's name, by raising InputError, before anything slow.
 
     Raises:

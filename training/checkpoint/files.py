@@ -19,7 +19,7 @@ from typing import Any
 
 from pipeline.errors import BundleError, InputError
 from pipeline.files.atomic import atomic_folder
-from pipeline.files.bundle import MOST_GOLDENS, check_width
+from pipeline.files.bundle import CHECKPOINT_FILE, MOST_GOLDENS, check_width
 from pipeline.files.checksums import read_checksums, verify_file, write_all_checksums
 from pipeline.files.dataset import LABEL_FILE, read_labels, write_labels
 from pipeline.labels.decoding import DEFAULT_THRESHOLD, Decoder, DecodingPolicy
@@ -29,7 +29,7 @@ from pipeline.text.encoding import TextEncoder
 from pipeline.text.normalisation import MAX_TEXT_CHARACTERS, NORMALISATIONS, text_fault
 from pipeline.text.tokenisation import ADDED_TOKENS_FILE, CONFIG_FILE, VOCABULARY_FILE, Tokeniser
 
-RECORD_FILE = "training.json"
+RECORD_FILE = CHECKPOINT_FILE
 MODEL_CONFIG_FILE = "config.json"
 TOKENISER_FILES = (VOCABULARY_FILE, CONFIG_FILE, "special_tokens_map.json", ADDED_TOKENS_FILE)
 

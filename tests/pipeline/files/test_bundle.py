@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import BundleError, InputError
-from pipeline.files.bundle import Bundle, Golden, Manifest, seal, stage
-from pipeline.files.checksums import check_replaceable, write_checksums
+from pipeline.files.bundle import CHECKPOINT_FILE, Bundle, Golden, Manifest, seal, stage
+from pipeline.files.checksums import check_replaceable, write_all_checksums, write_checksums
 from pipeline.labels.decoding import DecodingPolicy
 from pipeline.text.tokenisation import TokeniserSettings
 from training.checkpoint.model_card import model_card
@@ -69,6 +69,13 @@ def test_any_flipped_byte_is_noticed(folder, tmp_path):
             with pytest.raises(BundleError, match=r"copy the folder again$"):
                 Bundle(copy)
             shutil.rmtree(copy)
+
+
+def test_a_checkpoint_is_told_from_a_damaged_bundle(tmp_path):
+    (tmp_path / CHECKPOINT_FILE).write_text("{}", encoding="utf-8")
+    write_all_checksums(tmp_path)
+    with pytest.raises(BundleError, match=r"is a checkpoint and no bundle; export it first: training/export_model\.py"):
+        Bundle(tmp_path)
 
 
 def test_a_field_that_only_people_read_may_come_from_a_newer_version(folder):
