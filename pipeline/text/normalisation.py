@@ -77,6 +77,13 @@ def normalise(text: str, name: str = DEFAULT_NORMALISATION) -> str:
     return NORMALISATIONS[name](text)
 
 
+def comparable(text: str) -> str:
+    """What is equal for texts that differ in nothing a reader can see: two of them are one text in a data set."""
+    if not text.isprintable():
+        text = "".join(char for char in text if char.isspace() or _is_visible(char))
+    return normalise(text)
+
+
 def check_text(text: str, row: int) -> None:
     """Accept a text that can be classified, normalised or not.
 

@@ -103,6 +103,10 @@ class Tokeniser:
         other.max_length = max_length
         return other
 
+    def words(self, text: str) -> list[str]:
+        """All words of `text`, which tokens are pieces of."""
+        return self._splitter.split(text)
+
     def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Token ids of each text, int64 [length], [CLS] and [SEP] included, cut to `max_length`.
 

@@ -22,7 +22,7 @@ from pipeline.errors import InputError
 from pipeline.files.dataset import DATA_FILE, LABEL_FILE, Example, read_examples, read_labels, write_examples
 from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.options import option, parse
-from pipeline.text.normalisation import normalise
+from pipeline.text.normalisation import comparable
 from training.analysis.evaluate import check_outputs
 from training.analysis.rewriting.options import AugmentationOptions
 from training.data.dataset_folder import LABELLED_FILES
@@ -73,11 +73,11 @@ def augment(options: AugOptions) -> Augmented:
 
 
 def known_texts(rows: Sequence[Example], labelled: Sequence[Path], hierarchy: LabelHierarchy) -> set[str]:
-    """The normalised texts of the given rows and of those of the files that exist."""
-    texts = {normalise(example.text) for example in rows}
+    """The texts, made comparable, of the given rows and of those of the files that exist."""
+    texts = {comparable(example.text) for example in rows}
     for path in labelled:
         if path.exists():
-            texts.update(normalise(example.text) for example in read_examples(path, hierarchy))
+            texts.update(comparable(example.text) for example in read_examples(path, hierarchy))
     return texts
 
 

@@ -35,7 +35,7 @@ from pipeline.files.dataset import (
 )
 from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.options import option, parse
-from pipeline.text.normalisation import normalise
+from pipeline.text.normalisation import comparable, normalise
 from training.analysis.evaluate import check_outputs
 from training.analysis.rewriting.options import CHANGES, SUBSTITUTE, AugmentationOptions
 from training.checkpoint.classifier import check_labels
@@ -153,7 +153,7 @@ def augmented(
     unlabelled = options.path("unlabeled_file")
     changes = AugmentationOptions(aug_strategy=options.aug_strategy, create_n=1, seed=options.seed)
     augmenter = create_augmenter(train, hierarchy, changes, unlabelled if unlabelled.exists() else None)
-    return list(augmenter.augment(rows, {normalise(example.text) for example in (*train, *dev)}))
+    return list(augmenter.augment(rows, {comparable(example.text) for example in (*train, *dev)}))
 
 
 def _rows(path: Path, hierarchy: LabelHierarchy) -> list[Example]:
@@ -165,8 +165,8 @@ def _rows(path: Path, hierarchy: LabelHierarchy) -> list[Example]:
 
 def _new_texts(path: Path, labelled: Sequence[Example]) -> list[str]:
     """The texts of `path`, each once, that have no labels yet."""
-    known = {example.text for example in labelled}
-    texts = [text for text in dict.fromkeys(read_texts(path)) if text not in known]
+    known = {comparable(example.text) for example in labelled}
+    texts = [text for same, text in {comparable(text): text for text in read_texts(path)}.items() if same not in known]
     if not texts:
         raise InputError(f"{path} has no text that is not labelled yet; collect some, or leave out --annotate")
     return texts

@@ -65,20 +65,20 @@ class NewDatasetOptions(Options):
         return counts
 
     def split(self, rows: Iterable[Row]) -> dict[str, list[Row]]:
-        """The rows of each file; one that says which file it has to go to goes there, the others are shared out.
+        """The rows of each file: all rows of a text go to one, to that which a row of it is the first to name.
 
-        Rows of one text that say nothing go to one file, to that of a row which says something if there is one.
+        Texts of which no row names a file are shared out.
 
         Raises:
             InputError: there are too few rows for so many files.
         """
         files: dict[str, list[Row]] = {name: [] for name in LABELLED_FILES}
         rows = list(rows)
-        named = {row.text: row.file for row in reversed(rows) if row.file}
+        named = {row.same: row.file for row in reversed(rows) if row.file}
         free: dict[str, list[Row]] = {}
         for row in rows:
-            file = row.file or named.get(row.text)
-            (files[file] if file else free.setdefault(row.text, [])).append(row)
+            file = named.get(same := row.same)
+            (files[file] if file else free.setdefault(same, [])).append(row)
         texts = list(free.values())
         counts = self.counts(len(texts))
         places = [place for place, count in enumerate(counts) for _ in range(count)]

@@ -75,12 +75,12 @@ def describe(
     }
 
 
-def repetitions(dataset: EncodedDataset) -> str:
-    """What is to be said of texts that stand in a file more than once; empty where none does."""
+def repetitions(dataset: EncodedDataset, encoder: TextEncoder) -> str:
+    """What is to be said of texts that stand in a file more than once, to the model; empty where none does."""
     first: dict[str, int] = {}
     repeated, contradicting = 0, []
-    for row, text in enumerate(dataset.texts):
-        earlier = first.setdefault(text, row)
+    for row, words in enumerate(map(encoder.words, dataset.texts)):
+        earlier = first.setdefault(words, row)
         if earlier != row:
             repeated += 1
             if (dataset.labels[earlier] != dataset.labels[row]).any():
@@ -94,10 +94,10 @@ def repetitions(dataset: EncodedDataset) -> str:
     return said
 
 
-def shared_texts(train: EncodedDataset, dev: EncodedDataset) -> int:
-    """How many rows of `dev` have a text that `train` has too: what such rows measure is memory."""
-    known = set(train.texts)
-    return sum(text in known for text in dev.texts)
+def shared_texts(train: EncodedDataset, dev: EncodedDataset, encoder: TextEncoder) -> int:
+    """How many rows of `dev` are to the model a text that `train` has too: what such rows measure is memory."""
+    known = set(map(encoder.words, train.texts))
+    return sum(encoder.words(text) in known for text in dev.texts)
 
 
 def shuffled_batches(lengths: np.ndarray, batch_size: int, random: np.random.Generator) -> Iterator[np.ndarray]:

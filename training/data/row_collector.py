@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 from pipeline.errors import DatasetError, InputError
 from pipeline.labels.hierarchy import SEPARATOR, LabelHierarchy, ancestor_paths
-from pipeline.text.normalisation import MAX_TEXT_CHARACTERS, text_fault
+from pipeline.text.normalisation import MAX_TEXT_CHARACTERS, comparable, text_fault
 
-# What ends a line somewhere: for Python's splitlines(), for a browser, for a spreadsheet. And the tab.
 SHOWN_CONTRADICTIONS = 20
 
+# What ends a line somewhere: for Python's splitlines(), for a browser, for a spreadsheet. And the tab.
 _BREAKS = re.compile("[\0\t\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]+")
 
 
@@ -47,16 +47,26 @@ class Row(NamedTuple):
     file: str | None
     source: Path | str = ""
 
+    @property
+    def same(self) -> str:
+        """Equal for rows whose texts are one."""
+        return comparable(self.text)
+
 
 @dataclass
 class CollectionReport:
-    """What happened to the rows on their way in; `fate` is that of rows which repeat a text with other labels."""
+    """What happened to the rows on their way in.
+
+    `fate` is that of rows which repeat a text with other labels; `moved` are rows that name another file than an
+    earlier row of their text.
+    """
 
     broken_lines: int = 0
     empty: list[tuple[Path | str, int]] = field(default_factory=list)
     repeated: int = 0
     contradictions: list[tuple[Row, Row]] = field(default_factory=list)
     fate: str = "are kept, in the same file; correct them"
+    moved: list[tuple[Row, Row]] = field(default_factory=list)
 
     def notes(self) -> list[str]:
         """A sentence for each thing that a user should know."""
@@ -73,6 +83,12 @@ class CollectionReport:
         if self.contradictions:
             notes.append(f"{len(self.contradictions)} rows repeat a text with other labels, and {self.fate}:")
             notes += self.listed_contradictions()
+        if self.moved:
+            (first, second), what = self.moved[0], "a text stands in one file alone, where a row first put it"
+            notes.append(
+                f"{len(self.moved)} rows name another file than an earlier row of their text, and went to that one: "
+                f"{second.source}:{second.line} {second.file}, {first.source}:{first.line} {first.file}; {what}"
+            )
         return notes
 
     def listed_contradictions(self) -> list[str]:
@@ -96,16 +112,17 @@ class RowCollector:
 
     Attributes:
         rows: the labelled rows, in the order in which they came; label sets are shared among rows.
-        texts: those that came without labels, without repetitions; see `unlabelled`.
+        texts: those that came without labels, without repetitions, by what is equal for one text; see `unlabelled`.
         report: what was cleaned and left out.
     """
 
     def __init__(self, source: Path | str) -> None:
         self.source = source
         self.rows: list[Row] = []
-        self.texts: dict[str, None] = {}
+        self.texts: dict[str, str] = {}
         self.report = CollectionReport()
-        self._first: dict[str, Row] = {}
+        self._first: dict[str, int] = {}  # places in `rows`
+        self._named: dict[str, Row] = {}
         self._contradictory: dict[str, set[frozenset[str]]] = {}
         self._label_sets: dict[frozenset[str], frozenset[str]] = {}
 
@@ -135,19 +152,21 @@ class RowCollector:
         if paths:
             self._add_labelled(Row(cleaned, paths, line, file, self.source))
         else:
-            self.report.repeated += cleaned in self.texts
-            self.texts[cleaned] = None
+            same = comparable(cleaned)
+            self.report.repeated += same in self.texts
+            self.texts.setdefault(same, cleaned)
 
     def unlabelled(self) -> list[str]:
         """The texts that came without labels each time."""
-        return [text for text in self.texts if text not in self._first]
+        return [text for same, text in self.texts.items() if same not in self._first]
 
     def unite(self) -> None:
         """Make one row of those with one text, with the labels of all of them."""
         labels: dict[str, frozenset[str]] = {}
         for row in self.rows:
-            labels[row.text] = labels.get(row.text, frozenset()) | row.labels
-        self.rows = [self._first[text]._replace(labels=every) for text, every in labels.items()]
+            labels[row.same] = labels.get(row.same, frozenset()) | row.labels
+        self.rows = [self.rows[self._first[same]]._replace(labels=every) for same, every in labels.items()]
+        self._first = {same: place for place, same in enumerate(labels)}
         self.report.fate = "were united with it"
 
     def hierarchy(self) -> LabelHierarchy:
@@ -167,11 +186,16 @@ class RowCollector:
         return self._label_sets[given]
 
     def _add_labelled(self, row: Row) -> None:
-        first = self._first.setdefault(row.text, row)
-        if first is not row:
-            known = self._contradictory.setdefault(row.text, {first.labels})
+        same = row.same
+        place = self._first.setdefault(same, len(self.rows))
+        if row.file and (named := self._named.setdefault(same, row)).file != row.file:
+            self.report.moved.append((named, row))
+        if place < len(self.rows):
+            first = self.rows[place]
+            known = self._contradictory.setdefault(same, {first.labels})
             if row.labels in known:
                 self.report.repeated += 1
+                self.rows[place] = first._replace(file=first.file or row.file)
                 return
             known.add(row.labels)
             self.report.contradictions.append((first, row))

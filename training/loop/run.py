@@ -125,9 +125,9 @@ def report(
     """Say what was read of train and dev, and what in them is doubtful."""
     for path, dataset in ((train_path, train_set), (dev_path, dev_set)):
         print(f"{path}: {dataset.report.summary()}")
-        if doubts := repetitions(dataset):
+        if doubts := repetitions(dataset, encoder):
             print(f"warning: {path}: {doubts}")
-    if shared := shared_texts(train_set, dev_set):
+    if shared := shared_texts(train_set, dev_set, encoder):
         print(
             f"warning: {shared} of {len(dev_set)} rows of {dev_path} stand in {train_path} too: the figures on it are "
             "better than on new texts"

@@ -41,7 +41,7 @@ def add_taught_rows(
         InputError: a file is missing, or they have different numbers of lines.
         DatasetError: a line is no answer, names an unknown label, or has another text than the first file's.
     """
-    known = {*dataset.texts, *held_out.texts}
+    known = set(map(encoder.words, (*dataset.texts, *held_out.texts)))
     texts: list[str] = []
     taught: list[np.ndarray] = []
     for lines in itertools.zip_longest(*(read_answers(path, hierarchy) for path in paths)):
@@ -52,8 +52,8 @@ def add_taught_rows(
         for path, (number, other, _) in zip(paths, lines):
             if other != text:
                 raise DatasetError(path, number, f"the text is {other[:40]!r}, and {text[:40]!r} in {paths[0]}")
-        if text not in known:
-            known.add(text)
+        if (words := encoder.words(text)) not in known:
+            known.add(words)
             texts.append(text)
             taught.append(np.mean([confidences for _, _, confidences in lines], axis=0, dtype=np.float32))
     labels = np.concatenate([dataset.labels.astype(np.float32), *(row[None] for row in taught)])

@@ -95,8 +95,9 @@ class Pruning:
     def _with_unlabelled(self, texts: list[str]) -> EncodedDataset:
         """The training rows and texts whose labels do not matter: the teacher says what is to be learnt."""
         train = self._train
-        known = {*train.texts, *self._dev.texts}
-        new = [text for text in dict.fromkeys(texts) if text not in known]
+        words = self._encoder.words
+        known = set(map(words, (*train.texts, *self._dev.texts)))
+        new = [text for same, text in {words(text): text for text in texts}.items() if same not in known]
         if self._group.leads:
             print(f"{len(new)} more texts without labels")
         labels = np.concatenate([train.labels, np.zeros((len(new), train.labels.shape[1]), train.labels.dtype)])

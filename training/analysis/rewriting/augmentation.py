@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.files.dataset import Example
 from pipeline.labels.hierarchy import LabelHierarchy
-from pipeline.text.normalisation import normalise, text_fault
+from pipeline.text.normalisation import comparable, text_fault
 from training.analysis.progress import progress
 from training.analysis.rewriting.options import CHANGES, DELETE, INSERT, MIX, SUBSTITUTE, SWAP, AugmentationOptions
 from training.analysis.rewriting.substitutes import Place, Substitutes
@@ -59,7 +59,7 @@ class Augmenter:
         """Yield the copies of each row in turn; a text that cannot be changed has none.
 
         Args:
-            known: normalised texts that are there already; those that are made join them.
+            known: texts, made comparable, that are there already; those that are made join them.
         """
         with progress(total=len(rows), desc="augmentation", unit="text") as bar:
             for start in range(0, len(rows), _ROWS):
@@ -70,9 +70,8 @@ class Augmenter:
                     ]
                     plans = [self._plan(rows[row], row, copy, attempt) for row, copy in lacking]
                     for plan, text in zip(plans, self._carry_out(plans, rows)):
-                        normalised = normalise(text)
-                        if normalised not in known and not text_fault(text):
-                            known.add(normalised)
+                        if (same := comparable(text)) not in known and not text_fault(text):
+                            known.add(same)
                             made[plan.row].append(text)
                 for row, texts in made.items():
                     yield from (Example(text, rows[row].labels) for text in texts)
