@@ -20,7 +20,7 @@ from typing import NamedTuple
 from pipeline.command import run
 from pipeline.errors import DatasetError, InputError
 from pipeline.files.dataset import read_lines
-from pipeline.labels.hierarchy import SEPARATOR, path_fault
+from pipeline.labels.hierarchy import SEPARATOR, composed, path_fault
 from pipeline.options import option, parse
 from training.data.dataset_folder import NewDatasetOptions, WrittenDataset, write_dataset
 from training.data.row_collector import RowCollector
@@ -120,7 +120,9 @@ def named_labels(release: Release, meta_data: Path) -> tuple[dict[int, str], lis
         table = list(read_columns(meta_data, META_COLUMNS))
     except InputError as error:
         raise InputError(f"{error}; or give --meta_data {NO_META_DATA} for numbers as labels") from error
-    names = [SEPARATOR.join(" ".join(cell.split()) for cell in (domain, area)) for _, domain, area, _ in table]
+    names = [
+        composed(SEPARATOR.join(" ".join(cell.split()) for cell in (domain, area))) for _, domain, area, _ in table
+    ]
     if [_whole(number) for number, *_ in table] == release.areas:
         named_rows: Iterable[tuple[int, str]] = zip(release.areas, names)
     else:

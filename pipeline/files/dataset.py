@@ -15,7 +15,7 @@ from typing import IO, NamedTuple
 
 from pipeline.errors import DatasetError, InputError
 from pipeline.files.atomic import atomic_writer
-from pipeline.labels.hierarchy import LabelHierarchy, path_fault
+from pipeline.labels.hierarchy import LabelHierarchy, as_seen, composed, path_fault, spelt
 from pipeline.text.normalisation import text_fault
 
 TRAIN_FILE, DEV_FILE, TEST_FILE = "train.txt", "dev.txt", "test.txt"
@@ -127,7 +127,7 @@ def read_labels(path: Path | str) -> LabelHierarchy:
     """
     first_line: dict[str, int] = {}
     for number, line in read_lines(path):
-        label = line.strip().replace(_COMMA, _DELIMITER)
+        label = composed(line.strip().replace(_COMMA, _DELIMITER))
         if label in first_line:
             raise DatasetError(path, number, f"label {label!r} is listed already in line {first_line[label]}")
         if not label:
@@ -136,7 +136,11 @@ def read_labels(path: Path | str) -> LabelHierarchy:
     try:
         return LabelHierarchy(first_line)
     except InputError as error:
-        quoted = (number for label, number in first_line.items() if f"label {label!r} " in str(error))
+        quoted = (
+            number
+            for label, number in first_line.items()
+            if str(error).startswith((f"label {label!r} ", f"label {spelt(label)} "))
+        )
         raise DatasetError(path, next(quoted, None), str(error)) from error
 
 
@@ -190,14 +194,17 @@ def _unknown_label(paths: Sequence[str], place: int, hierarchy: LabelHierarchy) 
         for glue in (_DELIMITER, f"{_DELIMITER} "):
             if (joined := glue.join(paths[place:end])) in hierarchy.index:
                 return f"a comma separates labels; write the label {joined!r} as {joined.replace(_DELIMITER, _COMMA)}"
-    return path_fault(paths[place]) or f"unknown label {paths[place]!r}; add it to {LABEL_FILE} or correct it"
+    unknown = paths[place]
+    if alike := next((label for label in hierarchy.labels if as_seen(label) == as_seen(unknown)), None):
+        return f"label {spelt(unknown)} looks like {spelt(alike)} of {LABEL_FILE} and is another one; write that"
+    return path_fault(unknown) or f"unknown label {unknown!r}; add it to {LABEL_FILE} or correct it"
 
 
 def split_labels(words: str) -> list[str]:
     """The label paths of a labelled row, as `join_labels` wrote them; none where there is only white space."""
     if not words.strip():
         return []
-    return [label.strip().replace(_COMMA, _DELIMITER) for label in _FIELD_END.split(words)]
+    return [composed(label.strip().replace(_COMMA, _DELIMITER)) for label in _FIELD_END.split(words)]
 
 
 def join_labels(paths: Iterable[str]) -> str:

@@ -5,10 +5,12 @@ exactly one parent path, so a list of paths always forms a forest. A hierarchy t
 fits in as it is: a node with several parents stands in the list once per way down to it, each a label of its own.
 
 A `#` that touches the separator is refused: `话题###元旦` could be `话题` and `#元旦`, or `话题#` and `元旦`.
+So are two labels that nobody can tell apart. Files hold labels in any Unicode form; they are read in NFC.
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -17,6 +19,13 @@ import numpy as np
 from pipeline.errors import InputError
 
 SEPARATOR = "##"
+
+_DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""They make a terminal show what follows in another order."""
+_IGNORABLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+"""Letters and marks that show nothing by themselves (Unicode's Default_Ignorable_Code_Point outside category C)."""
 
 
 def parent_path(path: str) -> str | None:
@@ -33,6 +42,28 @@ def ancestor_paths(path: str) -> Iterator[str]:
         parent = parent_path(parent)
 
 
+def composed(path: str) -> str:
+    """`path` in NFC, in which labels are compared: é is one letter, however it was typed."""
+    return unicodedata.normalize("NFC", path)
+
+
+def as_seen(path: str) -> str:
+    """What is equal for label paths that look the same: composed, without invisible characters, white space alike."""
+    path = composed(path)
+    if path.isascii() and path.isprintable() and "  " not in path:
+        return path
+    seen = (char for char in _IGNORABLE.sub("", path) if char.isspace() or unicodedata.category(char)[0] != "C")
+    return " ".join("".join(seen).split())
+
+
+def spelt(path: str) -> str:
+    """`path` in quotes, with all that cannot be seen by itself as an escape."""
+    return "".join(
+        f"\\u{ord(char):04x}" if unicodedata.category(char)[0] == "M" or _IGNORABLE.match(char) else char
+        for char in repr(path)
+    )
+
+
 def path_fault(path: str) -> str | None:
     """What makes `path` unusable as a label path, or None if nothing does."""
     return next(_faults(path), None)
@@ -42,11 +73,13 @@ def _faults(path: str) -> Iterator[str]:
     if not path:
         yield "the label is empty"
     for character in path:
-        if unicodedata.category(character) in ("Cc", "Zl", "Zp"):
+        if unicodedata.category(character) in ("Cc", "Zl", "Zp") or character in _DIRECTIONS:
             yield f"label {path!r} contains the control character U+{ord(character):04X}; take it out"
     segments = path.split(SEPARATOR)
     if any(not segment.strip() for segment in segments):
         yield f"label {path!r} has an empty segment beside {SEPARATOR!r}"
+    elif not all(map(as_seen, segments)):
+        yield f"label {path!r} has a segment of invisible characters; give it a name"
     if SEPARATOR + SEPARATOR[0] in path:
         yield (
             f"label {path!r} has a {SEPARATOR[0]!r} beside {SEPARATOR!r}, so that it can be read in two ways; write "
@@ -71,7 +104,8 @@ class LabelHierarchy:
         label_array: object [labels] of str, the labels for indexing with arrays.
 
     Raises:
-        InputError: no labels, a malformed or repeated path, or a path whose parent is not in the list.
+        InputError: no labels, a malformed or repeated path, a path whose parent is not in the list, or two that look
+            alike.
     """
 
     def __init__(self, labels: Iterable[str]) -> None:
@@ -104,6 +138,14 @@ class LabelHierarchy:
         if len(self.index) != len(self.labels):
             repeated = next(path for i, path in enumerate(self.labels) if self.index[path] != i)
             raise InputError(f"label {repeated!r} is listed twice")
+        first: dict[str, str] = {}
+        for path in self.labels:
+            alike = first.setdefault(as_seen(path), path)
+            if alike != path:
+                raise InputError(
+                    f"label {spelt(path)} looks like {spelt(alike)} and is another one; write both alike in every "
+                    "file, or rename one"
+                )
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -38,7 +38,7 @@ class TextEncoder:
         return self.encode_checked(texts).ids
 
     def words(self, text: str) -> str:
-        """The words that are read of `text`, not truncated, between spaces: texts that share them are one to the model."""
+        """All words of `text`, between spaces: texts that share them are one to the model."""
         return " ".join(self.tokeniser.words(normalise(text, self.normalisation)))
 
     def check(self, texts: Sequence[str]) -> None:

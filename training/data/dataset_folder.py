@@ -77,8 +77,8 @@ class NewDatasetOptions(Options):
         named = {row.same: row.file for row in reversed(rows) if row.file}
         free: dict[str, list[Row]] = {}
         for row in rows:
-            file = named.get(same := row.same)
-            (files[file] if file else free.setdefault(same, [])).append(row)
+            file = named.get(row.same)
+            (files[file] if file else free.setdefault(row.same, [])).append(row)
         texts = list(free.values())
         counts = self.counts(len(texts))
         places = [place for place, count in enumerate(counts) for _ in range(count)]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pipeline.errors import InputError
-from pipeline.labels.hierarchy import SEPARATOR, parent_path, path_fault
+from pipeline.labels.hierarchy import SEPARATOR, composed, parent_path, path_fault
 from training.data.row_collector import surrogate_fault
 
 SIGNS = ("->", "→", ">", "＞", "/", "／", "|", "｜", "\\", "::", "-")
@@ -18,12 +18,12 @@ SHOWN = 3
 
 
 def path_of(segments: Iterable[str]) -> str:
-    """The label path of segments, from the top level down; white space at their ends is removed.
+    """The label path of segments, from the top level down, in NFC; white space at their ends is removed.
 
     Raises:
         InputError: no dataset file can hold it.
     """
-    path = SEPARATOR.join(segment.strip().lstrip("\ufeff").strip() for segment in segments)
+    path = composed(SEPARATOR.join(segment.strip().lstrip("\ufeff").strip() for segment in segments))
     fault = path_fault(path) or surrogate_fault(path)
     if fault:
         raise InputError(fault)

@@ -14,7 +14,7 @@ import numpy as np
 
 from pipeline.errors import DatasetError, InputError
 from pipeline.files.dataset import read_lines
-from pipeline.labels.hierarchy import LabelHierarchy
+from pipeline.labels.hierarchy import LabelHierarchy, composed
 from pipeline.records import parse_json
 from pipeline.text.encoding import TextEncoder
 from pipeline.text.normalisation import text_fault
@@ -73,7 +73,7 @@ def read_answers(path: Path, hierarchy: LabelHierarchy) -> Iterator[tuple[int, s
             answer = parse_json(line)
             text, labels = answer["text"], answer["labels"]
             for label in labels:
-                confidences[hierarchy.index[label["label"]]] = label["confidence"]
+                confidences[hierarchy.index[composed(label["label"])]] = label["confidence"]
         except (ValueError, TypeError, KeyError) as error:
             reason = f"no answer as `predict.py --format jsonl` writes it ({type(error).__name__}: {error})"
             raise DatasetError(path, number, reason) from error

@@ -80,6 +80,8 @@ def test_a_wrong_row_is_named_by_file_line_and_reason(tmp_path, content, line, r
         ("人生\n人生 ## 死亡\n", 2, "write '人生##死亡'"),
         ("a\nb\x1b[31m\n", 2, "control character U.001B"),
         ("", None, "no labels"),
+        ("人生\n死亡\n人生\u200b\n", 3, r"label '人生\\u200b' looks like '人生' and is another one"),
+        ("caf\u00e9\ncafe\u0301\n", 2, "is listed already in line 1"),
     ],
 )
 def test_a_wrong_label_file_is_named_by_line_and_reason(tmp_path, content, line, reason):
@@ -87,6 +89,20 @@ def test_a_wrong_label_file_is_named_by_line_and_reason(tmp_path, content, line,
     with pytest.raises(DatasetError, match=reason) as caught:
         read_labels(path)
     assert caught.value.line == line
+
+
+def test_labels_and_rows_match_in_either_way_of_composition(tmp_path):
+    for listed, given_label in (("cafe\u0301", "caf\u00e9"), ("caf\u00e9", "cafe\u0301")):
+        hierarchy = read_labels(write(tmp_path / "label.txt", f"{listed}\n{listed}##a\n"))
+        assert hierarchy.labels == ("caf\u00e9", "caf\u00e9##a")
+        path = write(tmp_path / "train.txt", f"一\t{given_label}##a\n")
+        assert list(read_examples(path, hierarchy)) == [Example("一", (0, 1))]
+
+
+def test_a_label_that_only_looks_like_a_known_one_is_said_to(tmp_path):
+    path = write(tmp_path / "train.txt", "一\t人生\u200b\n")
+    with pytest.raises(DatasetError, match=r"train.txt:1: label '人生\\u200b' looks like '人生' of label.txt"):
+        list(read_examples(path, LABELS))
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_label(tmp_path):

@@ -34,6 +34,11 @@ def test_a_node_with_several_parents_has_a_label_per_path():
     assert graph.with_ancestors(["宠物##猫##波斯猫"]) == {1, 3, 4}
 
 
+def test_what_cannot_be_seen_may_stand_in_a_label_that_can():
+    family, persian = "👨\u200d👩\u200d👧", "می\u200cخواهم"
+    assert LabelHierarchy([family, persian]).labels == (family, persian)
+
+
 def test_consistency_is_judged_row_by_row():
     selected = CAT.matrix([[0, 1], [1], [], [3, 4]])
     assert CAT.consistent_rows(selected).tolist() == [True, False, True, True]
@@ -51,6 +56,13 @@ def test_consistency_is_judged_row_by_row():
         (["a\u2028"], "control character U.2028"),
         (["a\\,b"], "backslash"),
         ([""], "empty"),
+        (["a", "a##\u00ad"], r"label 'a##\\xad' has a segment of invisible characters"),
+        (["\u3164"], "invisible"),
+        (["a\u202eb"], r"control character U\+202E"),
+        (["裁员", "裁员\u200b"], r"label '裁员\\u200b' looks like '裁员' and is another one"),
+        (["a b", "a\u00a0b"], r"label 'a\\xa0b' looks like 'a b'"),
+        (["caf\u00e9", "cafe\u0301"], r"label 'cafe\\u0301' looks like 'caf\u00e9'"),
+        (["a", "a\ufe0f"], r"label 'a\\ufe0f' looks like 'a'"),
     ],
 )
 def test_unusable_labels_are_refused(labels, message):

@@ -13,7 +13,12 @@ from training.loop.teaching import add_taught_rows
 
 HIERARCHY = LabelHierarchy(["a", "b"])
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"a股上涨3%e"]
-PAIRS = [("Ａ股上涨 ３％", "A股上涨 3%"), ("caf\u00e9 涨", "cafe\u0301 涨"), ("上  涨", " 上 涨"), ("上\u200b涨", "上涨")]
+PAIRS = [
+    ("Ａ股上涨 ３％", "A股上涨 3%"),
+    ("caf\u00e9 涨", "cafe\u0301 涨"),
+    ("上  涨", " 上 涨"),
+    ("上\u200b涨", "上涨"),
+]
 
 
 @pytest.fixture
@@ -39,7 +44,9 @@ def test_a_row_of_dev_that_the_model_reads_like_one_of_train_is_shared(tmp_path,
 def test_repetitions_are_told_by_what_the_model_reads(tmp_path, encoder):
     rows = [("Ａ股", "a"), ("a股", "b"), ("😀", "a"), ("😁", "b")]
     said = repetitions(dataset(tmp_path / "train.txt", encoder, *rows), encoder)
-    assert said.startswith("1 rows repeat the text of an earlier row, 1 of them with other labels (lines 1 and 2 first)")
+    assert said.startswith(
+        "1 rows repeat the text of an earlier row, 1 of them with other labels (lines 1 and 2 first)"
+    )
 
 
 def test_a_held_out_text_in_another_form_is_not_taught(tmp_path, encoder):
