@@ -49,6 +49,7 @@ from training.pruning.selection import prune
 from training.pruning.trainer_arguments import student_options
 
 Width = float | str | Fraction
+MAX_PREFIX_BYTES = 200
 
 
 @dataclass(frozen=True)
@@ -73,12 +74,22 @@ class DynabertConfig:
         if self.width_mult is not None and self.width_mult_list is not None:
             raise InputError("width_mult and width_mult_list both say how far to prune; give one of them")
         prefix = self.output_filename_prefix
-        if not isinstance(prefix, str) or not prefix or prefix != os.path.basename(prefix) or prefix.startswith("."):
-            raise InputError(f"output_filename_prefix is {prefix!r}; give the beginning of a file's name")
+        if not _begins_a_file_name(prefix):
+            raise InputError(
+                f"output_filename_prefix is {prefix!r:.60}; give the beginning of a file's name, of at most "
+                f"{MAX_PREFIX_BYTES} bytes of printable characters"
+            )
         given = self.width_mult if self.width_mult_list is None else self.width_mult_list
         given = DEFAULT_WIDTH if given is None else given
         words = [given] if isinstance(given, str) or not isinstance(given, Sequence) else given
         object.__setattr__(self, "widths", tuple(parse_widths([str(word) for word in words])))
+
+
+def _begins_a_file_name(prefix: object) -> bool:
+    if not isinstance(prefix, str) or not prefix or not prefix.isprintable():
+        return False
+    fits = len(prefix.encode()) <= MAX_PREFIX_BYTES  # file systems take 255 with the ending
+    return fits and prefix == os.path.basename(prefix) and not prefix.startswith(".")
 
 
 class Trainer:

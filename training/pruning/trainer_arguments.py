@@ -32,18 +32,25 @@ def student_options(args: Any, rows: int, processes: int) -> StudentOptions:
     Raises:
         InputError: a value that cannot be meant, or honoured.
     """
+    names = [each.name for each in dataclasses.fields(StudentOptions)]
+    if isinstance(args, type) or not any(hasattr(args, name) for name in (*names, *FIXED, "warmup_ratio")):
+        raise InputError(
+            f"args is {args!r:.60}, which has no attribute such as num_train_epochs; give paddlenlp's "
+            "TrainingArguments, or types.SimpleNamespace(num_train_epochs=3)"
+        )
     for name, fixed in FIXED.items():
         value = getattr(args, name, fixed)
         if getattr(value, "value", value) != fixed:
             raise InputError(f"args.{name} is {value!r}, which pruning here does not do; leave it at {fixed!r}")
-    names = [each.name for each in dataclasses.fields(StudentOptions)]
     given = {name: getattr(args, name) for name in names if hasattr(args, name)}
     epochs = given.get("num_train_epochs")
     if isinstance(epochs, float) and epochs.is_integer():  # TrainingArguments holds 3.0 where 3 was meant
         given["num_train_epochs"] = int(epochs)
     options = StudentOptions(**given)
     ratio = getattr(args, "warmup_ratio", 0.0)
+    if not isinstance(ratio, (int, float)) or isinstance(ratio, bool) or not 0 <= ratio <= 1:
+        raise InputError(f"args.warmup_ratio is {ratio!r:.60}; give a share of the steps, from 0 to 1")
     if options.warmup_steps or not ratio:
         return options
     steps = math.ceil(math.ceil(rows / options.per_device_train_batch_size) / processes) * options.num_train_epochs
-    return dataclasses.replace(options, warmup_steps=math.ceil(steps * ratio))
+    return dataclasses.replace(options, warmup_steps=math.ceil(steps * float(ratio)))

@@ -127,6 +127,14 @@ def rows(**values):
     ("changed", "reason"),
     [
         ({"args": SimpleNamespace(fp16=True)}, "args.fp16 is True, which pruning here does not do; leave it at False"),
+        ({"args": {"num_train_epochs": 3}}, "args is {'num_train_epochs': 3}, which has no attribute such as"),
+        ({"args": None}, "args is None, which has no attribute"),
+        ({"args": "x"}, "args is 'x', which has no attribute"),
+        ({"args": TrainingArguments}, "args is <class .*give paddlenlp's TrainingArguments"),
+        *[
+            ({"args": SimpleNamespace(warmup_ratio=ratio)}, f"args.warmup_ratio is {ratio!r}; give a share")
+            for ratio in (5, -0.1, float("nan"), "0.1", True)
+        ],
         ({"args": SimpleNamespace(max_steps=10)}, "args.max_steps is 10"),
         ({"args": SimpleNamespace(num_train_epochs=1.5)}, "--num_train_epochs is 1.5; give a whole number"),
         ({"args": SimpleNamespace(learning_rate=0)}, "--learning_rate is 0"),
@@ -147,6 +155,12 @@ def rows(**values):
 def test_what_cannot_be_honoured_is_refused(documented, changed, reason):
     with pytest.raises(InputError, match=reason):
         Trainer(**{**documented, **changed})
+
+
+@pytest.mark.parametrize("prefix", ["a\0", "a\nb", "\ud800", "字" * 100, "a/b", ".a", "", 3], ids=ascii)
+def test_a_prefix_that_begins_no_file_name_is_refused_at_once(prefix):
+    with pytest.raises(InputError, match="output_filename_prefix is .*give the beginning of a file's name"):
+        DynabertConfig(output_filename_prefix=prefix)
 
 
 def test_a_folder_of_other_files_and_a_broken_head_are_refused(documented, tmp_path):
