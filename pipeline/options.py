@@ -8,8 +8,7 @@
     ExportOptions(top_k=0)                        raises InputError: --top_k is 0; give a whole number, at least 1
     parse(ExportOptions, ["--top_k", "0"])        raises the same
 
-The dataclass is the one source of names, types, bounds, defaults and help; argparse, `--help` and the reference page
-are made from it.
+Names, types, bounds, defaults and help are written there alone; argparse and the reference page are made from it.
 """
 
 from __future__ import annotations
@@ -18,20 +17,22 @@ import argparse
 import contextlib
 import dataclasses
 import difflib
-import math
 import numbers
 import os
+import re
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import ge, gt, le, lt
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from pipeline.errors import InputError
 
 __all__ = ["REQUIRED", "Options", "Row", "create_parser", "option", "parse", "rows"]
-
 REQUIRED: Any = type("Required", (), {"__repr__": lambda self: "REQUIRED"})()
 _KEY = "option"
+_MOST = {"int": (1 << 63) - 1, "float": sys.float_info.max}  # what arrays hold of each
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,8 @@ def create_parser(options: type[Options], description: str | None = None, *, pro
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
     )
+    # argparse takes -1 and -.5 for values, but -1e-3 and -inf for options.
+    parser._negative_number_matcher = re.compile(r"-(\d|\.\d|inf|nan)", re.IGNORECASE)
     for each in _in_order(options):
         _add(parser, each)
     return parser
@@ -143,7 +146,8 @@ class Parser(argparse.ArgumentParser):
         known = [name for action in self._actions for name in action.option_strings]
         unknown = [word.partition("=")[0] for word in message.split() if word.startswith("--")]
         near = difflib.get_close_matches(unknown[0], known, 1) if "unrecognized" in message and unknown else []
-        raise InputError(f"{message}; {f'did you mean {near[0]}?' if near else '--help lists the options'}")
+        hint = "one that begins with - follows =" if "expected one argument" in message else "--help lists the options"
+        raise InputError(f"{message}; {f'did you mean {near[0]}?' if near else hint}")
 
 
 @dataclass(frozen=True)
@@ -205,18 +209,13 @@ def _checked(each: dataclasses.Field, value: Any) -> Any:
 
 def _one(each: dataclasses.Field, name: str, value: Any) -> Any:
     spec = _spec(each)
-    fits: Callable[[Any], bool] = _FITS[name]
-    if not fits(value) or (spec.choices and str(value) not in spec.choices):
+    unfit = not _FITS[name](value) or (name in _MOST and not abs(value) <= _MOST[name])
+    if unfit or (spec.choices and str(value) not in spec.choices):
         raise _refusal(each, value)
-    if name in ("int", "float"):
+    if name in _MOST:
         value = int(value) if name == "int" else float(value)
-        inside = (
-            (spec.at_least is None or value >= spec.at_least)
-            and (spec.above is None or value > spec.above)
-            and (spec.at_most is None or value <= spec.at_most)
-            and (spec.below is None or value < spec.below)
-        )
-        if not inside or not math.isfinite(value):
+        limits = ((ge, spec.at_least), (gt, spec.above), (le, spec.at_most), (lt, spec.below))
+        if not all(limit is None or holds(value, limit) for holds, limit in limits):
             raise _refusal(each, value)
     return Path(value) if name == "Path" else value
 
@@ -255,12 +254,14 @@ def _expected(each: dataclasses.Field) -> str:
 
 
 def _refusal(each: dataclasses.Field, value: Any) -> InputError:
-    near = difflib.get_close_matches(str(value), _spec(each).choices, 1)
+    near = difflib.get_close_matches(value if isinstance(value, str) else "", _spec(each).choices, 1)
     hint = f"; did you mean {near[0]}?" if near else ""
     return InputError(f"{_named(each)} is {_quoted(value)}; give {_expected(each)}{hint}")
 
 
 def _quoted(value: Any) -> str:
+    if isinstance(value, int) and abs(value) > _MOST["int"]:
+        return f"a number of {value.bit_length():,} bits, which is too large"
     return f"{value!r:.60}" if isinstance(value, (str, bytes)) else f"{value!s:.60}"
 
 

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from pipeline.errors import InputError
 from pipeline.options import Options, create_parser, option, parse, rows
 
+HUGE = "a number of 1,329 bits, which is too large"
+
 
 @dataclass(frozen=True)
 class Training(Options):
@@ -70,16 +72,21 @@ def test_defaults_are_written_once():
         ("epochs", 0, ["0"], "--epochs is 0; give a whole number, at least 1"),
         ("epochs", 1.5, ["1.5"], "--epochs is 1.5; give a whole number, at least 1"),
         ("epochs", "ten", ["ten"], "--epochs is 'ten'; give a whole number, at least 1"),
-        ("token_dropout", 1, ["1"], "--token_dropout is 1; give a number, at least 0 and below 1"),
+        ("token_dropout", 1, ["1"], "--token_dropout is 1.0; give a number, at least 0 and below 1"),
         ("token_dropout", float("nan"), ["nan"], "--token_dropout is nan; give a number, at least 0 and below 1"),
         ("loss", "zlrp", ["zlrp"], "--loss is 'zlrp'; give one of bce, zlpr; did you mean zlpr?"),
         ("shuffle", "no", ["no"], "--shuffle is 'no'; give true or false"),
         ("top_k", -1, ["-1"], "--top_k is -1; give a whole number, at least 1"),
         ("latency_at", 2, ["2"], "--latency_at is 2; give one of 1, 32"),
-        ("splits", (0.8, 0), ["0.8", "0"], "--splits is 0; give a list, each a number, above 0"),
+        ("splits", (0.8, 0), ["0.8", "0"], "--splits is 0.0; give a list, each a number, above 0"),
         ("teachers", [], [], "--teachers is empty; give a list, each a path"),
         ("splits", (), [], "--splits is empty; give a list, each a number, above 0"),
         ("dataset_dir", "", [""], "--dataset_dir is ''; give a path"),
+        ("token_dropout", -1e-3, ["-1e-3"], "--token_dropout is -0.001; give a number, at least 0 and below 1"),
+        ("token_dropout", float("-inf"), ["-inf"], "--token_dropout is -inf; give a number, at least 0 and below 1"),
+        ("splits", (-1e-3, 1), ["-1e-3", "1"], "--splits is -0.001; give a list, each a number, above 0"),
+        ("epochs", 10**400, ["1" + "0" * 400], f"--epochs is {HUGE}; give a whole number, at least 1"),
+        ("epochs", 1 << 63, [str(1 << 63)], "--epochs is a number of 64 bits, which is too large; give a whole number"),
     ],
 )
 def test_both_ways_give_the_same_message(name, value, words, expected):
@@ -89,7 +96,21 @@ def test_both_ways_give_the_same_message(name, value, words, expected):
     with pytest.raises(InputError) as from_shell:
         parse(Training, [*(["--dataset_dir", "data"] if name != "dataset_dir" else []), f"--{name}", *words])
     assert str(from_python.value) == str(from_shell.value)
-    assert str(from_python.value) == expected.replace("is 1;", "is 1.0;") if name == "token_dropout" else expected
+    assert str(from_python.value).startswith(expected)
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**5000)], ids=["400", "5000"])
+def test_numbers_that_nothing_can_hold_are_refused(value):
+    for name in ("epochs", "token_dropout"):
+        with pytest.raises(InputError, match=f"--{name} is a number of [0-9,]+ bits, which is too large; give a"):
+            Training(dataset_dir="data", **{name: value})
+    with pytest.raises(InputError, match="--epochs is inf"):
+        parse(Training, ["--dataset_dir", "data", "--epochs", "1" + "0" * 5000])
+
+
+def test_a_value_that_begins_with_a_dash_is_told_how_to_write():
+    with pytest.raises(InputError, match="--dataset_dir: expected one argument; one that begins with - follows ="):
+        parse(Training, ["--dataset_dir", "->"])
 
 
 @pytest.mark.parametrize("value", [True, None, "3", [3], b"3"])
