@@ -28,6 +28,7 @@ from pipeline.options import option, parse
 from training.data import label_names
 from training.data.dataset_folder import NewDatasetOptions, WrittenDataset, write_dataset
 from training.data.doccano_lines import HIERARCHICAL, SPLIT_FILES, TASK_TYPES, read_records, record_line
+from training.data.outputs import check_outputs
 from training.data.row_collector import RowCollector
 
 
@@ -94,12 +95,13 @@ def export(options: DoccanoOptions) -> int:
     Of a row's labels only the deepest are written, as people choose them; reading adds their ancestors again.
 
     Raises:
-        InputError: a file is missing or malformed, or the file is there and `overwrite` is not set. What was there is
-            untouched.
+        InputError: a file is missing or malformed, or the file is there and `overwrite` is not set; or
+            it is a file of the dataset. What was there is untouched.
     """
     folder, target = options.dataset_dir, options.export
     if folder is None or target is None:
         raise InputError("--export FILE and --dataset_dir FOLDER are needed to write a file for doccano")
+    check_outputs({"--export": target}, (), folder)
     if target.exists() and not options.overwrite:
         raise InputError(f"--export {target} exists already; name another file, or give --overwrite to replace it")
     hierarchy = read_labels(folder / LABEL_FILE)

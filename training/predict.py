@@ -35,6 +35,7 @@ from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.options import option, parse
 from pipeline.output import FORMATS
 from training.checkpoint.classifier import Classifier, check_labels
+from training.data.outputs import check_outputs
 from training.data.predictions_file import InputLines, PredictionsFile, check_output
 from training.model.model_names import contradict
 from training.options import DecodingOptions, ModelOptions
@@ -109,7 +110,7 @@ def write_predictions(options: WriteOptions) -> int:
     """
     output = options.output_file
     with _open_data(options) as stream:
-        if output and not _anything_to_do(output, stream, options.resume):
+        if output and not _anything_to_do(output, stream, options):
             print(f"{output} is complete; leave out --resume to predict anew", file=sys.stderr)
             return 0
         return _write(_classifier(options), stream, options)
@@ -133,10 +134,12 @@ def _open_data(options: PredictOptions) -> contextlib.AbstractContextManager[IO[
         raise InputError(f"cannot read {path}: {error.strerror}") from error
 
 
-def _anything_to_do(output: Path, stream: IO[bytes], resume: bool) -> bool:
+def _anything_to_do(output: Path, stream: IO[bytes], options: WriteOptions) -> bool:
     if output.exists() and os.path.samestat(os.stat(output), os.fstat(stream.fileno())):
         raise InputError(f"--output_file {output} is the file that the texts are read from; give another one")
-    return check_output(output, resume)
+    to_do = check_output(output, options.resume)
+    check_outputs({"--output_file": output}, [options.dataset_dir / options.label_file], options.dataset_dir)
+    return to_do
 
 
 def _classifier(options: PredictOptions) -> Classifier:

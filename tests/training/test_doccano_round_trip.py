@@ -125,3 +125,18 @@ def test_real_datasets_make_the_round_trip(tmp_path, name):
     assert read_labels(again / "label.txt").labels == labels.labels
     before = [(single_line(text), places) for text, places in read_examples(folder / "dev.txt", labels)]
     assert list(read_examples(again / "dev.txt", labels)) == list(dict.fromkeys(before))
+
+
+def test_an_export_does_not_replace_a_file_of_its_dataset(tmp_path):
+    write_dataset_folder(tmp_path / "data", [[("甲", {"x y"})]] * 3, [])
+    before = (tmp_path / "data" / "train.txt").read_bytes()
+    arguments = [
+        "--dataset_dir",
+        str(tmp_path / "data"),
+        "--export",
+        str(tmp_path / "data" / "train.txt"),
+        "--overwrite",
+    ]
+    with pytest.raises(InputError, match="--export .* would overwrite .*train.txt"):
+        main(arguments)
+    assert (tmp_path / "data" / "train.txt").read_bytes() == before

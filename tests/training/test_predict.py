@@ -102,7 +102,13 @@ def test_the_file_that_a_link_leads_to_is_written(folder):
 
 @pytest.mark.usefixtures("stand_in")
 @pytest.mark.parametrize(
-    ("output", "reason"), [("data.txt", "is the file that the texts are read from"), (".", "is no ordinary file")]
+    ("output", "reason"),
+    [
+        ("data.txt", "is the file that the texts are read from"),
+        (".", "is no ordinary file"),
+        ("label.txt", "--output_file .* would overwrite .*label.txt; give another path"),
+        ("train.txt", "--output_file .* would overwrite .*train.txt"),
+    ],
 )
 def test_an_output_that_must_not_be_written_is_refused(folder, output, reason):
     with pytest.raises(InputError, match=reason):

@@ -23,9 +23,9 @@ from pipeline.files.dataset import DATA_FILE, LABEL_FILE, Example, read_examples
 from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.options import option, parse
 from pipeline.text.normalisation import comparable
-from training.analysis.evaluate import check_outputs
 from training.analysis.rewriting.options import AugmentationOptions
 from training.data.dataset_folder import LABELLED_FILES
+from training.data.outputs import check_outputs
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def augment(options: AugOptions) -> Augmented:
     folder = options.train_path.parent
     label_path, unlabelled = folder / options.label_file, folder / options.unlabelled_file
     labelled = [folder / name for name in LABELLED_FILES]
-    check_outputs({"--aug_path": options.aug_path}, (label_path, options.train_path, unlabelled, *labelled))
+    check_outputs({"--aug_path": options.aug_path}, (label_path, options.train_path, unlabelled), folder)
     hierarchy = read_labels(label_path)
     rows = list(read_examples(options.train_path, hierarchy))
     if not rows:

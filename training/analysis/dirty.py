@@ -27,9 +27,9 @@ from pipeline.files.atomic import atomic_writer
 from pipeline.files.dataset import LABEL_FILE, TRAIN_FILE, Example, read_examples, read_labels, write_examples
 from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.options import option, parse
-from training.analysis.evaluate import check_outputs
 from training.analysis.evidence.label_doubts import label_doubts
 from training.data.doccano_lines import record_line
+from training.data.outputs import check_outputs
 from training.options import ModelOptions, SeedOptions
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def find_doubtful(options: DirtyOptions) -> DoubtfulRows:
     label_path, train_path = folder / options.label_file, folder / options.train_file
     names = ("dirty_file", "rest_file", "review_file")
     outputs = {f"--{name}": folder / getattr(options, name) for name in names}
-    check_outputs(outputs, (label_path, train_path))
+    check_outputs(outputs, (label_path, train_path), folder)
     hierarchy = read_labels(label_path)
     examples = list(read_examples(train_path, hierarchy))
     if len(examples) < 2:

@@ -10,7 +10,6 @@ python training/analysis/evaluate.py --dataset_dir data --params_path ./checkpoi
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -18,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.command import run
-from pipeline.errors import InputError
 from pipeline.files.atomic import atomic_writer
 from pipeline.files.dataset import DEV_FILE, LABEL_FILE, TRAIN_FILE, read_labels
 from pipeline.options import option, parse
 from training.analysis.evaluation import check_labelled_file, measure
 from training.analysis.report import write_report
 from training.checkpoint.classifier import check_labels
+from training.data.outputs import check_outputs
 from training.options import DecodingOptions, ModelOptions
 
 
@@ -56,7 +55,7 @@ def evaluate(options: EvaluateOptions) -> dict[str, Any]:
         options.dataset_dir / name for name in (options.label_file, options.train_file, options.dev_file)
     )
     outputs = {"--bad_case_path": options.bad_case_path, "--report": options.report, "--json": options.json}
-    check_outputs(outputs, (label_path, train_path, dev_path))
+    check_outputs(outputs, (label_path, train_path, dev_path), options.dataset_dir)
     listed = read_labels(label_path)
     measures_train = options.dev_file == DEV_FILE or options.train_file != TRAIN_FILE
     dev = check_labelled_file(dev_path, listed)
@@ -81,30 +80,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     for line in printed(evaluate(parse_args(argv))):
         now = datetime.now()
         print(f"[{now:%Y-%m-%d %H:%M:%S},{now.microsecond // 1000:03d}] [    INFO] - {line}")
-
-
-def check_outputs(outputs: Mapping[str, Path | None], inputs: Sequence[Path]) -> None:
-    """Refuse, before hours of work, paths that cannot be written, or whose content would be lost.
-
-    Args:
-        outputs: paths by option; None where the option is not given.
-        inputs: files that are read.
-
-    Raises:
-        InputError: a path is a folder or not in a folder that can be written, an input, or another output.
-    """
-    taken = {path.resolve(): str(path) for path in inputs}
-    for called, path in outputs.items():
-        if path is None:
-            continue
-        if path.is_dir():
-            raise InputError(f"{called} {path} is a folder; give the path of a file")
-        above = next(folder for folder in path.resolve().parents if folder.exists())
-        if not above.is_dir() or not os.access(above, os.W_OK):
-            raise InputError(f"{called} {path} cannot be written: {above} is no folder that you may write to")
-        if path.resolve() in taken:
-            raise InputError(f"{called} {path} would overwrite {taken[path.resolve()]}; give another path")
-        taken[path.resolve()] = f"what {called} writes"
 
 
 def write_json(path: Path, evaluation: dict[str, Any]) -> None:

@@ -36,10 +36,10 @@ from pipeline.files.dataset import (
 from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.options import option, parse
 from pipeline.text.normalisation import comparable, normalise
-from training.analysis.evaluate import check_outputs
 from training.analysis.rewriting.options import CHANGES, SUBSTITUTE, AugmentationOptions
 from training.checkpoint.classifier import check_labels
 from training.checkpoint.files import read_checkpoint
+from training.data.outputs import check_outputs
 from training.options import ModelOptions, SeedOptions
 
 DUPLICATE = "duplicate"
@@ -100,7 +100,9 @@ def find_sparse(options: SparseOptions) -> Sparse:
         EnvironmentFault: the machine lacks the device.
     """
     inputs = [options.path(name) for name in ("label_file", "train_file", "dev_file", "unlabeled_file")]
-    check_outputs({f"--{name}": options.path(name) for name in ("sparse_file", "valid_file")}, inputs)
+    check_outputs(
+        {f"--{name}": options.path(name) for name in ("sparse_file", "valid_file")}, inputs, options.dataset_dir
+    )
     hierarchy = read_labels(options.path("label_file"))
     train, dev = (_rows(options.path(name), hierarchy) for name in ("train_file", "dev_file"))
     unlabelled = _new_texts(options.path("unlabeled_file"), [*train, *dev]) if options.annotate else []

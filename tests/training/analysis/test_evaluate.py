@@ -215,6 +215,7 @@ def write(name, text):
         (None, ("--threshold", "nan"), InputError, "--threshold is nan; give a number"),
         (None, ("--bad_case_path", "data"), InputError, "--bad_case_path data is a folder"),
         (None, ("--bad_case_path", "data/../data/dev.txt"), InputError, r"would overwrite data/dev\.txt"),
+        (None, ("--report", "data/test.txt"), InputError, r"would overwrite data/test\.txt"),
         (None, ("--json", "bad_case.txt"), InputError, "would overwrite what --bad_case_path writes"),
         (None, ("--json", "data/dev.txt/e.json"), InputError, r"--json .* cannot be written: .*dev\.txt is no folder"),
     ],

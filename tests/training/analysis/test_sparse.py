@@ -110,6 +110,7 @@ def test_texts_worth_annotating_have_no_labels_yet(folder, checkpoint, capsys):
     ("options", "message"),
     [
         (("--rationale_num", 0), "--rationale_num is 0"),
+        (("--valid_file", "test.txt"), "would overwrite .*test.txt"),
         (("--valid_file", "dev.txt"), "would overwrite .*dev.txt"),
         (("--annotate", "--unlabeled_file", "none.txt"), "cannot read .*none.txt"),
         (("--annotate", "--unlabeled_file", "known.txt"), "no text that is not labelled yet"),
