@@ -106,7 +106,11 @@ def _inside(value: Any) -> collections.abc.Iterable[Any]:
     if isinstance(value, dict):
         return (*value.keys(), *value.values())
     if isinstance(value, str) and not value.isascii():
-        value.encode()  # a lone surrogate is no text: UnicodeEncodeError is a ValueError
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            where = f"half of a surrogate pair at character {error.start + 1}"
+            raise ValueError(f"{value!r:.40} holds {where}; correct that character") from None
     return value if isinstance(value, list) else ()
 
 

@@ -65,7 +65,7 @@ def test_teachers_answer_the_same_texts(tmp_path, dataset, encoder):
         ('["乙"]', "no answer"),
         ('{"text": "乙", "labels": [{"label": "C", "confidence": 1}]}', "KeyError: 'C'"),
         ('{"text": "乙", "labels": [{"label": "A", "confidence": 1.5}]}', r"outside \[0, 1\]"),
-        ('{"text": "乙", "labels": [{"label": "A", "confidence": NaN}]}', r"outside \[0, 1\]"),
+        ('{"text": "乙", "labels": [{"label": "A", "confidence": NaN}]}', r"NaN is no number"),
         ('{"text": "", "labels": []}', "the text is ''"),
         ('{"text": 5, "labels": []}', "the text is 5"),
     ],
