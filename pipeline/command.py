@@ -10,15 +10,15 @@ import sys
 from collections.abc import Sequence
 from typing import Callable, TextIO
 
-from pipeline.errors import ClassifierError
+from pipeline.errors import ClassifierError, EnvironmentFault
 
 
 def run(main: Callable[[Sequence[str] | None], int | None]) -> None:
     """Run a command's `main` and leave the process with the right exit status.
 
-    A `ClassifierError` becomes one line on standard error and its own status; so does what the operating system
-    refuses (a full disk, a missing permission). An interrupt gives 130; a reader that closes our output early
-    (`| head`) is no error. Whatever the umask, others may not write to what a command leaves.
+    A `ClassifierError` becomes one line on standard error and its own status. What the operating system refuses (a
+    full disk, a missing permission) is a fault of the machine. An interrupt gives 130; a reader that closes our output
+    early (`| head`) is no error. Whatever the umask, others may not write to what a command leaves.
     """
     os.umask(os.umask(0o022) | 0o002)
     try:
@@ -36,7 +36,7 @@ def run(main: Callable[[Sequence[str] | None], int | None]) -> None:
         status = 0
     except OSError as error:
         print(f"error: {error}", file=sys.stderr)
-        status = ClassifierError.exit_status
+        status = EnvironmentFault.exit_status
     sys.exit(status or 0)
 
 

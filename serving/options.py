@@ -26,11 +26,13 @@ class ComputeWishes(Options):
         "what to compute in; auto: the fastest that the bundle's release gate passed, float32 without one",
         choices=(AUTO, *PRECISIONS),
     )
-    threads: int = option(0, "processor threads that compute, in Triton of each instance; 0: one per core", at_least=0)
+    threads: int = option(
+        0, "processor threads that compute, in Triton of each instance; 0: one per core", at_least=0, at_most=1024
+    )
     token_budget: int | None = option(
         None, f"tokens computed at once ({TOKEN_BUDGET}; Triton on a GPU {GPU_TOKEN_BUDGET})", at_least=1
     )
-    max_batch_size: int = option(128, "texts that one request may hold", at_least=1)
+    max_batch_size: int = option(128, "texts that one request may hold", at_least=1, at_most=65_536)
 
     @property
     def precision_in_words(self) -> str:

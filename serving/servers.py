@@ -101,5 +101,6 @@ class ServerOptions(PlaceOptions):
 def require_addresses(name: str, addresses: Sequence[str]) -> None:
     """Raise InputError for an address without a port."""
     for address in addresses:
-        if not address.rpartition(":")[2].isdigit():
+        port = address.rpartition(":")[2]
+        if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65_536):
             raise InputError(f"--{name} is {address!r}; give the HTTP address with its port, such as 127.0.0.1:8000")

@@ -23,17 +23,24 @@ class PaddleWishes(ComputeWishes):
     """
 
     workers: int = option(
-        32, "Paddle Serving: requests served at the same time by each process; one more is refused", at_least=1
+        32,
+        "Paddle Serving: requests served at the same time by each process; one more is refused",
+        at_least=1,
+        at_most=4096,
     )
     processes: int = option(
         0,
         "Paddle Serving: processes with a model of their own, which share --threads; 0: threads of one process",
         at_least=0,
+        at_most=256,
     )
-    batch_requests: int = option(32, "Paddle Serving: requests computed together at most", at_least=1)
-    request_bytes: int = option(4 << 20, "Paddle Serving: bytes that a request may have", at_least=1)
+    batch_requests: int = option(32, "Paddle Serving: requests computed together at most", at_least=1, at_most=65_536)
+    request_bytes: int = option(4 << 20, "Paddle Serving: bytes that a request may have", at_least=1, at_most=1 << 31)
     request_seconds: int = option(
-        10, "Paddle Serving: seconds that a request may take to arrive, and may wait for the model", at_least=1
+        10,
+        "Paddle Serving: seconds that a request may take to arrive, and may wait for the model",
+        at_least=1,
+        at_most=86_400,
     )
     devices: str = option("0", "Paddle Serving: which GPUs, such as 0 or 0,1")
 
@@ -42,7 +49,7 @@ class PaddleWishes(ComputeWishes):
             raise InputError(f"Paddle Serving computes no {self.precision}; choose {' or '.join(PRECISIONS)}")
         if self.device == GPU and self.precision not in (AUTO, "float32"):
             raise InputError(f"Paddle Serving computes {self.precision} on the CPU alone; choose float32 for the GPU")
-        if not all(part.isdigit() for part in self.devices.split(",")):
+        if not all(part.isascii() and part.isdigit() for part in self.devices.split(",")):
             raise InputError(f"--devices is {self.devices!r}; give numbers of GPUs, such as 0 or 0,1")
 
 

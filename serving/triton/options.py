@@ -46,13 +46,16 @@ class TritonWishes(ComputeWishes):
     padded_lengths: tuple[int, ...] = option(
         (), "Triton: lengths that the tokeniser pads to (none; chosen for a native backend)", metavar="TOKENS"
     )
-    instances: int = option(1, "Triton: copies of the model that compute at the same time", at_least=1)
-    queue_milliseconds: int = option(300, "Triton: milliseconds that texts may wait for the model", at_least=1)
+    instances: int = option(1, "Triton: copies of the model that compute at the same time", at_least=1, at_most=256)
+    queue_milliseconds: int = option(
+        300, "Triton: milliseconds that texts may wait for the model", at_least=1, at_most=3_600_000
+    )
     queue_size: int = option(
         0,
         "Triton: texts that may be under way, a request that finds so many is refused; 0: a batch, and what this "
         "machine computes in --queue_milliseconds",
         at_least=0,
+        at_most=10_000_000,
     )
 
     def check(self) -> None:

@@ -4,10 +4,11 @@ import os
 import pty
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from tests.conftest import ENVIRONMENT, PROJECT
+from tests.conftest import ENVIRONMENT, PROJECT, run_in_process
 
 TEXT = "裁员 é 😀"
 COMMAND = [sys.executable, "-c", f"from pipeline.command import run; run(lambda _: print({TEXT!r}))"]
@@ -37,3 +38,10 @@ def test_a_terminal_keeps_its_encoding():
     assert (done.returncode, done.stderr) == (0, b"")
     assert os.read(ours, 1000).decode("gbk") == "裁员 é \\U0001f600\r\n"
     os.close(ours)
+
+
+def test_what_the_system_refuses_is_a_fault_of_the_machine():
+    done = run_in_process(lambda _: Path("/proc/1/none").write_text(""))
+    assert done.returncode == 3
+    assert done.stderr.startswith("error: [Errno ")
+    assert "/proc/1/none" in done.stderr

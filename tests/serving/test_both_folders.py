@@ -108,7 +108,14 @@ def test_versions_say_what_each_is(folders, bundle_path):
         ({"only": "triton", "workers": 5}, "--workers is not for triton"),
         ({"only": "paddle", "server": ("127.0.0.1:8000",)}, "--server is for Triton; leave it out with --only paddle"),
         ({"server": ("127.0.0.1",)}, "--server is '127.0.0.1'; give the HTTP address with its port"),
+        ({"server": ("127.0.0.1:99999",)}, "--server is '127.0.0.1:99999'"),
+        ({"devices": "²"}, "--devices is '²'; give numbers of GPUs"),
         ({"keep": 0}, "--keep is 0; give a whole number, at least 1"),
+        (
+            {"max_batch_size": 3_000_000_000},
+            "--max_batch_size is 3000000000; give a whole number",
+        ),
+        ({"workers": 10**20}, "--workers is 100000000000000000000; give a whole number"),
         ({"paddle_folder": "{model_repository}/paddle"}, "--paddle_folder .* lies in the model repository"),
     ],
 )

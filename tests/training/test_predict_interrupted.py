@@ -177,7 +177,7 @@ def test_a_full_disk_costs_nothing_that_was_written(command, tmp_path):
     (tmp_path / "out").unlink()
     small_disk = ("sh", "-c", f'ulimit -f {len(whole) // 2 // 512}; exec "$@"', "sh")
     done = subprocess.run([*small_disk, *words], cwd=PROJECT, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert f"error: cannot write {tmp_path}/out: File too large" in done.stderr
     assert "go on with --resume" in done.stderr
     subprocess.run([*words, "--resume"], cwd=PROJECT, check=True)

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-from pipeline.errors import ClassifierError, DatasetError, InputError
+from pipeline.errors import ClassifierError, DatasetError, EnvironmentFault, InputError
 from pipeline.files.atomic import atomic_writer
 from pipeline.files.dataset import read_texts
 from pipeline.records import from_fields, read_json
@@ -171,7 +171,7 @@ class PredictionsFile:
         """Write the answers to the texts that `lines` gave since the last call, and make sure that they last.
 
         Raises:
-            ClassifierError: the disk is full, or fails.
+            EnvironmentFault: the disk is full, or fails.
         """
         try:
             self._stream.write(block)
@@ -179,7 +179,7 @@ class PredictionsFile:
             os.fsync(self._stream.fileno())
             self._record(Progress(self.progress.run, lines.rows, self._stream.tell(), lines.checksum()))
         except OSError as error:
-            raise ClassifierError(f"cannot write {self._path}: {error.strerror}") from error
+            raise EnvironmentFault(f"cannot write {self._path}: {error.strerror}") from error
 
     def _record(self, progress: Progress) -> None:
         with atomic_writer(progress_path(self._path)) as stream:
