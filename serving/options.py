@@ -9,6 +9,8 @@ from pipeline.compute.runtimes import AUTO, DEVICES, PRECISIONS
 from pipeline.options import Options, option
 
 GPU_TOKEN_BUDGET = 16 * TOKEN_BUDGET
+MAX_BATCH_SIZE, NATIVE_MAX_BATCH_SIZE = 128, 32
+"""A native backend pads all texts of a request to its longest, so that one long text makes each of them dear."""
 CPU, GPU = DEVICES
 
 
@@ -32,7 +34,12 @@ class ComputeWishes(Options):
     token_budget: int | None = option(
         None, f"tokens computed at once ({TOKEN_BUDGET}; Triton on a GPU {GPU_TOKEN_BUDGET})", at_least=1
     )
-    max_batch_size: int = option(128, "texts that one request may hold", at_least=1, at_most=65_536)
+    max_batch_size: int | None = option(
+        None,
+        f"texts that one request may hold ({MAX_BATCH_SIZE}; with --backend native {NATIVE_MAX_BATCH_SIZE})",
+        at_least=1,
+        at_most=65_536,
+    )
 
     @property
     def precision_in_words(self) -> str:

@@ -8,7 +8,7 @@ from pipeline.compute.batching import TOKEN_BUDGET
 from pipeline.compute.runtimes import AUTO, PADDLE
 from pipeline.errors import InputError
 from pipeline.options import option
-from serving.options import GPU, ComputeWishes
+from serving.options import GPU, MAX_BATCH_SIZE, ComputeWishes
 
 PRECISIONS = {"float32": "fp32", "bfloat16": "bf16"}
 """What it computes in, by the names that upstream has for them."""
@@ -59,6 +59,7 @@ class PaddleOptions(PaddleWishes):
 
     precision: str = option("float32", choices=tuple(PRECISIONS))
     token_budget: int = option(TOKEN_BUDGET, at_least=1)
+    max_batch_size: int = option(MAX_BATCH_SIZE, at_least=1)
 
     @property
     def engine(self) -> str:

@@ -19,7 +19,7 @@ from pipeline.compute.runtimes import AUTO, PADDLE, resolve, unavailable
 from pipeline.errors import EnvironmentFault, InputError
 from pipeline.files.bundle import PADDLE_GRAPH_FILE, PADDLE_PARAMETERS_FILE, VOCABULARY_FILE, Bundle, stage
 from serving.folders import PROJECT
-from serving.options import CPU
+from serving.options import CPU, MAX_BATCH_SIZE
 from serving.paddle.configuration import CONFIG_FILE, MODEL_FOLDER, config_text, write_model_config
 from serving.paddle.options import PaddleOptions, PaddleWishes
 from serving.published import PublishedVersion
@@ -40,7 +40,9 @@ def paddle_options(bundle: Bundle, wishes: PaddleWishes) -> PaddleOptions:
         chosen["precision"] = "float32"  # what the gate measured on the CPU says nothing of a GPU
     else:
         chosen["precision"] = choose_precision(bundle, wishes.precision)
-    return PaddleOptions(**{**chosen, "token_budget": wishes.token_budget or TOKEN_BUDGET})
+    chosen["token_budget"] = wishes.token_budget or TOKEN_BUDGET
+    chosen["max_batch_size"] = wishes.max_batch_size or MAX_BATCH_SIZE
+    return PaddleOptions(**chosen)
 
 
 def choose_precision(bundle: Bundle, precision: str) -> str:

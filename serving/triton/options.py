@@ -10,7 +10,7 @@ from pipeline.compute.padded_lengths import CPU_LENGTHS, GPU_LENGTHS, lengths_up
 from pipeline.compute.runtimes import AUTO, PRECISIONS, RUNTIMES
 from pipeline.errors import InputError
 from pipeline.options import option
-from serving.options import CPU, GPU, ComputeWishes
+from serving.options import CPU, GPU, MAX_BATCH_SIZE, ComputeWishes
 
 PYTHON, NATIVE = "python", "native"
 BACKENDS = (PYTHON, NATIVE)
@@ -86,6 +86,7 @@ class ServingOptions(TritonWishes):
     runtime: str = option("onnxruntime", choices=RUNTIMES)
     precision: str = option("float32", choices=PRECISIONS)
     token_budget: int = option(TOKEN_BUDGET, at_least=1)
+    max_batch_size: int = option(MAX_BATCH_SIZE, at_least=1)
 
     @property
     def engine(self) -> str:

@@ -7,7 +7,7 @@ from dataclasses import fields
 from pipeline.compute.batching import TOKEN_BUDGET
 from pipeline.compute.runtimes import AUTO, resolve
 from pipeline.files.bundle import Bundle
-from serving.options import GPU, GPU_TOKEN_BUDGET
+from serving.options import GPU, GPU_TOKEN_BUDGET, MAX_BATCH_SIZE, NATIVE_MAX_BATCH_SIZE
 from serving.triton.configs.native import native_choice
 from serving.triton.options import NATIVE, ServingOptions, TritonWishes
 
@@ -23,6 +23,8 @@ def serving_options(bundle: Bundle, wishes: TritonWishes) -> ServingOptions:
     chosen["runtime"], chosen["precision"] = pick(bundle, wishes.runtime, precision, wishes.device)
     if wishes.token_budget is None:
         chosen["token_budget"] = GPU_TOKEN_BUDGET if wishes.device == GPU else TOKEN_BUDGET
+    if wishes.max_batch_size is None:
+        chosen["max_batch_size"] = NATIVE_MAX_BATCH_SIZE if wishes.backend == NATIVE else MAX_BATCH_SIZE
     if wishes.device == GPU and wishes.queue_size == 0:
         chosen["queue_size"] = GPU_QUEUE_SIZE
     return ServingOptions(**chosen)
