@@ -12,11 +12,25 @@ from pathlib import Path
 
 from pipeline.command import run
 from pipeline.errors import InputError
-from pipeline.files.bundle import Bundle
+from pipeline.files.bundle import MOST_GOLDENS, Bundle
 from pipeline.files.checksums import check_replaceable
+from pipeline.files.dataset import read_texts
 from pipeline.options import option, parse
 from training.checkpoint.files import read_checkpoint
 from training.options import DecodingOptions, PublishingOptions
+
+TEXTS_HELD = {
+    (
+        False,
+        False,
+    ): "{} texts of the development file, to check servers with; --goldens FILE keeps others, --no_texts none",
+    (True, False): "{} texts of --goldens, and none of the development file",
+    (
+        False,
+        True,
+    ): "no text of the development file: servers are checked with {} texts of label names, which tells less",
+}
+"""What is said of an export, by whether --goldens and --no_texts are given."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +41,16 @@ class ExportOptions(DecodingOptions, PublishingOptions):
     output_path: Path = option("./export", "where the export is written")
     num_classes: int | None = option(None, "number of labels, to check the checkpoint against", at_least=1)
     license: str = option("", "licence of the weights, such as apache-2.0, for the model card")
+    goldens: Path | None = option(
+        None, "texts that the bundle keeps to check servers with, one a line (some of the development file)"
+    )
+    no_texts: bool = option(False, "keep no text of the development file in the bundle; check servers with label names")
     model_name: str | None = option(None, "accepted for older command lines; the checkpoint knows its model")
 
     def check(self) -> None:
         super().check()
+        if self.goldens and self.no_texts:
+            raise InputError("--goldens names the texts that the bundle keeps, and --no_texts keeps none; choose one")
         if not self.license.isprintable():
             raise InputError(f"--license is {self.license!r}; give the licence's name, in one line")
 
@@ -48,13 +68,24 @@ def export(options: ExportOptions) -> Bundle:
             f"--num_classes is {options.num_classes}; {options.params_path} has {len(checkpoint.hierarchy)} labels"
         )
     decoder = options.decoder(checkpoint.decoder())
+    goldens = golden_texts(options)
     check_replaceable(options.output_path, "--output_path")
     # Importing paddle takes seconds: what was asked for is judged first.
     from training.checkpoint.export import export_checkpoint
 
-    bundle = export_checkpoint(checkpoint, options.output_path, decoder, license=options.license)
+    bundle = export_checkpoint(checkpoint, options.output_path, decoder, license=options.license, goldens=goldens)
     options.publish(options.output_path)
     return bundle
+
+
+def golden_texts(options: ExportOptions) -> list[str] | None:
+    """The golden texts that are asked for, see `training.checkpoint.export.export_checkpoint`."""
+    if options.goldens is None:
+        return [] if options.no_texts else None
+    texts = list(read_texts(options.goldens))
+    if not 1 <= len(texts) <= MOST_GOLDENS:
+        raise InputError(f"--goldens {options.goldens} has {len(texts):,} texts; give 1 to {MOST_GOLDENS:,}")
+    return texts
 
 
 def parse_args(argv: Sequence[str] | None) -> ExportOptions:
@@ -65,6 +96,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parse_args(argv)
     bundle = export(replace(options, model_repository=None))
     print(f"exported bundle {bundle.identity} to {options.output_path}: {', '.join(bundle.files)}")
+    print(
+        f"it holds {TEXTS_HELD[(options.goldens is not None, options.no_texts)].format(len(bundle.manifest.goldens))}"
+    )
     for published in options.publish(options.output_path):
         print(published)
 

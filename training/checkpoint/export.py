@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from pipeline.files.atomic import atomic_folder
 from pipeline.files.bundle import ONNX_FILE, VOCABULARY_FILE, Bundle, Golden, Manifest, seal
 from pipeline.files.checksums import check_replaceable, read_checksums
 from pipeline.labels.decoding import Decoder
+from pipeline.labels.hierarchy import SEPARATOR
 from training.checkpoint.files import Checkpoint
 from training.checkpoint.model_card import describe_decoding, write_model_card
 from training.model.encoders import model_logits
@@ -27,14 +29,22 @@ LOGIT_TOLERANCE = 1e-4
 
 
 def export_checkpoint(
-    checkpoint: Checkpoint, output_path: Path, decoder: Decoder, *, license: str = "", keep_checkpoint: bool = False
+    checkpoint: Checkpoint,
+    output_path: Path,
+    decoder: Decoder,
+    *,
+    license: str = "",
+    keep_checkpoint: bool = False,
+    goldens: Sequence[str] | None = None,
 ) -> Bundle:
     """Write the checkpoint's graphs and all that serving needs to `output_path`, as a bundle, atomically.
 
     Args:
         decoder: what the bundle decodes logits with.
         license: of the weights, for the model card; empty for what is known of the encoder.
-        keep_checkpoint: put the checkpoint's files into the same folder.
+        keep_checkpoint: put the checkpoint's files, and so its texts of the development file, into the same folder.
+        goldens: the texts that the bundle keeps to check servers with; None for texts of the development file, and none
+            for texts made of the labels' names.
 
     Raises:
         InputError: the checkpoint cannot be used, or `output_path` holds what is not part of a bundle.
@@ -42,7 +52,8 @@ def export_checkpoint(
     """
     check_replaceable(output_path, "--output_path")
     model = checkpoint.model()
-    rows = checkpoint.encoder().encode(checkpoint.record.sample_texts)
+    texts = checkpoint.record.sample_texts if goldens is None else goldens or label_texts(checkpoint)
+    rows = checkpoint.encoder().encode(texts)
     expected = run_in_batches(rows, lambda *inputs: model_logits(model, *inputs))
     with atomic_folder(output_path) as folder:
         export_static(model, folder)
@@ -50,20 +61,37 @@ def export_checkpoint(
         kept = read_checksums(checkpoint.path) if keep_checkpoint else (VOCABULARY_FILE,)
         for name in kept:
             shutil.copyfile(checkpoint.path / name, folder / name)
-        manifest = _manifest(checkpoint, decoder, license, expected)
+        manifest = _manifest(checkpoint, decoder, license, texts, expected)
         write_model_card(folder, manifest)
         bundle = seal(folder, manifest)
         _compare(bundle, rows, expected)
     return Bundle(output_path)
 
 
-def _manifest(checkpoint: Checkpoint, decoder: Decoder, license: str, logits: np.ndarray) -> Manifest:
+def label_texts(checkpoint: Checkpoint) -> list[str]:
+    """Texts of label names alone, about as many and as long as those of the development file."""
+    names = [label.replace(SEPARATOR, " ") for label in checkpoint.hierarchy.labels]
+    lengths = [len(text) for text in checkpoint.record.sample_texts] or [len(names[0])]
+    texts = []
+    for start in range(0, len(names), -(-len(names) // len(lengths))):
+        text = names[start]
+        for name in names[start + 1 :]:
+            if len(text) + len(name) >= statistics.median(lengths):
+                break
+            text += f", {name}"
+        texts.append(text)
+    return texts
+
+
+def _manifest(
+    checkpoint: Checkpoint, decoder: Decoder, license: str, texts: Sequence[str], logits: np.ndarray
+) -> Manifest:
     record, tokeniser = checkpoint.record, checkpoint.encoder().tokeniser
     answers = decoder.decode(logits).predictions()
     if answers and not any(answers):
         print(
-            f"warning: none of {len(answers)} texts of the development file gets a label; such a bundle cannot be "
-            "published: train longer, or lower the thresholds"
+            f"warning: none of the {len(answers)} golden texts gets a label; such a bundle cannot be published: train "
+            "longer, lower the thresholds, or give other texts"
         )
     return Manifest(
         labels=checkpoint.hierarchy.labels,
@@ -77,8 +105,7 @@ def _manifest(checkpoint: Checkpoint, decoder: Decoder, license: str, logits: np
         metrics=record.metrics,
         width=record.width,
         goldens=tuple(
-            Golden(text, tuple(prediction.label for prediction in answer))
-            for text, answer in zip(record.sample_texts, answers)
+            Golden(text, tuple(prediction.label for prediction in answer)) for text, answer in zip(texts, answers)
         ),
         training=_training(checkpoint, decoder, license),
     )
