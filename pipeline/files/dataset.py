@@ -88,34 +88,60 @@ def _name(source: object) -> str:
 
 
 def _decoded_lines(stream: Iterable[bytes], name: str) -> Iterator[tuple[int, str]]:
-    for number, raw in enumerate(stream, start=1):
+    lines = iter(stream)
+    for number, raw in enumerate(lines, start=1):
         if len(raw) > MAX_LINE_BYTES:
             raise DatasetError(name, number, f"the line is longer than {MAX_LINE_BYTES:,} bytes; shorten it")
         try:
             line = raw.decode("utf-8").removeprefix("\ufeff")  # also where files were joined, each with a mark
         except UnicodeDecodeError as error:
-            raise DatasetError(name, number, _encoding_fault(raw, number == 1, error)) from error
+            raise DatasetError(name, number, _encoding_fault(raw, _wide(number, raw, lines), error)) from error
         line = line.rstrip("\r\n")
         if "\r" in line:
             reason = "the line holds a carriage return; let lines end with LF, for example with tr '\\r' '\\n'"
             raise DatasetError(name, number, reason)
         if "\0" in line:
-            raise DatasetError(name, number, f"the line holds a NUL byte, as UTF-16 has; {_CONVERT.format('UTF-16')}")
+            form = _wide(number, raw, lines) or "UTF-16"
+            raise DatasetError(name, number, f"the line holds a NUL byte, as {form} has; {_CONVERT.format(form)}")
         yield number, line
 
 
 _CONVERT = "convert the file to UTF-8, for example with iconv -f {} -t UTF-8"
 
 
-def _encoding_fault(raw: bytes, is_first: bool, error: UnicodeDecodeError) -> str:
+_MARKS = {b"\xff\xfe\0\0": "UTF-32", b"\0\0\xfe\xff": "UTF-32", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+"""Byte order marks; that of UTF-32 begins as that of UTF-16 does."""
+
+
+def _encoding_fault(raw: bytes, wide: str | None, error: UnicodeDecodeError) -> str:
     """What the line is instead of UTF-8, and what to do."""
-    if is_first and raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return f"the file is UTF-16; {_CONVERT.format('UTF-16')}"
+    if wide:
+        return f"the file is {wide}; {_CONVERT.format(wide)}"
+    byte = f"byte {error.start + 1} (0x{raw[error.start]:02x}) is not UTF-8"
     try:
-        looks = f"; read as GB18030 it is {raw.decode('gb18030').strip()!r:.40}"
+        return f"{byte}; read as GB18030 it is {raw.decode('gb18030').strip()!r:.40}; {_CONVERT.format('GB18030')}"
     except UnicodeDecodeError:
-        looks = ""
-    return f"byte {error.start + 1} (0x{raw[error.start]:02x}) is not UTF-8{looks}; {_CONVERT.format('GB18030')}"
+        return f"{byte}, and the line is not GB18030 either; save the file as UTF-8 with the program that wrote it"
+
+
+def _wide(number: int, raw: bytes, following: Iterator[bytes]) -> str | None:
+    """The encoding of a file of two or four bytes a character, by the mark or the line break of its first line.
+
+    The line is cut behind the byte 0x0A: where a character's low byte comes first, its zeros begin the next line.
+    """
+    if number > 1:
+        return None
+    if mark := next((name for mark, name in _MARKS.items() if raw.startswith(mark)), None):
+        return mark
+    rest = next(following, b"")
+    for name, zeros in (("UTF-32", b"\0" * 3), ("UTF-16", b"\0")):
+        for form, line, fits in (
+            (f"{name}LE", raw + zeros, rest.startswith(zeros)),
+            (f"{name}BE", raw, raw.endswith(zeros + b"\n")),
+        ):
+            if fits and len(line) % (len(zeros) + 1) == 0:
+                return form
+    return None
 
 
 def read_labels(path: Path | str) -> LabelHierarchy:
