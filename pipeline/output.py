@@ -13,8 +13,8 @@ from pipeline.labels.hierarchy import SEPARATOR, parent_path
 
 NO_LABEL = "(no label reaches its threshold)"
 
-_CONTROL_CHARACTERS = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029]")
-"""What a terminal would obey and a dataset file cannot hold; no label has one."""
+_CONTROL_CHARACTERS = re.compile("[\0-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""What a terminal would obey, turning the direction of writing among it; no label has one."""
 _FORMULA = re.compile(r"=|[@+-]\S*[(|!]")
 
 
@@ -28,14 +28,18 @@ def as_json_line(text: str, predictions: Sequence[Prediction]) -> str:
 def as_row(text: str, predictions: Sequence[Prediction]) -> str:
     """The text, its label paths and their confidences, between tabs; the first two are a row of a dataset file.
 
-    A control character in the text, a tab or a line break among them, becomes a space; and before what a spreadsheet
-    would compute, such as `=1+1`, stands one.
+    See `as_cell` for what is shown of the text and of the labels.
     """
-    shown = _CONTROL_CHARACTERS.sub(" ", text)
-    shown = f" {shown}" if _FORMULA.match(shown) else shown
     labels = join_labels(prediction.label for prediction in predictions)
     confidences = ",".join(f"{prediction.confidence:.6f}" for prediction in predictions)
-    return f"{shown}\t{labels}\t{confidences}"
+    return f"{as_cell(text)}\t{as_cell(labels)}\t{confidences}"
+
+
+def as_cell(text: str) -> str:
+    """`text` for a column of a file: a control character, a tab or a line break among them, becomes a space; and before
+    what a spreadsheet would compute, such as `=1+1`, stands one."""
+    shown = _CONTROL_CHARACTERS.sub(" ", text)
+    return f" {shown}" if _FORMULA.match(shown) else shown
 
 
 def as_levels(text: str, predictions: Sequence[Prediction]) -> str:

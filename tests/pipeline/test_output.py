@@ -11,7 +11,7 @@ from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.output import FORMATS, as_json_line, as_levels, as_row, as_tree
 from tests.pipeline.files.test_dataset import TEXTS
 
-CONTROL_CHARACTERS = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029]")
+CONTROL_CHARACTERS = re.compile("[\0-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 ANSWER = [Prediction("人生", 0.99), Prediction("人生##死亡", 0.98), Prediction("灾害##车祸", 0.7)]
 
 
@@ -75,3 +75,13 @@ def test_what_would_break_a_row_becomes_a_space():
 @pytest.mark.parametrize("name", ["text", "tree"])
 def test_a_text_without_labels_says_so(name):
     assert "(no label reaches its threshold)" in FORMATS[name]("文本", [])
+
+
+def test_a_label_that_a_spreadsheet_would_compute_is_shown_behind_a_space():
+    row = as_row("a", [Prediction("=cmd|' /C calc'!A0", 0.5)])
+    assert row.split("\t")[1] == " =cmd|' /C calc'!A0"
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_nothing_turns_the_direction_of_writing(name):
+    assert "\u202e" not in FORMATS[name]("a\u202eb", ANSWER)

@@ -19,6 +19,7 @@ from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.metrics.confused_pairs import ConfusedPairs
 from pipeline.metrics.scores import ScoreMetrics
 from pipeline.metrics.sets import Metrics
+from pipeline.output import as_cell
 from training.checkpoint.classifier import Classifier
 from training.data.reading import FEW_ROWS, SAMPLED_TEXTS, measure_reading
 
@@ -227,4 +228,4 @@ class BadCases:
             )
 
     def _write(self, *fields: str) -> None:
-        self._stream.write(("\t".join(fields) + "\n").encode())
+        self._stream.write(("\t".join(map(as_cell, fields)) + "\n").encode())

@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 import statistics
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -34,7 +35,7 @@ from training.checkpoint.classifier import load_classifier
 from training.checkpoint.model_card import write_model_card
 from training.gate.options import ReleaseOptions
 from training.gate.table import draw, markdown, table
-from training.gate.verdict import Candidate, Cost, Quality, fastest_first, measure_quality, refusal
+from training.gate.verdict import Candidate, Cost, Quality, fastest_first, measure_quality, refusal, too_few
 from training.gate.worker import Worker
 
 PLOT_FILE = "gate.png"
@@ -79,6 +80,8 @@ def release_fastest(options: ReleaseOptions) -> Bundle:
     print(
         f"{params_path}: micro F1 {unpruned.micro_f1:.4f}, macro F1 {unpruned.macro_f1:.4f} on {len(data.texts)} texts"
     )
+    if note := too_few(len(data.texts), options):
+        print(f"note: {options.labelled}: {note}", file=sys.stderr)
     with tempfile.TemporaryDirectory() as place:
         complete = [with_all_graphs(bundle, options.precisions, Path(place)) for bundle in opened]
         entries = _entries(complete, options)

@@ -52,9 +52,11 @@ class Quality:
 
     def losses(self, whole: Quality) -> str:
         """How far this lies below the checkpoint, in words."""
-        micro, macro = (100 * (getattr(whole, name) - getattr(self, name)) for name in ("micro_f1", "macro_f1"))
+        micro, macro = (
+            round(100 * (getattr(self, name) - getattr(whole, name)), 2) + 0 for name in ("micro_f1", "macro_f1")
+        )
         return (
-            f"micro F1 {-micro:+.2f} and macro F1 {-macro:+.2f} points beside the checkpoint, "
+            f"micro F1 {micro:+.2f} and macro F1 {macro:+.2f} points beside the checkpoint, "
             f"{100 * self.checkpoint_agreement:.1f} % of its label sets"
         )
 
@@ -98,6 +100,17 @@ class Candidate:
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON holds them."""
         return asdict(self)
+
+
+def too_few(texts: int, allowances: Allowances) -> str:
+    """What is to be said of a file with so few texts that one of them weighs more than a fall that is allowed."""
+    weight, least = 100 / texts, min(allowances.allowance_int8, allowances.allowance_width, 100 - allowances.agreement)
+    if weight <= least:
+        return ""
+    return (
+        f"{texts} texts tell little: one of them is {weight:.1f} % of all, and differences of {least:g} are judged; "
+        "measure on more"
+    )
 
 
 def measure_quality(

@@ -159,6 +159,12 @@ def test_the_threshold_can_be_overridden(folder, monkeypatch):
     assert evaluation("--threshold", 0.6)["labels"][1]["threshold"] == 0.6
 
 
+def test_wrong_rows_hold_nothing_that_a_terminal_obeys(folder):
+    (folder / "data" / "dev.txt").write_text("半\x1b[31m红\u202e字\t灾害\n")
+    evaluation()
+    assert (folder / "bad_case.txt").read_text().endswith("\t半 [31m红 字\n")
+
+
 def test_rows_are_read_in_bounded_chunks(folder, monkeypatch):
     asked = []
 

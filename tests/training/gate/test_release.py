@@ -19,7 +19,7 @@ from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.predictor import Predictor
 from tests.conftest import run_in_process
 from training import release
-from training.gate.verdict import Allowances, Candidate, Cost, Quality, fastest_first, measure_quality, refusal
+from training.gate.verdict import Allowances, Candidate, Cost, Quality, fastest_first, measure_quality, refusal, too_few
 from training.gate.worker import Worker
 
 LABELS = LabelHierarchy(["人生", "人生##死亡", "灾害"])
@@ -66,6 +66,13 @@ def test_rare_labels_may_not_be_given_up_for_frequent_ones():
 def test_what_is_lost_is_said():
     said = "micro F1 -0.40 and macro F1 -1.40 points beside the checkpoint, 100.0 % of its label sets"
     assert quality_of(0.896, 0.886).losses(quality_of(0.9)) == said
+    assert "micro F1 +0.00 and macro F1 +0.00" in quality_of(0.9).losses(quality_of(0.9))
+    assert "micro F1 +0.00" in quality_of(0.9 - 1e-9).losses(quality_of(0.9))
+
+
+def test_a_file_of_few_texts_is_said_to_tell_little():
+    assert too_few(40, Allowances()).startswith("40 texts tell little: one of them is 2.5 % of all")
+    assert not too_few(200, Allowances())
 
 
 def test_a_candidate_must_give_the_label_sets_of_float32():
