@@ -28,10 +28,12 @@ from pipeline.records import from_fields, read_json
 from pipeline.text.encoding import TextEncoder
 from pipeline.text.normalisation import MAX_TEXT_CHARACTERS, NORMALISATIONS, text_fault
 from pipeline.text.tokenisation import ADDED_TOKENS_FILE, CONFIG_FILE, VOCABULARY_FILE, Tokeniser
+from training.model.parameters import WEIGHTS_FILE
 
 RECORD_FILE = CHECKPOINT_FILE
 MODEL_CONFIG_FILE = "config.json"
 TOKENISER_FILES = (VOCABULARY_FILE, CONFIG_FILE, "special_tokens_map.json", ADDED_TOKENS_FILE)
+READ_FILES = (RECORD_FILE, MODEL_CONFIG_FILE, WEIGHTS_FILE, LABEL_FILE, *TOKENISER_FILES)
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,7 @@ class Checkpoint:
 
     def model(self) -> Any:
         """The paddle model, in evaluation mode."""
-        from training.model.encoders import load_model
+        from training.model.folders import load_model
 
         return load_model(self.path, len(self.hierarchy), Fraction(self.record.width))
 
@@ -152,7 +154,7 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
     if not (path / RECORD_FILE).exists():
         raise BundleError(f"there is no checkpoint at {path}; make one with training/train.py")
     sums = read_checksums(path)
-    for name in {*sums, RECORD_FILE}:
+    for name in sorted({*sums, *(name for name in READ_FILES if (path / name).exists())}):
         verify_file(path, name, sums)
     hierarchy = read_labels(path / LABEL_FILE)
     try:

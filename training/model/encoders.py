@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterable
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +10,6 @@ import paddle
 from paddlenlp.transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
-    BertForSequenceClassification,
     BertTokenizer,
     ErnieConfig,
     ErnieForSequenceClassification,
@@ -22,19 +18,13 @@ from paddlenlp.utils.log import logger as paddlenlp_logger
 
 from pipeline.errors import ClassifierError, EnvironmentFault, InputError
 from pipeline.files.bundle import VOCABULARY_FILE
-from pipeline.records import read_json
 from pipeline.text.vocabulary import build_vocabulary
 from pipeline.text.words import TokeniserSettings
+from training.model.folders import load_encoder
 from training.model.model_names import PRETRAINED, SCRATCH, SCRATCH_VOCABULARY_SIZE, ScratchShape, check_model_name
-from training.model.narrowing import narrowed
-from training.model.parameters import check_parameters
 
-PADDLE_WEIGHTS_FILE = "model_state.pdparams"
 SCRATCH_TOKENISER = TokeniserSettings(kind="bert", strip_accents=False)
 """Marks tell words apart in Vietnamese, Hindi, Japanese and Russian: they stay."""
-TOKENISER_OPTIONS = ("do_lower_case", "tokenize_chinese_chars", "strip_accents")
-HUGGING_FACE_FILES = ("config.json", "model.safetensors", "vocab.txt", "tokenizer_config.json")
-
 paddlenlp_logger.set_level("ERROR")
 
 
@@ -85,34 +75,12 @@ def check_length(model: paddle.nn.Layer, name: str, max_seq_length: int) -> None
 
 
 def _load_pretrained(name: str, labels: int, tokeniser_folder: Path) -> paddle.nn.Layer:
-    """A pretrained encoder with a classifier on top, its tokeniser's files written to `tokeniser_folder`.
-
-    A folder may hold a classifier for other labels: its encoder is what counts.
-    """
-    if not Path(name).is_dir() or (Path(name) / PADDLE_WEIGHTS_FILE).exists():
-        check_parameters(Path(name))
-        AutoTokenizer.from_pretrained(name).save_pretrained(str(tokeniser_folder))
-        return AutoModelForSequenceClassification.from_pretrained(name, num_labels=labels, ignore_mismatched_sizes=True)
-    with tempfile.TemporaryDirectory() as copy:  # paddlenlp writes its own form of the weights beside the files
-        for file in HUGGING_FACE_FILES:
-            if not (Path(name) / file).exists():
-                raise InputError(
-                    f"{name} holds neither {PADDLE_WEIGHTS_FILE} nor {file}; a local model is a folder of paddlenlp, "
-                    f"or a Hugging Face BERT model with {', '.join(HUGGING_FACE_FILES)}"
-                )
-            shutil.copyfile(Path(name) / file, Path(copy) / file)
-        path = Path(name) / "tokenizer_config.json"
-        try:
-            config = read_json(path)
-        except ValueError as error:
-            raise InputError(f"{path} is no JSON ({error}); take it from the model again") from error
-        if not isinstance(config, dict):
-            raise InputError(f"{path} must hold a JSON object, not {config!r:.40}")
-        kept = {key: config[key] for key in TOKENISER_OPTIONS if key in config}
-        BertTokenizer(str(Path(copy) / VOCABULARY_FILE), **kept).save_pretrained(str(tokeniser_folder))
-        return BertForSequenceClassification.from_pretrained(
-            copy, num_labels=labels, convert_from_torch=True, ignore_mismatched_sizes=True, use_cache=False
-        )
+    """A pretrained encoder with a classifier on top, its tokeniser's files written to `tokeniser_folder`."""
+    if Path(name).is_dir():
+        return load_encoder(Path(name), labels, tokeniser_folder)
+    # paddlenlp knows the name, and fetches the files.
+    AutoTokenizer.from_pretrained(name).save_pretrained(str(tokeniser_folder))
+    return AutoModelForSequenceClassification.from_pretrained(name, num_labels=labels, ignore_mismatched_sizes=True)
 
 
 def scratch_config(shape: ScratchShape, vocabulary_size: int, labels: int, max_seq_length: int) -> ErnieConfig:
@@ -146,18 +114,6 @@ def freeze_layers(model: paddle.nn.Layer, count: int) -> None:
     for frozen in (encoder.embeddings, *layers[:count]):
         for parameter in frozen.parameters():
             parameter.stop_gradient = True
-
-
-def load_model(folder: Path, labels: int, width: Fraction) -> paddle.nn.Layer:
-    """The model of a checkpoint, pruned to `width`, in evaluation mode; raises as `check_parameters` does."""
-    check_parameters(folder)
-    model = AutoModelForSequenceClassification.from_pretrained(
-        str(folder), num_labels=labels, ignore_mismatched_sizes=width != 1
-    )
-    if width != 1:
-        narrowed(model, width).set_state_dict(paddle.load(str(folder / PADDLE_WEIGHTS_FILE)))
-    model.eval()
-    return model
 
 
 def model_logits(model: paddle.nn.Layer, input_ids: np.ndarray, token_type_ids: np.ndarray) -> np.ndarray:

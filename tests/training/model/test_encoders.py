@@ -6,9 +6,9 @@ import shutil
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
-from pipeline.errors import InputError
+from pipeline.errors import BundleError, InputError
 from pipeline.text.normalisation import normalise
 from pipeline.text.tokenisation import Tokeniser
 from training.model.encoders import create_model, freeze_layers, model_logits
@@ -137,6 +137,80 @@ def test_a_folder_that_is_no_model_is_named(hugging_face_folder, tmp_path):
         create_model(str(pickled), 3, 12, [], tmp_path)
     with pytest.raises(InputError, match="--max_seq_length is 17, and .* reads at most 16"):
         create_model(str(hugging_face_folder), 3, 17, [], tmp_path)
+
+
+def changed(folder, target, *, config=None, tokeniser=None, weights=None):
+    """A copy with other settings, and with weights that `weights` makes of its own."""
+    shutil.copytree(folder, target)
+    for name, settings in (("config.json", config), ("tokenizer_config.json", tokeniser)):
+        held = json.loads((target / name).read_text())
+        (target / name).write_text(json.dumps({**held, **(settings or {})}))
+    if weights:
+        save_file(weights(load_file(target / "model.safetensors")), target / "model.safetensors")
+    return str(target)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"config": {"model_type": "roberta"}}, "model_type is 'roberta'; of Hugging Face models those with bert"),
+        ({"config": {"model_type": "ernie"}}, "model_type is 'ernie'"),
+        ({"config": {"position_embedding_type": "relative_key"}}, "position_embedding_type is 'relative_key'"),
+        ({"tokeniser": {"tokenizer_class": "BertJapaneseTokenizer"}}, "tokenizer_class is 'BertJapaneseTokenizer'"),
+        (
+            {"weights": lambda held: {f"roberta.{name}": array for name, array in held.items()}},
+            r"model\.safetensors does not hold the parameters .* it lacks .* and \d+ more; it has too much roberta",
+        ),
+        ({"config": {"num_hidden_layers": LAYERS + 1}}, r"it lacks encoder\.layers\.2\.self_attn"),
+        ({"config": {"num_hidden_layers": LAYERS - 1}}, r"it has too much encoder\.layers\.1\."),
+        ({"config": {"intermediate_size": FEED_FORWARD * 2}}, "it has in another shape encoder.layers.0.linear1"),
+    ],
+)
+def test_a_folder_of_another_architecture_is_refused(change, message, hugging_face_folder, tmp_path):
+    with pytest.raises((InputError, BundleError), match=message):
+        create_model(changed(hugging_face_folder, tmp_path / "other", **change), 3, 12, [], tmp_path)
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        lambda held: {f"bert.{name}": array for name, array in held.items()} | {"cls.predictions.bias": np.ones(3)},
+        lambda held: {
+            name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): array
+            for name, array in held.items()
+        },
+        lambda held: {**held, "embeddings.position_ids": np.arange(16)[None]},
+    ],
+)
+def test_the_ways_of_naming_the_same_weights_are_one(weights, hugging_face_folder, tmp_path):
+    other = changed(hugging_face_folder, tmp_path / "other", weights=weights)
+    encoders = [create_model(name, 3, 12, [], tmp_path).bert for name in (str(hugging_face_folder), other)]
+    first, second = (encoder.state_dict() for encoder in encoders)
+    assert all(np.array_equal(first[name].numpy(), second[name].numpy()) for name in first)
+
+
+def test_an_encoder_without_a_pooler_is_taken_with_a_word(hugging_face_folder, tmp_path, capsys):
+    def without(held):
+        return {name: array for name, array in held.items() if not name.startswith("pooler")}
+
+    create_model(changed(hugging_face_folder, tmp_path / "other", weights=without), 3, 12, [], tmp_path)
+    assert "model.safetensors has no pooler; it begins with random parameters" in capsys.readouterr().out
+
+
+def test_a_paddlenlp_folder_gives_its_encoder_and_refuses_another(hugging_face_folder, tmp_path):
+    first = create_model(str(hugging_face_folder), 3, 12, [], tmp_path)
+    folder = tmp_path / "paddlenlp"
+    first.save_pretrained(str(folder))
+    for name in ("vocab.txt", "tokenizer_config.json"):
+        shutil.copyfile(tmp_path / name, folder / name)
+    second = create_model(str(folder), 5, 12, [], tmp_path)
+    assert second.classifier.weight.shape == [WIDTH, 5]
+    held = second.bert.state_dict()
+    assert all(np.array_equal(tensor.numpy(), held[name].numpy()) for name, tensor in first.bert.state_dict().items())
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "model_type": "ernie_gram"}))
+    with pytest.raises(InputError, match="a model of type 'ernie_gram'; supported are bert, ernie"):
+        create_model(str(folder), 5, 12, [], tmp_path)
 
 
 def test_frozen_layers_do_not_learn(hugging_face_folder, tmp_path):

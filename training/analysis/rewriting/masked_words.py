@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from pipeline.errors import InputError
+from pipeline.errors import ClassifierError, InputError
 from training.analysis.rewriting.substitutes import CANDIDATES, Place
 from training.analysis.rewriting.words import is_word
 
@@ -28,24 +27,21 @@ class MaskedWords:
 
     Raises:
         InputError: no masked language model loads from the folder.
-        BundleError: its parameter file holds more than parameters.
+        BundleError: its parameter file holds more than parameters, or others than such a model has.
         EnvironmentFault: the machine lacks the device.
     """
 
     def __init__(self, folder: Path | str, device: str) -> None:
-        from paddlenlp.transformers import AutoModelForMaskedLM, AutoTokenizer
-
         from training.model.device import use_device
-        from training.model.parameters import check_parameters
+        from training.model.folders import load_masked_words
 
-        check_parameters(Path(folder))
         use_device(device)
         try:
-            self._tokeniser: Any = AutoTokenizer.from_pretrained(str(folder))
-            self._model: Any = AutoModelForMaskedLM.from_pretrained(str(folder))
+            self._model, self._tokeniser = load_masked_words(Path(folder))
+        except ClassifierError:
+            raise
         except Exception as error:  # whatever paddlenlp raises
             raise InputError(f"--mlm_path {folder} does not load as a masked language model: {error}") from error
-        self._model.eval()
 
     def propose(self, places: Sequence[Place]) -> list[Sequence[str]]:
         """For each place the model's CANDIDATES best words, the one that stands there left out."""

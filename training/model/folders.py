@@ -1,0 +1,199 @@
+"""Models from local folders: of a checkpoint, of paddlenlp, of Hugging Face.
+
+Every model that lies in a folder comes through here. Its configuration says its shape, one file gives its parameters,
+and both have to fit: a parameter that is missing would begin at random, without a word.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import paddle
+from paddlenlp.transformers import (
+    BertConfig,
+    BertForMaskedLM,
+    BertForSequenceClassification,
+    BertTokenizer,
+    ErnieConfig,
+    ErnieForMaskedLM,
+    ErnieForSequenceClassification,
+    ErnieTokenizer,
+)
+
+from pipeline.errors import BundleError, InputError
+from pipeline.records import read_json
+from pipeline.text.tokenisation import CONFIG_FILE, VOCABULARY_FILE
+from training.model.narrowing import narrowed
+from training.model.parameters import (
+    HUGGING_FACE_WEIGHTS_FILE,
+    WEIGHTS_FILE,
+    part_of,
+    read_hugging_face_bert,
+    read_parameters,
+    set_parameters,
+)
+
+TOKENISER_OPTIONS = ("do_lower_case", "tokenize_chinese_chars", "strip_accents")
+MODEL_CONFIG_FILES = ("config.json", "model_config.json")
+"""The second is the name that older paddlenlp gave it."""
+HUGGING_FACE_FILES = ("config.json", HUGGING_FACE_WEIGHTS_FILE, VOCABULARY_FILE, CONFIG_FILE)
+
+
+class Family(NamedTuple):
+    """The classes of one kind of encoder."""
+
+    config: Any
+    classifier: Any
+    masked_words: Any
+    tokeniser: Any
+
+
+FAMILIES = {
+    "bert": Family(BertConfig, BertForSequenceClassification, BertForMaskedLM, BertTokenizer),
+    "ernie": Family(ErnieConfig, ErnieForSequenceClassification, ErnieForMaskedLM, ErnieTokenizer),
+}
+
+
+def load_model(folder: Path, labels: int, width: Fraction) -> paddle.nn.Layer:
+    """The model of a checkpoint, pruned to `width`, in evaluation mode.
+
+    Raises:
+        BundleError: the checkpoint's parameters are not those of such a model, or it describes no model.
+    """
+    parameters = read_parameters(folder)
+    try:
+        model = _create(folder, "classifier", num_labels=labels)
+        model = narrowed(model, width) if width != 1 else model
+    except Exception as error:  # whatever paddlenlp raises
+        raise BundleError(f"{folder / MODEL_CONFIG_FILES[0]} describes no model that loads: {error}") from error
+    set_parameters(model, parameters, folder / WEIGHTS_FILE)
+    model.eval()
+    return model
+
+
+def load_masked_words(folder: Path) -> tuple[paddle.nn.Layer, Any]:
+    """A masked language model in evaluation mode, and its tokeniser; raises whatever paddlenlp raises."""
+    model, parameters = _create(folder, "masked_words"), read_parameters(folder)
+    own = model.state_dict().keys()  # a model that was pretrained has other heads beside
+    prefix = f"{model.base_model_prefix}."
+    used = {name: array for name, array in parameters.items() if name in own or name.startswith(prefix)}
+    set_parameters(model, used, folder / WEIGHTS_FILE)
+    model.eval()
+    return model, _load_tokeniser(folder)
+
+
+def load_encoder(folder: Path, labels: int, tokeniser_folder: Path) -> paddle.nn.Layer:
+    """The encoder in a folder with a new classifier on top, its tokeniser's files written to `tokeniser_folder`.
+
+    A folder may hold a classifier for other labels: its encoder is what counts. Of several files of parameters the one
+    that paddlenlp writes is read.
+
+    Raises:
+        InputError: there is no such model, or it is of another kind than those that are read.
+        BundleError: the parameters are not those of such an encoder.
+        Exception: whatever paddlenlp or safetensors raises besides.
+    """
+    if (folder / WEIGHTS_FILE).exists():
+        model = _create(folder, "classifier", num_labels=labels)
+        parameters = part_of(read_parameters(folder), f"{model.base_model_prefix}.")
+        source = folder / WEIGHTS_FILE
+        _load_tokeniser(folder).save_pretrained(str(tokeniser_folder))
+    else:
+        model = _create_from_hugging_face(folder, labels, tokeniser_folder)
+        parameters = read_hugging_face_bert(folder)
+        source = folder / HUGGING_FACE_WEIGHTS_FILE
+    _set_encoder(model, parameters, source)
+    return model
+
+
+def _set_encoder(model: paddle.nn.Layer, parameters: dict[str, np.ndarray], source: Path) -> None:
+    """The encoder's parameters; a pooler is often left out where words were masked, and then begins at random."""
+    encoder = getattr(model, model.base_model_prefix)
+    pooler = {f"pooler.{name}": tensor.numpy() for name, tensor in encoder.pooler.state_dict().items()}
+    if not set(parameters) & set(pooler):
+        print(f"note: {source} has no pooler; it begins with random parameters, as the classifier does")
+        parameters = {**parameters, **pooler}
+    set_parameters(encoder, parameters, source)
+
+
+def _create(folder: Path, purpose: str, **settings: Any) -> paddle.nn.Layer:
+    """A model in the shape that a folder's configuration describes, its parameters not yet set.
+
+    Args:
+        purpose: "classifier" or "masked_words".
+        settings: of the configuration, in place of the folder's.
+
+    Raises:
+        InputError: the configuration is missing or no JSON, or describes another kind of encoder than FAMILIES.
+    """
+    family = FAMILIES[_kind(folder)]
+    config = family.config.from_pretrained(str(folder), **settings)
+    for name in ("use_cache", "output_attentions", "output_hidden_states", "return_dict"):
+        if getattr(config, name, False):  # the model would answer more than logits
+            setattr(config, name, False)
+    return getattr(family, purpose)(config)
+
+
+def _load_tokeniser(folder: Path) -> Any:
+    """paddlenlp's tokeniser of a folder; raises InputError for another kind than those of FAMILIES."""
+    path, known = folder / CONFIG_FILE, {family.tokeniser.__name__: family.tokeniser for family in FAMILIES.values()}
+    usual = FAMILIES[_kind(folder)].tokeniser.__name__
+    name = (_read_object(path).get("tokenizer_class") if path.exists() else None) or usual
+    if not isinstance(name, str) or name not in known:
+        raise InputError(f"{path}: tokenizer_class is {name!r:.60}; supported are {', '.join(known)}")
+    return known[name].from_pretrained(str(folder))
+
+
+def _create_from_hugging_face(folder: Path, labels: int, tokeniser_folder: Path) -> paddle.nn.Layer:
+    for file in HUGGING_FACE_FILES:
+        if not (folder / file).exists():
+            raise InputError(
+                f"{folder} holds neither {WEIGHTS_FILE} nor {file}; a local model is a folder of paddlenlp, "
+                f"or a Hugging Face BERT model with {', '.join(HUGGING_FACE_FILES)}"
+            )
+    supported = {"model_type": ("bert",), "position_embedding_type": (None, "absolute")}
+    _check_settings(folder / "config.json", supported)
+    _check_settings(folder / CONFIG_FILE, {"tokenizer_class": (None, "BertTokenizer", "BertTokenizerFast")})
+    config = _read_object(folder / CONFIG_FILE)
+    kept = {key: config[key] for key in TOKENISER_OPTIONS if key in config}
+    BertTokenizer(str(folder / VOCABULARY_FILE), **kept).save_pretrained(str(tokeniser_folder))
+    return _create(folder, "classifier", num_labels=labels)
+
+
+def _check_settings(path: Path, supported: dict[str, tuple[str | None, ...]]) -> None:
+    settings = _read_object(path)
+    for name, values in supported.items():
+        if settings.get(name) not in values:
+            known = ", ".join(value for value in values if value)
+            raise InputError(
+                f"{path}: {name} is {settings.get(name)!r:.60}; of Hugging Face models those with {known} are read"
+            )
+
+
+def _kind(folder: Path) -> str:
+    """The key of FAMILIES that a folder's configuration names."""
+    path = next((path for path in (folder / name for name in MODEL_CONFIG_FILES) if path.exists()), None)
+    if path is None:
+        raise InputError(f"{folder} has no {MODEL_CONFIG_FILES[0]}, which says what kind of model it is")
+    config = _read_object(path)
+    classes = config.get("architectures") or [config.get("init_class")]  # older paddlenlp wrote no model_type
+    named = config.get("model_type") or (str(classes[0]).partition("For")[0] if isinstance(classes, list) else classes)
+    kind = str(named).lower().removesuffix("model")
+    if kind not in FAMILIES:
+        raise InputError(f"{path} describes a model of type {named!r:.60}; supported are {', '.join(FAMILIES)}")
+    return kind
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    try:
+        value = read_json(path)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise InputError(f"{path} is no JSON ({error}); take it from the model again") from error
+    if not isinstance(value, dict):
+        raise InputError(f"{path} must hold a JSON object, not {value!r:.40}")
+    return value
