@@ -126,8 +126,10 @@ def parse_args(argv: Sequence[str] | None) -> PublishOptions:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    for published in publish(parse_args(argv)):
+    options = parse_args(argv)
+    for published in publish(options):
         print(published)
+    print(f"decoding: {Bundle(options.bundle).decoder().in_words()}")
 
 
 if __name__ == "__main__":

@@ -99,6 +99,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(
         f"it holds {TEXTS_HELD[(options.goldens is not None, options.no_texts)].format(len(bundle.manifest.goldens))}"
     )
+    print(f"decoding: {bundle.decoder().in_words()}")
     for published in options.publish(options.output_path):
         print(published)
 

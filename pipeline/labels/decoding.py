@@ -168,6 +168,14 @@ class Decoder:
         thresholds = self.thresholds if threshold is None else threshold
         return Decoder(self.hierarchy, thresholds, replace(self.policy, **chosen))
 
+    def in_words(self) -> str:
+        """Policy and thresholds in a phrase, such as `policy ancestors, threshold 0.5`."""
+        lowest, highest = float(self.thresholds.min()), float(self.thresholds.max())
+        said = f"threshold {lowest:g}" if lowest == highest else f"thresholds from {lowest:g} to {highest:g}"
+        least = ", at least one label" if self.policy.at_least_one else ""
+        most = f", at most {self.policy.top_k} labels" if self.policy.top_k else ""
+        return f"policy {self.policy.policy}, {said}{least}{most}"
+
     def decode(self, logits: np.ndarray) -> Decoded:
         """Decode logits, float [batch, labels].
 

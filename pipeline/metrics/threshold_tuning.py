@@ -13,14 +13,12 @@ MODES = ("fixed", "global", "per_label")
 CANDIDATES = np.round(np.arange(0.05, 0.951, 0.05), 2)
 MIN_EXAMPLES = 10
 """A label with fewer examples on the development set keeps the threshold of all."""
-CONSISTENT_POLICIES = tuple(
-    DecodingPolicy(policy, at_least_one)
-    for policy in ("ancestors", "top_down", "single_path")
-    for at_least_one in (False, True)
-)
+CONSISTENT_POLICIES = ("ancestors", "top_down", "single_path")
 
 
-def tune(hierarchy: LabelHierarchy, logits: np.ndarray, actual: np.ndarray, mode: str) -> Decoder:
+def tune(
+    hierarchy: LabelHierarchy, logits: np.ndarray, actual: np.ndarray, mode: str, at_least_one: bool = False
+) -> Decoder:
     """The decoder with the best micro F1.
 
     Args:
@@ -29,6 +27,8 @@ def tune(hierarchy: LabelHierarchy, logits: np.ndarray, actual: np.ndarray, mode
         mode: `fixed` gives threshold 0.5 and policy `ancestors`, whatever the texts say. `global` chooses one
             threshold, then one of CONSISTENT_POLICIES. `per_label` chooses a threshold for each label that has
             MIN_EXAMPLES examples, and keeps them only if they are better on texts that they were not chosen on.
+        at_least_one: whether the decoder gives every text a label. It is never chosen by scores: a development set
+            in which every text has a label says nothing of texts that belong nowhere.
 
     Raises:
         InputError: an unknown mode.
@@ -36,12 +36,13 @@ def tune(hierarchy: LabelHierarchy, logits: np.ndarray, actual: np.ndarray, mode
     if mode not in MODES:
         raise InputError(f"unknown thresholds {mode!r}; choose one of {', '.join(MODES)}")
     if mode == "fixed":
-        return Decoder(hierarchy)
+        return Decoder(hierarchy, policy=DecodingPolicy(at_least_one=at_least_one))
     threshold = _best_threshold(hierarchy, logits, actual)
     thresholds: np.ndarray | float = threshold
     if mode == "per_label" and _generalises(hierarchy, logits, actual, threshold):
         thresholds = per_label_thresholds(sigmoid(logits), actual, threshold)
-    decoders = [Decoder(hierarchy, thresholds, policy) for policy in CONSISTENT_POLICIES]
+    policies = (DecodingPolicy(policy, at_least_one) for policy in CONSISTENT_POLICIES)
+    decoders = [Decoder(hierarchy, thresholds, policy) for policy in policies]
     return max(decoders, key=lambda decoder: micro_f1(decoder, logits, actual))
 
 

@@ -20,7 +20,7 @@ from pipeline.files.checksums import check_replaceable, read_checksums
 from pipeline.labels.decoding import Decoder
 from pipeline.labels.hierarchy import SEPARATOR
 from training.checkpoint.files import Checkpoint
-from training.checkpoint.model_card import describe_decoding, write_model_card
+from training.checkpoint.model_card import write_model_card
 from training.model.encoders import model_logits
 from training.model.model_names import public_name
 from training.model.static_graph import export_onnx, export_static
@@ -113,11 +113,11 @@ def _manifest(
 
 def _training(checkpoint: Checkpoint, decoder: Decoder, license: str) -> dict[str, Any]:
     """How the model was made; see `pipeline.files.bundle.Manifest`."""
-    config, own = checkpoint.model_config, describe_decoding(checkpoint.decoder())
+    config, own = checkpoint.model_config, checkpoint.decoder().in_words()
     return {
         "data": checkpoint.record.data,
         "license": license,
-        "measured_with": own if own != describe_decoding(decoder) else "",
+        "measured_with": own if own != decoder.in_words() else "",
         "encoder": {
             "layers": config["num_hidden_layers"],
             "heads": config["num_attention_heads"],

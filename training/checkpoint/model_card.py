@@ -13,7 +13,6 @@ import numpy as np
 
 from pipeline.errors import BundleError
 from pipeline.files.bundle import CARD_FILE, FORMAT_VERSION, MANIFEST_FILE, Manifest
-from pipeline.labels.decoding import Decoder
 from pipeline.labels.hierarchy import SEPARATOR, LabelHierarchy
 from training.data.reading import FEW_ROWS
 from training.model.model_names import PRETRAINED, SCRATCH, public_name
@@ -184,16 +183,6 @@ def _gate(manifest: Manifest) -> str:
     texts = f"{gate['texts']:,} texts of {escape(gate['measured_on'])}"
     processor = f"{gate['threads']} threads of {escape(gate['processor'])}"
     return f"Every candidate was compared with the checkpoint on {texts}, and timed on {processor}."
-
-
-def describe_decoding(decoder: Decoder) -> str:
-    """Policy and thresholds in a phrase, such as `the policy ancestors and the threshold 0.5`."""
-    policy, thresholds = decoder.policy, decoder.thresholds
-    lowest, highest = float(thresholds.min()), float(thresholds.max())
-    said = f"threshold {lowest:g}" if lowest == highest else f"thresholds from {lowest:g} to {highest:g}"
-    least = ", at least one label" if policy.at_least_one else ""
-    most = f", at most {policy.top_k} labels" if policy.top_k else ""
-    return f"policy {policy.policy}, {said}{least}{most}"
 
 
 def _decoding(manifest: Manifest) -> str:

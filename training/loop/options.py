@@ -42,6 +42,7 @@ class LoopOptions(SeedOptions):
         "threshold per label",
         choices=MODES,
     )
+    at_least_one: bool = option(False, "let the decoding give every text at least one label")
     freeze_layers: int | None = option(
         None, "keep the embeddings and so many of the lowest encoder layers as they are", at_least=0
     )

@@ -185,7 +185,7 @@ class Trainer:
         rows = self.dev_set.rows[self.group.rank :: self.group.size]
         logits = run_in_batches(rows, lambda *inputs: model_logits(self.model, *inputs), EVALUATION_TOKENS)
         logits = self.group.gather_rows(logits.reshape(len(rows), len(self.hierarchy)), len(self.dev_set))
-        return tuned_scores(self.hierarchy, logits, self.dev_set.labels, self.options.thresholds)
+        return tuned_scores(self.hierarchy, logits, self.dev_set.labels, self.options)
 
     def _run_epoch(self, epoch: int) -> None:
         """Run the epoch's steps that are not done yet."""
@@ -285,15 +285,15 @@ class Trainer:
 
 
 def tuned_scores(
-    hierarchy: LabelHierarchy, logits: np.ndarray, labels: np.ndarray, thresholds: str
+    hierarchy: LabelHierarchy, logits: np.ndarray, labels: np.ndarray, options: LoopOptions
 ) -> tuple[dict[str, Any], Decoder]:
     """Scores of logits, float32 [texts, labels], and the decoder that gave them.
 
     Args:
         labels: bool [texts, labels].
-        thresholds: how they are chosen, one of `pipeline.metrics.threshold_tuning.MODES`.
+        options: of which `thresholds` and `at_least_one` say how the decoder is chosen.
     """
-    decoder = tune(hierarchy, logits, labels, thresholds)
+    decoder = tune(hierarchy, logits, labels, options.thresholds, options.at_least_one)
     metrics = Metrics(hierarchy)
     metrics.update(labels, decoder.decode(logits).selected)
     return metrics.result(), decoder

@@ -29,8 +29,8 @@ class StudentOptions(SeedOptions):
     warmup_steps: int = option(0, "steps over which the learning rate grows from 0", at_least=0)
     logging_steps: int = option(5, "steps between lines of the log", at_least=1)
 
-    def loop(self, *, save_steps: int | None, thresholds: str) -> LoopOptions:
-        """The options of the training loop; `save_steps` and `thresholds` are as there."""
+    def loop(self, *, save_steps: int | None, thresholds: str, at_least_one: bool = False) -> LoopOptions:
+        """The options of the training loop; the arguments are as there."""
         return LoopOptions(
             learning_rate=self.learning_rate,
             batch_size=self.per_device_train_batch_size,
@@ -41,6 +41,7 @@ class StudentOptions(SeedOptions):
             logging_steps=self.logging_steps,
             save_steps=save_steps,
             thresholds=thresholds,
+            at_least_one=at_least_one,
             seed=self.seed,
         )
 

@@ -153,7 +153,7 @@ class PaddleslimTrainer:
         logits = run_in_batches(self._dev.rows, lambda *inputs: model_logits(student, *inputs), EVALUATION_TOKENS)
         if not np.isfinite(logits).all():
             raise ClassifierError("the parameters are no longer finite; lower --learning_rate")
-        scores, decoder = tuned_scores(self._hierarchy, logits, self._dev.labels, self._options.thresholds)
+        scores, decoder = tuned_scores(self._hierarchy, logits, self._dev.labels, self._options)
         progress.step += self._steps_per_epoch
         better = progress.best is None or scores["micro_f1"] > progress.best["micro_f1"]
         print(

@@ -72,7 +72,8 @@ class Pruning:
     def __init__(self, options: PruningRun, checkpoint: Checkpoint, group: ProcessGroup) -> None:
         self._options, self._checkpoint, self._group = options, checkpoint, group
         thresholds = options.thresholds or checkpoint.record.options.get("thresholds", "fixed")
-        self._loop = options.loop(save_steps=options.save_steps, thresholds=thresholds)
+        least = checkpoint.record.decoding.at_least_one
+        self._loop = options.loop(save_steps=options.save_steps, thresholds=thresholds, at_least_one=least)
         if options.engine == PADDLESLIM:
             from training.pruning.paddleslim_engine import prepare_paddleslim
 
@@ -129,6 +130,7 @@ class Pruning:
                 f"width {width}: dev micro F1 {scores['micro_f1']:.4f}, macro F1 {scores['macro_f1']:.4f}; checkpoint "
                 f"and bundle in {folder} after {time.monotonic() - started:.0f} s"
             )
+            print(f"decoding: {student.decoder().in_words()}")
         group.wait()
         return Bundle(folder)
 
