@@ -88,7 +88,8 @@ def test_the_record_tells_of_files_by_name_alone(checkpoint, sample_dataset):
 def test_rows_that_other_models_labelled_are_counted_apart():
     labels = np.array([[1, 0], [1, 1], [0.4, 0.9]], np.float32)
     taught = EncodedDataset(["a", "b", "c"], [np.array([1])] * 3, labels, ReadReport(rows=2))
-    described = describe("/home/me/train.txt", taught, "dev.txt", taught)
+    described = describe(Path("/home/me/news"), "/home/me/train.txt", taught, "dev.txt", taught)
+    assert described["folder"] == "news"
     assert (described["label_rows"], described["further_rows"]) == ([2, 1], 1)
     assert described["train"] == {"file": "train.txt", "rows": 2}
     assert "learnt" not in model_card(manifest(training={"data": {**described, "further_rows": 0}}))
