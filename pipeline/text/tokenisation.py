@@ -166,7 +166,7 @@ def read_vocabulary(path: Path | str) -> list[str]:
 def _read_settings(path: Path) -> TokeniserSettings:
     config = _read_json(path)
     name = config.get("tokenizer_class")
-    if name not in _KIND_OF_CLASS:
+    if not isinstance(name, str) or name not in _KIND_OF_CLASS:
         raise InputError(f"{path}: tokenizer_class is {name!r}; supported are {', '.join(_KIND_OF_CLASS)}")
     for key, supported in (("do_basic_tokenize", True), ("never_split", []), ("additional_special_tokens", [])):
         value = config.get(key)

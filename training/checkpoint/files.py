@@ -66,6 +66,8 @@ class TrainingRecord:
 
     def __post_init__(self) -> None:
         check_width(self.width)
+        if not self.thresholds:
+            raise InputError("thresholds are empty; there is one for all labels, or one per label")
         if not 3 <= self.max_seq_length <= MAX_TEXT_CHARACTERS:
             raise InputError(f"max_seq_length is {self.max_seq_length}; it lies between 3 and {MAX_TEXT_CHARACTERS:,}")
         if self.normalisation not in NORMALISATIONS:

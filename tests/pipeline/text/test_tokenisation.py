@@ -144,6 +144,11 @@ def test_a_checkpoint_brings_its_vocabulary_and_settings(checkpoint):
         ("tokenizer_config.json", b"{}", "tokenizer_class is None; supported are BertTokenizer, ErnieTokenizer"),
         (
             "tokenizer_config.json",
+            b'{"tokenizer_class": ["BertTokenizer"]}',
+            "tokenizer_class is .*; supported are BertTokenizer",
+        ),
+        (
+            "tokenizer_config.json",
             b'{"tokenizer_class": "BertTokenizer", "never_split": ["C++"]}',
             r"never_split is \['C\+\+'\]; only \[\] is supported",
         ),

@@ -17,7 +17,7 @@ from serving.triton.repository import ModelRepository
 from tests.conftest import PROJECT, run_command
 from training import export_model
 from training.checkpoint import export as exporting
-from training.checkpoint.files import read_checkpoint
+from training.checkpoint.files import TrainingRecord, read_checkpoint
 
 
 def test_the_export_has_the_documented_files(bundle_path):
@@ -131,3 +131,8 @@ def test_wrong_options_are_refused(checkpoint, tmp_path, options, message):
     done = run_command("training/export_model.py", *words, check=False)
     assert done.returncode == 2
     assert message in done.stderr
+
+
+def test_a_record_without_thresholds_is_refused():
+    with pytest.raises(InputError, match="thresholds are empty"):
+        TrainingRecord("scratch-tiny", 128, "none", thresholds=())
