@@ -34,7 +34,8 @@ class Batch(NamedTuple):
             yield
         except ClassifierError as error:
             last = self.first + len(self.texts) - 1
-            raise type(error)(f"in texts {self.first} to {last}: {error}") from error
+            where = f"text {last}" if last == self.first else f"texts {self.first} to {last}"
+            raise type(error)(f"in {where}: {error}") from error
 
 
 def in_order(

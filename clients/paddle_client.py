@@ -94,8 +94,10 @@ class PaddleClient(Streams):
 
     def unavailable(self, reason: str, kind: type[Unavailable] = Unavailable) -> Unavailable:
         return kind(
-            f"no Paddle Serving service answers at {self.url} ({reason}); start one with `make serve-paddle`, check "
-            "the address, or send less at once"
+            f"{self.url} is overloaded ({reason}); send less at once, or allow more retries and time"
+            if kind is Overloaded
+            else f"no Paddle Serving service answers at {self.url} ({reason}); start one with `make serve-paddle`, "
+            "check the address, or ask again in a moment if it is changing versions"
         )
 
     def too_late(self) -> TooLate:

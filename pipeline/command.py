@@ -40,6 +40,12 @@ def run(main: Callable[[Sequence[str] | None], int | None]) -> None:
     sys.exit(status or 0)
 
 
+def stage(what: str) -> None:
+    """Say on standard error, in one line, what is done next and may take long."""
+    sys.stderr.write(f"{what} ...\n")
+    sys.stderr.flush()
+
+
 def let_hold_any_text(stream: TextIO) -> None:
     """Let an output whose encoding is not UTF-8 (LANG=C, cp1252, gbk) hold any text, instead of failing midway.
 

@@ -18,6 +18,11 @@ _CONTROL_CHARACTERS = re.compile("[\0-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _FORMULA = re.compile(r"=|[@+-]\S*[(|!]")
 
 
+def counted(count: int, noun: str) -> str:
+    """`1 row`, `2 rows`; of a noun whose plural takes an s."""
+    return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
 def as_json_line(text: str, predictions: Sequence[Prediction]) -> str:
     """`{"text": ..., "labels": [{"label": path, "confidence": p}, ...]}`, most confident first."""
     labels = [{"label": label, "confidence": round(confidence, 6)} for label, confidence in predictions]

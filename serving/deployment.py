@@ -228,7 +228,8 @@ def _targets(live: Mapping[Deployment, PublishedVersion], number: int) -> dict[D
     named = {each: version for each, versions in held.items() for version in versions if version.number == number}
     bundles = {version.bundle for version in named.values()}
     if not bundles:
-        raise InputError(f"{paths} holds no version {number}; it holds {', '.join(map(str, numbers)) or 'none'}")
+        there = ", ".join(map(str, numbers)) or "none"
+        raise InputError(f"there is no version {number} in {paths}; versions there: {there}")
     if len(bundles) > 1:
         which = " and ".join(f"bundle {version.bundle} in {each.server}" for each, version in named.items())
         raise InputError(f"version {number} is {which}; choose one by --only")

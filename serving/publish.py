@@ -71,6 +71,9 @@ class Published:
     version: PublishedVersion
     new: bool = True
 
+    def __repr__(self) -> str:
+        return f"Published({self.deployment.server!r}, version={self.version.number}, new={self.new})"
+
     def __str__(self) -> str:
         version, options = self.version, self.version.options
         if not self.new:

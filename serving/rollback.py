@@ -47,7 +47,7 @@ def parse_args(argv: Sequence[str] | None) -> RollbackOptions:
 
 def main(argv: Sequence[str] | None = None) -> None:
     for each, version in roll_back(parse_args(argv)).items():
-        print(f"{each.server}: version {version.number} (bundle {version.bundle}) is live again; {each.followers()}")
+        print(f"{each.server}: version {version.number} (bundle {version.bundle}) is live now; {each.followers()}")
 
 
 if __name__ == "__main__":

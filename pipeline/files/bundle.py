@@ -192,6 +192,9 @@ class Bundle:
         self.files = tuple(sums)
         self.identity = hashlib.sha256((self.path / CHECKSUM_FILE).read_bytes()).hexdigest()[:12]
 
+    def __repr__(self) -> str:
+        return f"Bundle({str(self.path)!r}, identity={self.identity!r}, labels={len(self.hierarchy)})"
+
     def file(self, name: str) -> Path:
         """Path of one of the bundle's files.
 

@@ -94,6 +94,6 @@ def read_publication(folder: Path) -> PaddleVersion:
     """
     if not (folder / PUBLISHED_FILE).is_file():
         raise InputError(
-            f"{folder} holds nothing to serve: run `make demo`, or `python -m serving.publish --bundle ...`"
+            f"{folder} holds nothing to serve: run `make demo`, or `.venv/bin/python -m serving.publish --bundle ...`"
         )
     return PublishedVersion.read(folder / PUBLISHED_FILE, PaddleOptions)

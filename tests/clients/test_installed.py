@@ -82,7 +82,7 @@ def test_its_http_client_needs_python_3_9_alone(site, python39):
 def test_it_tells_of_a_server_that_is_not_there(site):
     done = run(site, "-m", f"{NAME}.clients.triton", "--url", "127.0.0.1:1", "--retries", "0", "a text")
     assert done.returncode == 4
-    assert done.stderr.startswith("error: in texts 1 to 1: no Triton server answers at 127.0.0.1:1")
+    assert done.stderr.startswith("error: in text 1: no Triton server answers at 127.0.0.1:1")
     assert f"python -m {NAME}.clients.triton" in run(site, "-m", f"{NAME}.clients.triton", "--help").stdout
 
 

@@ -124,8 +124,8 @@ def test_one_publication_changes_both_over_and_one_rollback_back(both, bundle, o
     assert f"      server 127.0.0.1:{both.paddle.http} has loaded: 2" in listed
 
     back = both.run(rollback).splitlines()
-    assert f"Triton: version 1 (bundle {bundle.identity}) is live again; live in 1 running server" in back
-    assert f"Paddle Serving: version 1 (bundle {bundle.identity}) is live again; 1 running service changes" in back[1]
+    assert f"Triton: version 1 (bundle {bundle.identity}) is live now; live in 1 running server" in back
+    assert f"Paddle Serving: version 1 (bundle {bundle.identity}) is live now; 1 running service changes" in back[1]
     assert both.answer_by(bundle)
     said = both.run(health)
     assert f"Triton at 127.0.0.1:{both.triton.http}: version 1 (bundle {bundle.identity}) answers" in said
@@ -166,6 +166,7 @@ def test_health_names_each_server_that_does_not_answer(both):
     said = both.refusal(health, "--paddle_server", nobody, "--server", nobody)
     assert f"no Triton server answers at {nobody}" in said
     assert f"no Paddle Serving service answers at {nobody}" in said
+    assert "send less" not in said
     assert f"127.0.0.1:{both.paddle.http}: version" in both.run(health, "--only", "paddle")
 
 

@@ -219,8 +219,8 @@ def test_texts_become_single_lines_and_empty_ones_are_left_out(tmp_path, capsys)
     folder = convert(source, tmp_path / "data", "--is_shuffle", "false", "--splits", 1, 0)
     assert lines(folder, "train.txt")[3:] == ["一 二 三 四 五 六\tx", "有标记\tx"]
     notes = capsys.readouterr().err
-    assert "note: 1 texts held tabs or line breaks, which became spaces" in notes
-    assert "note: 2 rows without visible text were left out, the first in line 6" in notes
+    assert "note: 1 text held tabs or line breaks, which became spaces" in notes
+    assert "note: left out: 2 rows without visible text, the first in line 6" in notes
 
 
 def test_repetitions_are_dropped_and_contradictions_kept_and_named(tmp_path, capsys):
@@ -238,7 +238,7 @@ def test_repetitions_are_dropped_and_contradictions_kept_and_named(tmp_path, cap
     assert lines(folder, *LABELLED[:2]) == ["甲\ta,a##b", "甲\tc", "乙\tc"]
     assert lines(folder, "data.txt") == ["丙"]
     notes = capsys.readouterr().err
-    assert "3 rows that repeat another in text and labels were left out" in notes
+    assert "left out as repeats of another in text and labels: 3 rows" in notes
     assert "1 rows repeat a text with other labels, and are kept, in the same file; correct them:" in notes
     assert f"{source}:3: '甲' is c, and a,a##b in {source}:1" in notes
 

@@ -100,7 +100,7 @@ def test_texts_are_one_line_and_keep_their_quotation_marks(tmp_path):
     done = convert(write_workbook(tmp_path / "a.xlsx", found), "--splits", 1, 0)
     assert done.returncode == 0
     assert "note: 5 texts held tabs or line breaks, which became spaces" in done.stderr
-    assert f"note: 1 rows without visible text were left out, the first in line 7 of {tmp_path}/a.xlsx" in done.stderr
+    assert f"note: left out: 1 row without visible text, the first in line 7 of {tmp_path}/a.xlsx" in done.stderr
     assert '“3” said "b", and\t农\\,林' in lines(tmp_path / "data", "train.txt")
 
 

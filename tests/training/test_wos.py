@@ -118,7 +118,7 @@ def test_blank_lines_at_the_end_do_no_harm_and_blank_texts_are_left_out(tmp_path
             stream.write("\n \r\n")
     _, found = convert(release, tmp_path / "wos")
     assert len(found) == len(table) - 1
-    assert "1 rows without visible text were left out, the first in line 6" in capsys.readouterr().err
+    assert "left out: 1 row without visible text, the first in line 6" in capsys.readouterr().err
 
 
 def test_the_same_seed_gives_the_same_split(tmp_path):

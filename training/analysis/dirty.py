@@ -21,12 +21,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.command import run
+from pipeline.command import run, stage
 from pipeline.errors import InputError
 from pipeline.files.atomic import atomic_writer
 from pipeline.files.dataset import LABEL_FILE, TRAIN_FILE, Example, read_examples, read_labels, write_examples
 from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.options import option, parse
+from pipeline.output import counted
 from training.analysis.evidence.label_doubts import label_doubts
 from training.data.doccano_lines import record_line
 from training.data.outputs import check_outputs
@@ -96,6 +97,7 @@ def find_doubtful(options: DirtyOptions) -> DoubtfulRows:
         raise InputError(f"{train_path} has {len(examples)} rows; what is unusual shows among many")
     if len({example.labels for example in examples}) == 1:
         raise InputError(f"all rows of {train_path} have the same labels; a wrong one shows among others")
+    stage(f"judging {counted(len(examples), 'row')}")
     suspicion = _judge(options, examples, hierarchy)
     order = np.argsort(-suspicion.scores, kind="stable")[: options.dirty_num]
     rows = order[suspicion.scores[order] > options.dirty_threshold].tolist()
@@ -163,9 +165,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"{train_path}: cleanlab calls the labels of {found.issues} of {found.total} rows doubtful")
     rest = f"{folder / options.rest_file}: {found.total - len(found.rows)} rows"
     print(f"{folder / options.dirty_file}: {len(found.rows)} rows, the most doubtful first; {rest}")
-    doubts = ", ".join(f"{count} {kind}" for kind, count in Counter(found.doubts).most_common()) or "nothing"
+    doubts = ", ".join(f"{kind} {count}" for kind, count in Counter(found.doubts).most_common()) or "none"
     review_path = folder / options.review_file
-    print(f"{review_path}: the same rows for doccano with suggested labels, which would change {doubts}")
+    print(f"{review_path}: the same rows for doccano, with suggested labels; doubts (a row may have several): {doubts}")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.command import stage
 from pipeline.compute.batching import run_in_batches
 from pipeline.compute.engine import Engine
 from pipeline.compute.runtimes import RUNTIMES, create_runtime
@@ -51,12 +52,15 @@ def export_checkpoint(
         ClassifierError: an exported graph's logits differ from the checkpoint's by more than LOGIT_TOLERANCE.
     """
     check_replaceable(output_path, "--output_path")
+    stage(f"loading {checkpoint.path}")
     model = checkpoint.model()
     texts = checkpoint.record.sample_texts if goldens is None else goldens or label_texts(checkpoint)
     rows = checkpoint.encoder().encode(texts)
     expected = run_in_batches(rows, lambda *inputs: model_logits(model, *inputs))
     with atomic_folder(output_path) as folder:
+        stage("writing the Paddle graphs")
         export_static(model, folder)
+        stage("writing the ONNX graph")
         export_onnx(folder, folder / ONNX_FILE)
         kept = read_checksums(checkpoint.path) if keep_checkpoint else (VOCABULARY_FILE,)
         for name in kept:
@@ -64,6 +68,7 @@ def export_checkpoint(
         manifest = _manifest(checkpoint, decoder, license, texts, expected)
         write_model_card(folder, manifest)
         bundle = seal(folder, manifest)
+        stage("comparing the graphs with the checkpoint")
         _compare(bundle, rows, expected)
     return Bundle(output_path)
 

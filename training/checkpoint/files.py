@@ -104,6 +104,11 @@ class Checkpoint:
     record: TrainingRecord
     hierarchy: LabelHierarchy
 
+    def __repr__(self) -> str:
+        scores = self.record.metrics.get("dev") or {}
+        micro = f", dev micro_f1={scores['micro_f1']:.4f}" if "micro_f1" in scores else ""
+        return f"Checkpoint({str(self.path)!r}, {self.record.model_name!r}, labels={len(self.hierarchy)}{micro})"
+
     def encoder(self, max_seq_length: int | None = None) -> TextEncoder:
         """What turns texts into token ids, as many per text as the model was trained to read unless told otherwise."""
         tokeniser = Tokeniser.from_checkpoint(self.path, max_seq_length or self.record.max_seq_length)

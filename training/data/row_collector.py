@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from pipeline.errors import DatasetError, InputError
 from pipeline.labels.hierarchy import SEPARATOR, LabelHierarchy, ancestor_paths
+from pipeline.output import counted
 from pipeline.text.normalisation import MAX_TEXT_CHARACTERS, comparable, text_fault
 
 SHOWN_CONTRADICTIONS = 20
@@ -72,14 +73,14 @@ class CollectionReport:
         """A sentence for each thing that a user should know."""
         notes = []
         if self.broken_lines:
-            notes.append(f"{self.broken_lines} texts held tabs or line breaks, which became spaces")
+            notes.append(f"{counted(self.broken_lines, 'text')} held tabs or line breaks, which became spaces")
         if self.empty:
             notes.append(
-                f"{len(self.empty)} rows without visible text were left out, the first in line {self.empty[0][1]} of "
-                f"{self.empty[0][0]}"
+                f"left out: {counted(len(self.empty), 'row')} without visible text, the first in line "
+                f"{self.empty[0][1]} of {self.empty[0][0]}"
             )
         if self.repeated:
-            notes.append(f"{self.repeated} rows that repeat another in text and labels were left out")
+            notes.append(f"left out as repeats of another in text and labels: {counted(self.repeated, 'row')}")
         if self.contradictions:
             notes.append(f"{len(self.contradictions)} rows repeat a text with other labels, and {self.fate}:")
             notes += self.listed_contradictions()

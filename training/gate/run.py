@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.command import stage
 from pipeline.compute.graph_precision import ONNX_FILES, write_graph
 from pipeline.compute.runtimes import graph_files, precisions_of, unavailable
 from pipeline.errors import ClassifierError, EnvironmentFault, InputError
@@ -31,6 +32,7 @@ from pipeline.files.bundle import (
 from pipeline.files.checksums import check_replaceable
 from pipeline.files.dataset import read_examples
 from pipeline.labels.hierarchy import LabelHierarchy
+from pipeline.output import counted
 from training.checkpoint.classifier import load_classifier
 from training.checkpoint.model_card import write_model_card
 from training.gate.options import ReleaseOptions
@@ -74,6 +76,7 @@ def release_fastest(options: ReleaseOptions) -> Bundle:
             raise InputError(f"{params_path} and {opened[0].path} have different labels; export the checkpoint again")
 
     classifier = load_classifier(params_path, options.device, opened[0].manifest.max_seq_length, 32, check)
+    stage(f"{params_path} on {counted(len(data.texts), 'text')}")
     logits = classifier.logits(data.texts)
     whole = classifier.decoder.decode(logits).selected
     unpruned = measure_quality(classifier.decoder, logits, logits, whole, data.actual)
@@ -83,6 +86,7 @@ def release_fastest(options: ReleaseOptions) -> Bundle:
     if note := too_few(len(data.texts), options):
         print(f"note: {options.labelled}: {note}", file=sys.stderr)
     with tempfile.TemporaryDirectory() as place:
+        stage(f"writing the graphs of {counted(len(opened), 'bundle')}")
         complete = [with_all_graphs(bundle, options.precisions, Path(place)) for bundle in opened]
         entries = _entries(complete, options)
         _measure(entries, data, whole, unpruned, options)
@@ -147,6 +151,7 @@ def _measure(
             bundle, candidate = entry.bundle, entry.candidate
             if candidate.refusal:
                 continue
+            stage(f"{candidate.bundle} in {candidate.runtime} {candidate.precision}")
             rows = bundle.encoder().encode(data.texts)
             if bundle.path not in references:
                 with Worker(bundle.path, REFERENCE, "float32", threads) as reference:
@@ -164,6 +169,7 @@ def _measure(
             same_width = measure_quality(bundle.decoder(), expected, expected, whole, data.actual).micro_f1
             candidate.refusal = refusal(candidate, same_width, unpruned, options)
             running.append((entry, worker, Timing(rows)))
+        stage(f"timing {counted(len(running), 'candidate')} in {counted(options.rounds, 'round')}")
         for _ in range(options.rounds):
             for _, worker, timing in running:
                 timing.take(worker)

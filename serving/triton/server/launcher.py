@@ -105,7 +105,7 @@ class TritonServer(GuardedServer):
         if not self.options.complete_config and not any(self.model_repository.glob("*/config.pbtxt")):
             raise InputError(
                 f"model repository {self.model_repository} holds no published model: run `make demo`, or "
-                "`python -m serving.publish --bundle ...`"
+                "`.venv/bin/python -m serving.publish --bundle ...`"
             )
         self._require_plain_names()
         installation = find_triton()

@@ -71,6 +71,11 @@ def test_any_flipped_byte_is_noticed(folder, tmp_path):
             shutil.rmtree(copy)
 
 
+def test_a_notebook_shows_it_in_a_line(folder):
+    bundle = Bundle(folder)
+    assert repr(bundle) == f"Bundle({str(folder)!r}, identity={bundle.identity!r}, labels=2)"
+
+
 def test_a_checkpoint_is_told_from_a_damaged_bundle(tmp_path):
     (tmp_path / CHECKPOINT_FILE).write_text("{}", encoding="utf-8")
     write_all_checksums(tmp_path)

@@ -125,15 +125,15 @@ def test_versions_are_listed_kept_and_rolled_back_by_commands(bundle_path, other
     assert [line.split()[0] for line in lines[1:]] == ["2", "3"]
     assert [line.split()[1] == "live" for line in lines[1:]] == [False, True]
     back = run_in_process(rollback.main, *places).stdout
-    assert f"version 2 (bundle {other.identity}) is live again; no server is running" in back
+    assert f"version 2 (bundle {other.identity}) is live now; no server is running" in back
     nowhere = run_in_process(rollback.main, *places)
     assert nowhere.returncode == 2
     assert "there is no version before 2 in" in nowhere.stderr
     forward = run_in_process(rollback.main, "--forward", *places).stdout
-    assert f"version 3 (bundle {Bundle(bundle_path).identity}) is live again" in forward
+    assert f"version 3 (bundle {Bundle(bundle_path).identity}) is live now" in forward
     assert "there is no version after 3 in" in run_in_process(rollback.main, "--forward", *places).stderr
     absent = run_in_process(rollback.main, "--version", 9, *places)
-    assert "holds no version 9; it holds 2, 3" in absent.stderr
+    assert "; versions there: 2, 3" in absent.stderr
 
 
 def test_what_was_live_before_is_what_is_kept(repository, bundle, other):

@@ -56,7 +56,10 @@ def test_wrong_labels_come_first_and_are_told_apart(folder, capsys):
     }
     right = list(SENTENCES)
     assert all(record["label"] == [right[(record["line"] - 1) % 3]] for record in review)  # what is suggested
-    assert "4 rows, the most doubtful first" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert "4 rows, the most doubtful first" in said.out
+    assert "missing leaf 1" in said.out
+    assert said.err.startswith("judging ")
 
 
 def test_a_program_gets_what_was_found(folder):

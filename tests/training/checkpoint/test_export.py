@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 from dataclasses import replace
 
@@ -40,6 +41,11 @@ def test_the_folder_where_an_encoder_lay_does_not_travel(checkpoint, tmp_path):
     bundle = exporting.export_checkpoint(elsewhere, tmp_path / "export", elsewhere.decoder())
     assert bundle.manifest.model_name == "minilm"
     assert "/home/me" not in bundle.file("bundle.json").read_text(encoding="utf-8")
+
+
+def test_a_notebook_shows_a_checkpoint_in_a_line(checkpoint):
+    read = read_checkpoint(checkpoint)
+    assert re.fullmatch(r"Checkpoint\('[^']+', '[^']+', labels=\d+, dev micro_f1=0\.\d{4}\)", repr(read))
 
 
 def test_the_onnx_graph_is_clean(bundle_path):
