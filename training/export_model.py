@@ -12,11 +12,11 @@ from pathlib import Path
 
 from pipeline.command import run
 from pipeline.errors import InputError
-from pipeline.files.bundle import MOST_GOLDENS, Bundle
+from pipeline.files.bundle import MANIFEST_FILE, MOST_GOLDENS, Bundle
 from pipeline.files.checksums import check_replaceable
 from pipeline.files.dataset import read_texts
 from pipeline.options import option, parse
-from training.checkpoint.files import read_checkpoint
+from training.checkpoint.files import RECORD_FILE, read_checkpoint
 from training.options import DecodingOptions, PublishingOptions
 
 TEXTS_HELD = {
@@ -69,7 +69,7 @@ def export(options: ExportOptions) -> Bundle:
         )
     decoder = options.decoder(checkpoint.decoder())
     goldens = golden_texts(options)
-    check_replaceable(options.output_path, "--output_path")
+    check_replaceable(options.output_path, "--output_path", MANIFEST_FILE, spared=RECORD_FILE)
     # Importing paddle takes seconds: what was asked for is judged first.
     from training.checkpoint.export import export_checkpoint
 

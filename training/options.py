@@ -68,7 +68,7 @@ class RunOptions(SeedOptions, LengthOptions, DeviceOptions):
     dev_file: str = option(DEV_FILE, "development rows in --dataset_dir")
     label_file: str = option(LABEL_FILE, "label paths in --dataset_dir")
     resume: bool = option(False, "go on with the run that was interrupted")
-    overwrite: bool = option(False, "give up a run that was interrupted, and begin anew")
+    overwrite: bool = option(False, "begin anew: give up an interrupted run, and replace a model without keeping it")
 
     def check(self) -> None:
         super().check()

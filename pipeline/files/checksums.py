@@ -60,21 +60,33 @@ def verify_file(folder: Path, name: str, sums: Mapping[str, str]) -> None:
         raise BundleError(f"{path} is damaged: its checksum differs from {CHECKSUM_FILE}; copy the folder again")
 
 
-def check_replaceable(folder: Path, option: str) -> None:
-    """Accept a folder that writing may replace: absent, empty, or with no file but those that its SHA256SUMS lists.
+def check_replaceable(folder: Path, option: str, kind: str, *, spared: str = "", inputs: Iterable[Path] = ()) -> None:
+    """Accept a folder that writing may replace: absent, empty, or of the kind that is written, and nothing more.
+
+    Args:
+        folder: it may hold no file but those that its SHA256SUMS lists.
+        option: what named it, for the message.
+        kind: the file without which a folder is of another kind.
+        spared: the file with which it is more than what is written.
+        inputs: folders that are read meanwhile.
 
     Raises:
-        InputError: it is a file, or holds what this software did not write; the message names `option`.
+        InputError: it is a file, is read, is of another kind, or holds what this software did not write.
     """
     if not folder.exists():
         return
     if not folder.is_dir():
         raise InputError(f"{folder} is a file; give {option} a new or an empty folder")
+    if folder.resolve() in {path.resolve() for path in inputs}:
+        raise InputError(f"{folder} is read, so that it cannot be replaced; give {option} another folder")
     names = {entry.name for entry in folder.iterdir()}
+    if not names:
+        return
     known = {CHECKSUM_FILE, *read_checksums(folder)} if CHECKSUM_FILE in names else set()
-    foreign = sorted(names - known)
-    if foreign:
-        raise InputError(f"{folder} holds {foreign[0]!r}, which would be lost; give {option} a new or an empty folder")
+    lost = sorted(names - known) or ([] if kind in names else sorted(names))
+    if lost or spared in names:
+        first = lost[0] if lost else spared
+        raise InputError(f"{folder} holds {first!r}, which would be lost; give {option} a new or an empty folder")
 
 
 def sha256_file(path: Path) -> str:

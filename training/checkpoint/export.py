@@ -16,11 +16,11 @@ from pipeline.compute.engine import Engine
 from pipeline.compute.runtimes import RUNTIMES, create_runtime
 from pipeline.errors import ClassifierError
 from pipeline.files.atomic import atomic_folder
-from pipeline.files.bundle import ONNX_FILE, VOCABULARY_FILE, Bundle, Golden, Manifest, seal
+from pipeline.files.bundle import MANIFEST_FILE, ONNX_FILE, VOCABULARY_FILE, Bundle, Golden, Manifest, seal
 from pipeline.files.checksums import check_replaceable, read_checksums
 from pipeline.labels.decoding import Decoder
 from pipeline.labels.hierarchy import SEPARATOR
-from training.checkpoint.files import Checkpoint
+from training.checkpoint.files import RECORD_FILE, Checkpoint
 from training.checkpoint.model_card import write_model_card
 from training.model.encoders import model_logits
 from training.model.model_names import public_name
@@ -51,7 +51,8 @@ def export_checkpoint(
         InputError: the checkpoint cannot be used, or `output_path` holds what is not part of a bundle.
         ClassifierError: an exported graph's logits differ from the checkpoint's by more than LOGIT_TOLERANCE.
     """
-    check_replaceable(output_path, "--output_path")
+    kind, spared = (RECORD_FILE, "") if keep_checkpoint else (MANIFEST_FILE, RECORD_FILE)
+    check_replaceable(output_path, "--output_path", kind, spared=spared)
     stage(f"loading {checkpoint.path}")
     model = checkpoint.model()
     texts = checkpoint.record.sample_texts if goldens is None else goldens or label_texts(checkpoint)

@@ -22,6 +22,7 @@ from pipeline.compute.runtimes import graph_files, precisions_of, unavailable
 from pipeline.errors import ClassifierError, EnvironmentFault, InputError
 from pipeline.files.atomic import atomic_folder
 from pipeline.files.bundle import (
+    MANIFEST_FILE,
     PACKED_GRAPH_FILE,
     PADDLE_GRAPH_FILE,
     PADDLE_PARAMETERS_FILE,
@@ -34,6 +35,7 @@ from pipeline.files.dataset import read_examples
 from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.output import counted
 from training.checkpoint.classifier import load_classifier
+from training.checkpoint.files import RECORD_FILE
 from training.checkpoint.model_card import write_model_card
 from training.gate.options import ReleaseOptions
 from training.gate.table import draw, markdown, table
@@ -64,7 +66,7 @@ class LabelledTexts:
 def release_fastest(options: ReleaseOptions) -> Bundle:
     """Measure all candidates, print the table, and write the fastest that passes; see `training.release.release`."""
     params_path, output_path = options.params_path, options.output_path
-    check_replaceable(output_path, "--output_path")
+    check_replaceable(output_path, "--output_path", MANIFEST_FILE, spared=RECORD_FILE, inputs=options.bundles)
     opened = [Bundle(path) for path in options.bundles]
     for bundle in opened:
         if bundle.manifest.labels != opened[0].manifest.labels:

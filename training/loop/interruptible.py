@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, Callable, Protocol
 
 from pipeline.errors import ClassifierError, EnvironmentFault, InputError
-from pipeline.files.atomic import remove_folder, remove_leftovers
+from pipeline.files.atomic import atomic_folder, remove_folder, remove_leftovers
 from pipeline.files.checksums import check_replaceable, sha256_file
 from training.checkpoint.files import RECORD_FILE
 from training.loop.distributed import ProcessGroup
-from training.loop.state import Progress, RunFiles
+from training.loop.state import PROGRESS_FILE, Progress, RunFiles
 from training.options import RunOptions
 
 NOT_OF_THE_RUN = (
@@ -70,6 +70,8 @@ def run_interruptibly(
                 remove_folder(state)
         group.wait()
         resumes = _check_state(save_dir, state, resume)
+        if group.leads and not (resumes or overwrite):
+            keep_previous(save_dir)
         trainer = create_trainer(RunFiles(state, logs, identity))
         if resumes:
             trainer.resume()
@@ -88,10 +90,21 @@ def state_folder(save_dir: Path) -> Path:
     return save_dir.with_name(f"{save_dir.name}.resume")
 
 
-def check_places(save_dir: Path, option: str) -> None:
+def check_places(save_dir: Path, option: str, *inputs: Path) -> None:
     """Raise InputError where a run must not write, as `pipeline.files.checksums.check_replaceable` does."""
-    for path in (save_dir, state_folder(save_dir)):
-        check_replaceable(path, option)
+    check_replaceable(save_dir, option, RECORD_FILE, inputs=inputs)
+    check_replaceable(state_folder(save_dir), option, PROGRESS_FILE)
+
+
+def keep_previous(save_dir: Path) -> None:
+    """Keep the finished model that a new run is about to replace, beside it; it needs no space of its own."""
+    previous = save_dir.with_name(f"{save_dir.name}.previous")
+    if (save_dir / RECORD_FILE).is_file():
+        check_replaceable(previous, "--save_dir", RECORD_FILE)
+        with atomic_folder(previous) as draft:
+            for file in save_dir.iterdir():
+                os.link(file, draft / file.name)
+        print(f"the model that {save_dir} holds is kept in {previous}")
 
 
 def check_interrupted(save_dir: Path, wanted: bool) -> None:

@@ -11,7 +11,7 @@ from pipeline.files.dataset import DATA_FILE
 from pipeline.metrics.threshold_tuning import MODES
 from pipeline.options import option
 from pipeline.text.normalisation import DEFAULT_NORMALISATION, NORMALISATIONS
-from training.checkpoint.files import read_checkpoint
+from training.checkpoint.files import RECORD_FILE, read_checkpoint
 from training.model.model_names import PRETRAINED, SCRATCH, check_model_name
 from training.options import RunOptions, SeedOptions
 
@@ -85,7 +85,7 @@ class TrainingRun(LoopOptions, RunOptions):
     def check_inputs(self, *further: str) -> None:
         """Raise InputError where a name, a folder or a file that is given cannot be used, before anything slow."""
         check_model_name(self.model_name)
-        check_replaceable(self.save_dir, "--save_dir")
+        check_replaceable(self.save_dir, "--save_dir", RECORD_FILE)
         asked = self.model_name in SCRATCH and self.unlabelled_file != DATA_FILE  # data.txt may be absent
         super().check_inputs(*further, *[self.unlabelled_file] * asked)
         if self.init_from_ckpt and not self.init_from_ckpt.is_file():

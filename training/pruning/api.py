@@ -40,6 +40,7 @@ from training.loop.trainer import Trainer as StudentTrainer
 from training.model.device import use_device
 from training.model.first_token import read_first_token_only
 from training.model.narrowing import encoder_layers, narrowed
+from training.model.parameters import WEIGHTS_FILE
 from training.model.static_graph import GRAPH_PREFIX, save_graph
 from training.model.width import folder_name, kept, parse_widths
 from training.pruning.importance import measure_importance
@@ -147,7 +148,7 @@ class Trainer:
         folders = {width: Path(os.path.abspath(output_dir)) / folder_name(width) for width in config.widths}
         for width, folder in folders.items():
             kept(encoder_layers(self._model)[0].self_attn.num_heads, width)
-            check_replaceable(folder, "output_dir")
+            check_replaceable(folder, "output_dir", WEIGHTS_FILE)
         if paddle.get_device() == "cpu":
             use_device("cpu")
         set_seed(self.options.seed)

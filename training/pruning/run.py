@@ -48,7 +48,7 @@ def prune_widths(options: PruningRun, checkpoint: Checkpoint) -> list[Bundle]:
     """Prune a whole checkpoint to each width; see `training.prune.prune`."""
     folders = {width: Path(os.path.abspath(options.output_dir)) / folder_name(width) for width in options.widths}
     for folder in folders.values():
-        check_places(folder, "--output_dir")
+        check_places(folder, "--output_dir", checkpoint.path)
         check_interrupted(folder, options.resume or options.overwrite)
     check_labels(options.folder / options.label_file, checkpoint.hierarchy)
     use_device(options.device)

@@ -235,13 +235,19 @@ def test_a_part_holds_only_what_was_asked_for(folder, tmp_path):
 
 
 def test_a_folder_with_foreign_files_is_not_replaced(folder, tmp_path):
-    check_replaceable(folder, "--output_path")
-    check_replaceable(tmp_path / "new", "--output_path")
+    check_replaceable(folder, "--output_path", "bundle.json")
+    check_replaceable(tmp_path / "new", "--output_path", "bundle.json")
+    for other_kind in ({"kind": "training.json"}, {"kind": "bundle.json", "spared": "vocab.txt"}):
+        with pytest.raises(InputError, match=r"holds '.*', which would be lost; give --output_path a new"):
+            check_replaceable(folder, "--output_path", **other_kind)
+    (tmp_path / "link").symlink_to(folder)
+    with pytest.raises(InputError, match=r"is read, so that it cannot be replaced"):
+        check_replaceable(tmp_path / "link", "--output_path", "bundle.json", inputs=[folder])
     (folder / "thesis.tex").touch()
     with pytest.raises(InputError, match=r"holds 'thesis\.tex', which would be lost; give --output_path a new"):
-        check_replaceable(folder, "--output_path")
+        check_replaceable(folder, "--output_path", "bundle.json")
     with pytest.raises(InputError, match=r"vocab\.txt is a file"):
-        check_replaceable(folder / "vocab.txt", "--output_path")
+        check_replaceable(folder / "vocab.txt", "--output_path", "bundle.json")
 
 
 def test_an_unknown_normalisation_is_refused(folder):

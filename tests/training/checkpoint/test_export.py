@@ -89,6 +89,14 @@ def test_an_export_is_published_for_both_servers_in_the_same_go(bundle_path, mod
         assert (each.live().number, each.live().bundle) == (1, Bundle(bundle_path).identity)
 
 
+def test_a_checkpoint_is_no_place_for_its_bundle(checkpoint):
+    """Nor for another's: the trained parameters would be gone."""
+    words = ("--params_path", str(checkpoint), "--output_path", str(checkpoint))
+    with pytest.raises(InputError, match="which would be lost; give --output_path a new or an empty folder"):
+        export_model.main(list(words))
+    assert read_checkpoint(checkpoint)
+
+
 def test_what_cannot_be_published_is_exported_all_the_same(checkpoint, tmp_path, monkeypatch):
     def no_disk(options):
         raise EnvironmentFault("the disk is full")

@@ -171,6 +171,10 @@ def test_only_the_same_run_resumes(small_dataset, tmp_path, monkeypatch):
     assert not state.parent.exists()
     with pytest.raises(InputError, match="there is nothing to resume: .* is the checkpoint of a run that has ended"):
         run(small_dataset, save_dir, *LONG, "--resume")
+    before, previous = parameters(save_dir), tmp_path / "checkpoint.previous"
+    assert not previous.exists()
+    run(small_dataset, save_dir, *OPTIONS, "--epochs", 1, "--seed", 7)
+    assert parameters(previous) == before != parameters(save_dir)
 
 
 def test_two_runs_do_not_write_to_one_place(small_dataset, tmp_path):
