@@ -36,6 +36,7 @@ from training.model.model_names import SCRATCH, contradict
 from training.options import RunOptions
 
 SAMPLE_TEXTS = 32
+"""Taken all over the development file: its first rows may be of one label."""
 
 
 def run_training(options: TrainingRun) -> Checkpoint:
@@ -151,13 +152,14 @@ def run_record(
     """What is to be remembered of a model that was the best so far; see `training.checkpoint.files.TrainingRecord`."""
     same = len(set(decoder.thresholds.tolist())) == 1
     thresholds = tuple(round(float(threshold), 6) for threshold in decoder.thresholds[: 1 if same else None])
+    samples = min(SAMPLE_TEXTS, len(dev_set))
     return TrainingRecord(
         model_name=model_name,
         max_seq_length=options.max_seq_length,
         normalisation=normalisation,
         options=options.record(),
         metrics={"dev": scores},
-        sample_texts=tuple(dev_set.texts[:: -(-len(dev_set) // SAMPLE_TEXTS)]),
+        sample_texts=tuple(dev_set.texts[len(dev_set) * each // samples] for each in range(samples)),
         thresholds=thresholds,
         decoding=decoder.policy,
         data=describe(options.folder, options.train_file, train_set, options.dev_file, dev_set),
