@@ -34,7 +34,7 @@ NO_VERSION_SIGN = "no available versions"
 """Of NOT_FOUND where the model is known, and comes or goes just now; another name would be NOT_FOUND for ever."""
 NOT_READY_SIGNS = ("server is stopping", "not ready", NO_VERSION_SIGN)
 TLS_SIGNS = ("handshake", "certificate")
-CLOSED_SIGNS = ("socket closed", "connection reset")
+CLOSED_SIGNS = ("socket closed", "connection reset", "failed parsing http")
 
 
 @dataclass(eq=False)

@@ -7,8 +7,10 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from pipeline.files.checksums import write_all_checksums
 from pipeline.files.dataset import read_examples, read_labels, write_examples, write_labels, write_texts
 from tests.training.data.tables.workbooks import write_workbook
+from training.checkpoint.files import RECORD_FILE
 
 TRAIN_ROWS, DEV_ROWS, UNLABELLED_ROWS = 250, 60, 40
 
@@ -56,3 +58,6 @@ def furnish(place: Path, dataset: Path, checkpoint: Path, bundle: Path, annotato
         shutil.copytree(checkpoint, place / name)
     for name in ("export", "release", "prune/0.75", "prune/0.5"):
         shutil.copytree(bundle, place / name)
+        if name.startswith("prune"):  # a pruned model is a checkpoint, too
+            shutil.copyfile(checkpoint / RECORD_FILE, place / name / RECORD_FILE)
+            write_all_checksums(place / name)

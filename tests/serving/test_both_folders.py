@@ -54,7 +54,7 @@ def test_going_back_to_a_bundle_that_one_server_never_had_is_refused(folders, bu
     assert (triton.live().number, paddle.live().number) == (2, 2)
     rollback.roll_back(rollback.RollbackOptions(only="triton", **places))
     assert (triton.live().number, paddle.live().number) == (1, 2)
-    with pytest.raises(InputError, match="version 9; it holds 1, 2"):
+    with pytest.raises(InputError, match="there is no version 9 in .*; versions there: 1, 2"):
         rollback.roll_back(rollback.RollbackOptions(version=9, **places))
 
 
@@ -115,7 +115,7 @@ def test_versions_say_what_each_is(folders, bundle_path):
             {"max_batch_size": 3_000_000_000},
             "--max_batch_size is 3000000000; give a whole number",
         ),
-        ({"workers": 10**20}, "--workers is 100000000000000000000; give a whole number"),
+        ({"workers": 10**20}, "--workers is a number of 67 bits, which is too large; give a whole number"),
         ({"paddle_folder": "{model_repository}/paddle"}, "--paddle_folder .* lies in the model repository"),
     ],
 )

@@ -71,13 +71,15 @@ def release_fastest(options: ReleaseOptions) -> Bundle:
     for bundle in opened:
         if bundle.manifest.labels != opened[0].manifest.labels:
             raise InputError(f"{bundle.path} and {opened[0].path} have different labels; give bundles of one model")
-    data = _read(options.labelled, opened[0])
+    read: list[LabelledTexts] = []
 
     def check(hierarchy: LabelHierarchy, _: str) -> None:
         if hierarchy.labels != opened[0].manifest.labels:
             raise InputError(f"{params_path} and {opened[0].path} have different labels; export the checkpoint again")
+        read.append(_read(options.labelled, opened[0]))  # after the labels, and before anything slow
 
     classifier = load_classifier(params_path, options.device, opened[0].manifest.max_seq_length, 32, check)
+    (data,) = read
     stage(f"{params_path} on {counted(len(data.texts), 'text')}")
     logits = classifier.logits(data.texts)
     whole = classifier.decoder.decode(logits).selected

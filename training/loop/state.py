@@ -110,7 +110,8 @@ def read_state(
         theirs, progress = content["identity"], from_fields(Progress, content["progress"])
     except (ValueError, KeyError, TypeError) as error:
         raise BundleError(f"{path / PROGRESS_FILE} is damaged ({error}); begin anew with --overwrite") from error
-    changed = [name for name in {**theirs, **identity} if theirs.get(name) != identity.get(name)]
+    newer = {name for name, value in identity.items() if name not in theirs and value is False}
+    changed = [name for name in {**theirs, **identity} if theirs.get(name) != identity.get(name) and name not in newer]
     if changed:
         raise InputError(
             f"{path} is of a run with {changed[0]} {theirs.get(changed[0])!r}, not {identity.get(changed[0])!r}; "

@@ -14,7 +14,6 @@ from paddlenlp.transformers import (
     ErnieConfig,
     ErnieForSequenceClassification,
 )
-from paddlenlp.utils.log import logger as paddlenlp_logger
 
 from pipeline.errors import ClassifierError, EnvironmentFault, InputError
 from pipeline.files.bundle import VOCABULARY_FILE
@@ -25,7 +24,6 @@ from training.model.model_names import PRETRAINED, SCRATCH, SCRATCH_VOCABULARY_S
 
 SCRATCH_TOKENISER = TokeniserSettings(kind="bert", strip_accents=False)
 """Marks tell words apart in Vietnamese, Hindi, Japanese and Russian: they stay."""
-paddlenlp_logger.set_level("ERROR")
 
 
 def create_model(

@@ -22,6 +22,7 @@ from paddlenlp.transformers import (
     ErnieForSequenceClassification,
     ErnieTokenizer,
 )
+from paddlenlp.utils.log import logger as paddlenlp_logger
 
 from pipeline.errors import BundleError, InputError
 from pipeline.records import read_json
@@ -36,6 +37,7 @@ from training.model.parameters import (
     set_parameters,
 )
 
+paddlenlp_logger.set_level("ERROR")
 TOKENISER_OPTIONS = ("do_lower_case", "tokenize_chinese_chars", "strip_accents")
 MODEL_CONFIG_FILES = ("config.json", "model_config.json")
 """The second is the name that older paddlenlp gave it."""
