@@ -49,7 +49,8 @@ def done() -> set[str]:
 def shell(template, triton, paddle, model_repository, done, tmp_path, monkeypatch) -> Shell:
     place, annotator = tmp_path / "place", template[1]
     shutil.copytree(template[0], place)
-    shutil.copytree(model_repository, place / "model_repository")
+    for published in ("model_repository", "model_repository.paddle"):
+        shutil.copytree(model_repository.with_name(published), place / published, symlinks=True)
     monkeypatch.chdir(place)
     served = {"127.0.0.1:8001": triton.grpc_address, "127.0.0.1:8000": triton.http_address}
     served |= {"127.0.0.1:8002": triton.metrics_address}

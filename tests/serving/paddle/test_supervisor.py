@@ -151,6 +151,7 @@ def test_connections_that_are_all_taken_leave_the_golden_text_its_own(service, w
             connection.close()
 
 
+@pytest.mark.slow
 def test_one_process_of_several_that_hangs_is_found(python39, bundle_path, tmp_path, monkeypatch):
     monkeypatch.setattr("serving.paddle.server.GOLDEN_SECONDS", 1)
     PaddleDeployment(tmp_path / "published").publish(Bundle(bundle_path), PaddleOptions(processes=2))
