@@ -16,6 +16,7 @@ from pipeline.files.bundle import MANIFEST_FILE, MOST_GOLDENS, Bundle
 from pipeline.files.checksums import check_replaceable
 from pipeline.files.dataset import read_texts
 from pipeline.options import option, parse
+from pipeline.output import counted
 from training.checkpoint.files import RECORD_FILE, read_checkpoint
 from training.options import DecodingOptions, PublishingOptions
 
@@ -23,12 +24,12 @@ TEXTS_HELD = {
     (
         False,
         False,
-    ): "{} texts of the development file, to check servers with; --goldens FILE keeps others, --no_texts none",
-    (True, False): "{} texts of --goldens, and none of the development file",
+    ): "{} of the development file, to check servers with; --goldens FILE keeps others, --no_texts none",
+    (True, False): "{} of --goldens, and none of the development file",
     (
         False,
         True,
-    ): "no text of the development file: servers are checked with {} texts of label names, which tells less",
+    ): "no text of the development file: servers are checked with {} of label names, which tells less",
 }
 """What is said of an export, by whether --goldens and --no_texts are given."""
 
@@ -96,9 +97,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parse_args(argv)
     bundle = export(replace(options, model_repository=None))
     print(f"exported bundle {bundle.identity} to {options.output_path}: {', '.join(bundle.files)}")
-    print(
-        f"it holds {TEXTS_HELD[(options.goldens is not None, options.no_texts)].format(len(bundle.manifest.goldens))}"
-    )
+    held = counted(len(bundle.manifest.goldens), "text")
+    print(f"it holds {TEXTS_HELD[(options.goldens is not None, options.no_texts)].format(held)}")
     print(f"decoding: {bundle.decoder().in_words()}")
     for published in options.publish(options.output_path):
         print(published)
