@@ -173,7 +173,7 @@ class Decoder:
         lowest, highest = float(self.thresholds.min()), float(self.thresholds.max())
         said = f"threshold {lowest:g}" if lowest == highest else f"thresholds from {lowest:g} to {highest:g}"
         least = ", at least one label" if self.policy.at_least_one else ""
-        most = f", at most {self.policy.top_k} labels" if self.policy.top_k else ""
+        most = f", at most {self.policy.top_k} label{'s' * (self.policy.top_k != 1)}" if self.policy.top_k else ""
         return f"policy {self.policy.policy}, {said}{least}{most}"
 
     def decode(self, logits: np.ndarray) -> Decoded:

@@ -112,6 +112,7 @@ def test_one_publication_changes_both_over_and_one_rollback_back(both, bundle, o
         "live in 1 running server",
         f"Paddle Serving: published bundle {other.identity} to {both.paddle_folder} as version 2 (paddle, float32); "
         "1 running service changes over to it",
+        f"decoding: {other.decoder().in_words()}",
     ]
     assert both.answer_by(other)
     texts = ["某公司宣布裁员两千人", *(golden.text for golden in bundle.manifest.goldens)]

@@ -87,5 +87,5 @@ def test_texts_that_no_reader_tells_apart_are_one(tmp_path, capsys):
     assert lines(folder, "train.txt") == ["Ａ股上涨 ３％\ta", "A股\u200b上涨 3%\tb"]
     assert lines(folder, "data.txt") == ["cafe\u0301"]
     said = capsys.readouterr().err
-    assert "2 rows that repeat another in text and labels were left out" in said
+    assert "left out as repeats of another in text and labels: 2 rows" in said
     assert "1 rows repeat a text with other labels" in said
