@@ -159,7 +159,6 @@ def interrupted(*_, **__):
     raise KeyboardInterrupt
 
 
-@pytest.mark.slow
 def test_two_processes_prune_as_one_does(pruned, sample_dataset, checkpoint, tmp_path):
     launch = ("-m", "paddle.distributed.launch", "--nproc_per_node=2", "--backend=gloo", "--log_dir", tmp_path / "logs")
     places = ("--dataset_dir", sample_dataset, "--params_dir", checkpoint, "--output_dir", tmp_path / "prune")

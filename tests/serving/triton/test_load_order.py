@@ -82,7 +82,8 @@ def test_every_option_is_tried():
     assert {*itertools.chain(*CHANGES), *OTHER_PLACES} == {each.name for each in fields(ServingOptions)}
 
 
-@pytest.mark.parametrize("options", [PYTHON, pytest.param(NATIVE, marks=pytest.mark.slow)], ids=["python", "native"])
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [PYTHON, NATIVE], ids=["python", "native"])
 def test_callers_notice_no_change_of_any_option(options, bundle_path, tmp_path, request):
     if options is NATIVE:
         request.getfixturevalue("stand_in")

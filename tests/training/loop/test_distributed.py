@@ -20,6 +20,7 @@ def test_two_processes_train_as_one_does(sample_dataset, checkpoint, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint", "checkpoint.logs", "logs"]
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_no_number_stops_all_processes(sample_dataset, tmp_path):
     """With fewer dev rows than processes, and a frozen layer that no gradient reaches."""
     data = first_rows(sample_dataset, tmp_path / "data", train=200, dev=1)
