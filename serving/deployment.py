@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Generic
 
 from pipeline.errors import ClassifierError, EnvironmentFault, InputError, ServerError
 from pipeline.files.bundle import Bundle
-from serving.golden import Refused
+from serving.golden import GOLDEN_SECONDS, Refused
 from serving.published import Chosen, PublishedVersion
 from serving.staging import software
 
@@ -87,7 +87,7 @@ class Deployment(ABC, Generic[Chosen]):
         """The versions that one of `servers` has loaded, in words; raises ServerError where it does not answer."""
 
     @abstractmethod
-    def check(self, server: Any, seconds: float = 10.0) -> PublishedVersion[Chosen]:
+    def check(self, server: Any, seconds: float = GOLDEN_SECONDS) -> PublishedVersion[Chosen]:
         """Ask a server a golden text of the version that it serves.
 
         Args:

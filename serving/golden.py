@@ -16,6 +16,8 @@ from pipeline.predictor import Predictor
 MARGIN = 0.05
 """Scores at least so far from their thresholds give the same labels in every precision and batch."""
 TIMED_TEXTS = 64
+GOLDEN_SECONDS = 10.0
+"""That a server may take to answer them when a command asks."""
 _TINY = 1e-6
 
 

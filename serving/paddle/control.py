@@ -7,9 +7,7 @@ from dataclasses import dataclass
 
 from clients.http_client import HttpClient
 from clients.paddle_client import Overloaded
-from serving.golden import Expected, Refused
-
-GOLDEN_SECONDS = 5.0
+from serving.golden import GOLDEN_SECONDS, Expected, Refused
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,9 @@ from pipeline.files.bundle import Bundle
 from pipeline.predictor import Predictor
 from serving.deployment import Deployment
 from serving.folders import PADDLE, alone_in
-from serving.golden import expected_answers
+from serving.golden import GOLDEN_SECONDS, expected_answers
 from serving.paddle.configuration import MODEL_FOLDER
-from serving.paddle.control import GOLDEN_SECONDS, ServiceControl
+from serving.paddle.control import ServiceControl
 from serving.paddle.options import PaddleOptions
 from serving.paddle.publication import (
     LIVE,

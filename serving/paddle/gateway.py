@@ -22,7 +22,7 @@ from pipeline.service_messages import (
     TIMED_OUT,
     is_utf8,
 )
-from serving.process.http_door import DoorHandler, HttpDoor, Refusal
+from serving.process.http_door import Answer, DoorHandler, HttpDoor, Refusal, as_json
 
 STATUS = {OK: 200, INPUT_ERROR: 400, NO_SERVICE: 404, OVERLOADED: 503, TIMED_OUT: 504}
 ERR_NO = {404: NO_SERVICE, 503: OVERLOADED}
@@ -69,16 +69,13 @@ class _Handler(DoorHandler):
         except Refusal as refusal:
             self.refuse(refusal)
             return
-        if not self.server.requests.acquire(blocking=False):
-            self.send_json(503, self.error(503, "too many requests at the same time; ask again later"))
-            return
-        try:
-            answer = self._answer(body)
-        finally:
-            self.server.requests.release()
-        self.send_json(STATUS.get(answer["err_no"], 500), _complete(answer))
+        self.answer_in_turn(lambda: self._answer(body))
 
-    def _answer(self, body: bytes) -> Mapping[str, Any]:
+    def _answer(self, body: bytes) -> Answer:
+        fields = self._fields_of_answer(body)
+        return as_json(STATUS.get(fields["err_no"], 500), _complete(fields))
+
+    def _fields_of_answer(self, body: bytes) -> Mapping[str, Any]:
         try:
             with PARSING:
                 fields = _fields(body)

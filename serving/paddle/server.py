@@ -30,6 +30,7 @@ PORT: dict[str, Any] = {"at_least": 1024, "at_most": 65535}
 PATIENCE_SECONDS = 10.0
 POLL_SECONDS = 0.2
 GOLDEN_SECONDS = 5.0
+"""That a process of the service may take when the supervisor asks: a short request on this machine."""
 SHOWN_LOG_LINES = 5
 
 

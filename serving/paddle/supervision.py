@@ -14,12 +14,8 @@ from serving.paddle.heartbeat import Worker
 from serving.paddle.publication import PaddleVersion, live_publication, read_publication
 from serving.paddle.server import PaddleServer
 from serving.process import processes
-from serving.process.restarts import Restarts
+from serving.process.restarts import AGAIN_SECONDS, FAILURES_IN_A_ROW, PARTING_SECONDS, POLL_SECONDS, Restarts
 from serving.process.standstill import Standstill
-
-POLL_SECONDS, AGAIN_SECONDS = 0.2, 1.0
-PARTING_SECONDS = 3.0
-FAILURES_IN_A_ROW = 2
 
 
 class PaddleSupervisor:

@@ -9,7 +9,7 @@ import socket
 import threading
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Callable
 
 from serving.process.arrivals import Arrivals
 
@@ -22,6 +22,10 @@ CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,8})(?:;[^\r\n]*)?\r?\n")
 LINE_BYTES = 256
 LATE = "the request did not arrive in time"
 JSON_TYPE = "application/json; charset=utf-8"
+
+
+Answer = tuple[int, bytes, Mapping[str, str]]
+"""Status, body and headers."""
 
 
 class Refusal(Exception):
@@ -211,8 +215,22 @@ class DoorHandler(BaseHTTPRequestHandler):
             while left > 0 and (piece := self.rfile.read1(PIECE_BYTES)):
                 left -= len(piece)
 
+    def answer_in_turn(self, compute: Callable[[], Answer]) -> None:
+        """Send what `compute` gives, or a refusal where too many requests are being answered.
+
+        A caller that is slow to take its answer holds no place meanwhile.
+        """
+        if not self.server.requests.acquire(blocking=False):
+            self.send_json(503, self.error(503, "too many requests at the same time; ask again later"))
+            return
+        try:
+            answer = compute()
+        finally:
+            self.server.requests.release()
+        self.send_body(*answer)
+
     def send_json(self, status: int, answer: Mapping[str, Any]) -> None:
-        self.send_body(status, json.dumps(answer, ensure_ascii=False).encode(), {"Content-Type": JSON_TYPE})
+        self.send_body(*as_json(status, answer))
 
     def send_body(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
         self.send_response(status)
@@ -224,6 +242,11 @@ class DoorHandler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
         self.wfile.flush()
+
+
+def as_json(status: int, answer: Mapping[str, Any]) -> Answer:
+    """An answer whose body is JSON."""
+    return status, json.dumps(answer, ensure_ascii=False).encode(), {"Content-Type": JSON_TYPE}
 
 
 def _full(handler: type[DoorHandler]) -> bytes:

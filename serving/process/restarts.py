@@ -7,6 +7,12 @@ from typing import Any, Callable
 
 from pipeline.errors import ClassifierError
 
+POLL_SECONDS, AGAIN_SECONDS = 0.2, 1.0
+"""How often a supervisor looks whether its server runs, and asks again where it got no answer."""
+FAILURES_IN_A_ROW = 2
+"""So many golden texts in a row fail before something is done: one may fall into a change of versions."""
+PARTING_SECONDS = 3.0
+"""That accepted requests have when a server is started again that answers wrongly; one that hangs would take longer."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0
 
 

@@ -13,12 +13,11 @@ from typing import Any
 from pipeline.errors import ServerError
 from pipeline.records import parse_json
 from pipeline.tensors import ADMISSION, ENSEMBLE, INPUT_IDS, LABEL, LOGITS, PROBE, TEXT, TOKEN_TYPE_IDS
-from serving.golden import Expected, Refused
+from serving.golden import GOLDEN_SECONDS, Expected, Refused
 from serving.triton.admin_key import HTTP_HEADER, probe_secret
 from serving.triton.configs.ensemble import MODEL, POSTPROCESS, TOKENISER, common_version
 from serving.triton.front.door import UnixConnection
 
-GOLDEN_SECONDS = 10.0
 LOAD_SECONDS = 300.0
 LIVE_SECONDS, LIVE_FAULTS = 5.0, 2
 """While a server loads a model it is asked so often whether it is alive, and given up after so many silences."""

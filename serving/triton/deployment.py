@@ -19,10 +19,10 @@ from pipeline.predictor import Predictor
 from pipeline.tensors import ENSEMBLE
 from serving.deployment import Deployment
 from serving.folders import TRITON, alone_in
-from serving.golden import Refused, expected_answers, texts_per_second
+from serving.golden import GOLDEN_SECONDS, Refused, expected_answers, texts_per_second
 from serving.published import PublishedVersion
 from serving.triton.configs.ensemble import COMPONENTS, TOKENISER
-from serving.triton.control import GOLDEN_SECONDS, ServerControl, Unreachable
+from serving.triton.control import ServerControl, Unreachable
 from serving.triton.options import ServingOptions
 from serving.triton.repository import ModelRepository, TritonVersion
 

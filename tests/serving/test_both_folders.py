@@ -12,17 +12,6 @@ from serving.publish import PublishOptions
 from serving.servers import ServerOptions
 from serving.triton.deployment import TritonDeployment
 from serving.triton.repository import ModelRepository
-from tests.serving.bundles import top_level_bundle
-
-
-@pytest.fixture(scope="module")
-def bundle(bundle_path):
-    return Bundle(bundle_path)
-
-
-@pytest.fixture(scope="module")
-def other(bundle, tmp_path_factory):
-    return top_level_bundle(bundle, tmp_path_factory.mktemp("other") / "bundle")
 
 
 @pytest.fixture

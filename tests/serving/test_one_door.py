@@ -18,7 +18,7 @@ from serving.paddle.environment import serving_python
 from serving.paddle.server import PaddlePorts
 from serving.process.ports import Ports
 from tests.conftest import ENVIRONMENT, PROJECT, run_in_process
-from tests.serving.bundles import renamed_bundle, top_level_bundle
+from tests.serving.bundles import renamed_bundle
 from tests.serving.tiny_model import eventually
 
 
@@ -75,16 +75,6 @@ class Both:
         return [set(each) for each in self.from_triton(texts)] == wanted and eventually(
             lambda: [set(each) for each in self.from_paddle(texts)] == wanted
         )
-
-
-@pytest.fixture(scope="module")
-def bundle(bundle_path):
-    return Bundle(bundle_path)
-
-
-@pytest.fixture(scope="module")
-def other(bundle, tmp_path_factory):
-    return top_level_bundle(bundle, tmp_path_factory.mktemp("other") / "bundle")
 
 
 @pytest.fixture(scope="module")

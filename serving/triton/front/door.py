@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import InputError
-from serving.process.http_door import DoorHandler, HttpDoor, Refusal
+from serving.process.http_door import JSON_TYPE, Answer, DoorHandler, HttpDoor, Refusal, as_json
 from serving.triton.front.bodies import checked_inference, checked_json, inflated
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
@@ -114,20 +114,17 @@ class _Handler(DoorHandler):
         except Refusal as refusal:
             self.refuse(refusal)
             return
-        if not self.server.requests.acquire(blocking=False):
-            self.send_json(503, self.error(503, "too many requests at the same time; ask again later"))
-            return
+        self.answer_in_turn(lambda: self._answer_to(path, body))
+
+    def _answer_to(self, path: str, body: bytes | None) -> Answer:
         try:
             content, header_length = self._checked(path, body)
-            status, answer, headers = self._ask(path, content, header_length)
+            return self._ask(path, content, header_length)
         except InputError as error:
-            status, answer, headers = 400, json.dumps({"error": str(error)}).encode(), {}
+            return as_json(400, self.error(400, str(error)))
         except (OSError, http.client.HTTPException) as error:
             said = f"Triton does not answer ({error or type(error).__name__}): it is starting, stopping, or has ended"
-            status, answer, headers = 502, json.dumps({"error": said}).encode(), {}
-        finally:
-            self.server.requests.release()
-        self.send_body(status, answer, headers or {"Content-Type": "application/json"})
+            return as_json(502, self.error(502, said))
 
     def _path(self) -> str:
         path = self.path.partition("?")[0]
@@ -159,7 +156,7 @@ class _Handler(DoorHandler):
                 return checked_inference(body, self.headers.get(HEADER_LENGTH))
             return checked_json(body), None
 
-    def _ask(self, path: str, body: bytes | None, header_length: int | None) -> tuple[int, bytes, dict[str, str]]:
+    def _ask(self, path: str, body: bytes | None, header_length: int | None) -> Answer:
         # A connection each: Triton waits for open ones, half a minute, before it stops.
         connection = UnixConnection(self.server.settings.upstream, ANSWER_SECONDS)
         headers = {name: self.headers[name] for name in PASSED_ON if name in self.headers} | {"Connection": "close"}
@@ -172,7 +169,8 @@ class _Handler(DoorHandler):
                 content = answer.read()
         except ValueError as error:
             raise InputError(f"a header cannot be passed on: {error}") from None
-        return answer.status, content, {name: answer.headers[name] for name in PASSED_BACK if name in answer.headers}
+        passed = {name: answer.headers[name] for name in PASSED_BACK if name in answer.headers}
+        return answer.status, content, passed or {"Content-Type": JSON_TYPE}
 
 
 def main() -> int:

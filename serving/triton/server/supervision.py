@@ -15,24 +15,20 @@ from collections import Counter
 from collections.abc import Callable
 
 from pipeline.errors import ClassifierError, ServerError
-from serving.golden import Refused
+from serving.golden import GOLDEN_SECONDS, Refused
 from serving.process import processes
-from serving.process.restarts import Restarts
+from serving.process.restarts import AGAIN_SECONDS, FAILURES_IN_A_ROW, PARTING_SECONDS, POLL_SECONDS, Restarts
 from serving.process.standstill import Standstill
 from serving.triton.backend.admission import texts_answered
 from serving.triton.configs.ensemble import COMPONENTS, MODEL
-from serving.triton.control import GOLDEN_SECONDS, Unreachable
+from serving.triton.control import Unreachable
 from serving.triton.options import NATIVE
 from serving.triton.repository import ModelRepository, TritonVersion
 from serving.triton.server.launcher import TritonServer
 from serving.triton.server.log import LogFollower, is_noteworthy
 
-POLL_SECONDS = 0.2
-STATE_SECONDS, AGAIN_SECONDS = 5.0, 1.0
-PARTING_SECONDS = 3.0
-"""That accepted requests have when a server is started again that answers wrongly; one that hangs would take longer."""
-FAILURES_IN_A_ROW = 2
-"""So many golden texts in a row fail before something is done: one may fall into a change of versions."""
+STATE_SECONDS = 5.0
+"""That the server may take to tell which version it serves."""
 SHOWN_LINES = 20
 """Of the log, of those that came since the last look: a fault may repeat itself thousands of times a second."""
 

@@ -34,11 +34,6 @@ OPTIONS = ServingOptions(queue_size=512)
 
 
 @pytest.fixture(scope="module")
-def bundle(bundle_path):
-    return Bundle(bundle_path)
-
-
-@pytest.fixture(scope="module")
 def other(bundle, tmp_path_factory):
     return renamed_bundle(bundle, tmp_path_factory.mktemp("other") / "bundle", "新")
 

@@ -11,7 +11,7 @@ import pytest
 from tritonclient.grpc import model_config_pb2
 
 from pipeline.errors import BundleError, InputError
-from pipeline.files.bundle import Bundle, seal
+from pipeline.files.bundle import seal
 from pipeline.tensors import INPUT_IDS, TOKEN_TYPE_IDS
 from serving.published import PublishedVersion
 from serving.triton.configs.native import PARAMETERS, TENSORRT_PARAMETERS, graph_faults, native_model
@@ -28,11 +28,6 @@ KINDS = [
 
 def name_of(options):
     return f"{options.engine} {options.precision}"
-
-
-@pytest.fixture(scope="module")
-def bundle(bundle_path):
-    return Bundle(bundle_path)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])

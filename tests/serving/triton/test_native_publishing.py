@@ -14,7 +14,7 @@ import pytest
 
 from clients.triton import TritonClient
 from pipeline.errors import InputError
-from pipeline.files.bundle import Bundle, seal
+from pipeline.files.bundle import seal
 from serving.process.ports import Ports
 from serving.publish import parse_args
 from serving.published import PublishedVersion
@@ -32,11 +32,6 @@ from tests.serving.native_stand_in import OPTIONS, computed_shapes, let_python_s
 def content(folder):
     """Every file of a folder, with what it holds and when it was written."""
     return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()}
-
-
-@pytest.fixture(scope="module")
-def bundle(bundle_path):
-    return Bundle(bundle_path)
 
 
 @pytest.fixture(scope="module")

@@ -8,17 +8,11 @@ import shutil
 import pytest
 
 from pipeline.errors import BundleError, InputError
-from pipeline.files.bundle import Bundle
 from serving.triton.deployment import TritonDeployment
 from serving.triton.options import ServingOptions
 from serving.triton.repository import ModelRepository
 
 OPTIONS = ServingOptions(queue_size=512)
-
-
-@pytest.fixture
-def bundle(bundle_path):
-    return Bundle(bundle_path)
 
 
 @pytest.fixture
