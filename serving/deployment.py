@@ -63,6 +63,10 @@ class Deployment(ABC, Generic[Chosen]):
         return options
 
     @abstractmethod
+    def is_intact(self, version: PublishedVersion[Chosen]) -> bool:
+        """Whether the files that a version was published with are as they were."""
+
+    @abstractmethod
     def remove(self, number: int) -> None:
         """Remove a version that is not live, finished or not."""
 
@@ -107,11 +111,11 @@ class Deployment(ABC, Generic[Chosen]):
         return version
 
     def answering(self, bundle: Bundle, options: Chosen, note: str = "") -> PublishedVersion[Chosen] | None:
-        """The live version, where publishing would only repeat it and all running servers answer rightly."""
+        """The live version, where publishing would only repeat it: its files are whole, and servers answer by it."""
         live = self.live()
         if live is None or (live.bundle, live.software) != (bundle.identity, software()) or note not in ("", live.note):
             return None
-        if live.options != self.settled(bundle, options, live.options):
+        if live.options != self.settled(bundle, options, live.options) or not self.is_intact(live):
             return None
         try:
             for server in self.servers:

@@ -60,6 +60,17 @@ def verify_file(folder: Path, name: str, sums: Mapping[str, str]) -> None:
         raise BundleError(f"{path} is damaged: its checksum differs from {CHECKSUM_FILE}; copy the folder again")
 
 
+def is_intact(folder: Path) -> bool:
+    """Whether a folder has its SHA256SUMS, and every file as it lists it."""
+    try:
+        sums = read_checksums(folder)
+        for name in sums:
+            verify_file(folder, name, sums)
+    except BundleError:
+        return False
+    return True
+
+
 def check_replaceable(folder: Path, option: str, kind: str, *, spared: str = "", inputs: Iterable[Path] = ()) -> None:
     """Accept a folder that writing may replace: absent, empty, or of the kind that is written, and nothing more.
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from pipeline.errors import InputError
 from pipeline.files.atomic import atomic_folder, remove_folder
 from pipeline.files.bundle import Bundle
+from pipeline.files.checksums import is_intact
 from pipeline.predictor import Predictor
 from serving.deployment import Deployment
 from serving.folders import PADDLE, alone_in
@@ -84,6 +85,9 @@ class PaddleDeployment(Deployment[PaddleOptions]):
         with atomic_folder(folder) as draft:
             write_publication(bundle, version, draft)
         return version
+
+    def is_intact(self, version: PaddleVersion) -> bool:
+        return is_intact(self._folder(version.number) / MODEL_FOLDER)
 
     def remove(self, number: int) -> None:
         folder = self._folder(number)

@@ -15,6 +15,7 @@ from dataclasses import replace
 
 from pipeline.errors import ClassifierError, ServerError
 from pipeline.files.bundle import Bundle
+from pipeline.files.checksums import is_intact
 from pipeline.predictor import Predictor
 from pipeline.tensors import ENSEMBLE
 from serving.deployment import Deployment
@@ -67,6 +68,9 @@ class TritonDeployment(Deployment[ServingOptions]):
     def settled(self, bundle: Bundle, options: ServingOptions, live: ServingOptions) -> ServingOptions:
         fitted = options.fitted(bundle.manifest.max_seq_length)
         return fitted if fitted.queue_size else replace(fitted, queue_size=live.queue_size)
+
+    def is_intact(self, version: TritonVersion) -> bool:
+        return all(is_intact(self.repository.path / model / str(version.number)) for model in COMPONENTS)
 
     def remove(self, number: int) -> None:
         self.repository.remove(number)

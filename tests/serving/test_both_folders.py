@@ -67,13 +67,15 @@ def test_what_is_live_already_is_published_again_only_where_something_differs(fo
     assert numbers() == []
     (said, _) = map(str, publish.publish(PublishOptions(bundle=bundle_path, **places)))
     assert said.endswith("is live already as version 1 (onnxruntime, float32); --again publishes it once more")
-    assert numbers(note="before the sale") == [2, 2]
+    (triton.path / "seqcls_model" / "1" / "bundle.json").write_text("{}")
+    assert numbers(only="triton") == [2]  # what is damaged is mended
+    assert numbers(note="before the sale") == [3, 3]
     assert numbers() == []
-    assert numbers(max_batch_size=64) == [3, 3]
+    assert numbers(max_batch_size=64) == [4, 4]
     assert numbers(max_batch_size=64, only="triton") == []
-    assert numbers(again=True, only="triton") == [4]
+    assert numbers(again=True, only="triton") == [5]
     monkeypatch.setattr("serving.deployment.software", lambda: "changed")
-    assert numbers(only="paddle") == [5]
+    assert numbers(only="paddle") == [6]
 
 
 def test_versions_say_what_each_is(folders, bundle_path):
