@@ -224,8 +224,8 @@ _FITS: dict[str, Callable[[Any], bool]] = {
     "bool": lambda value: isinstance(value, bool),
     "int": lambda value: isinstance(value, numbers.Integral) and not isinstance(value, bool),
     "float": lambda value: isinstance(value, numbers.Real) and not isinstance(value, bool),
-    "str": lambda value: isinstance(value, str),
-    "Path": lambda value: isinstance(value, (str, os.PathLike)) and bool(os.fspath(value)),
+    "str": lambda value: isinstance(value, str) and "\0" not in value,
+    "Path": lambda value: isinstance(value, (str, os.PathLike)) and "\0" not in (os.fspath(value) or "\0"),
 }
 _NAMES = {"bool": "true or false", "int": "a whole number", "float": "a number", "str": "a text", "Path": "a path"}
 

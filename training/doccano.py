@@ -14,6 +14,7 @@ A line of doccano's JSONL is an object with the text (`text`, or `data` as docca
 
 from __future__ import annotations
 
+import difflib
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -73,7 +74,9 @@ def convert(options: DoccanoOptions) -> WrittenDataset:
         for record in read_records(source, options.task_type, options.separator):
             unknown = [label for label in record.labels if listed and label not in listed.index]
             if unknown:
-                reason = f"label {unknown[0]!r} is not in --label_file {options.label_file}"
+                near = difflib.get_close_matches(unknown[0], listed.labels if listed else (), 1)
+                hint = f"did you mean {near[0]!r}? Else add" if near else "correct it, or add"
+                reason = f"label {unknown[0]!r} is not in --label_file {options.label_file}; {hint} it there"
                 raise DatasetError(source, record.line, reason)
             named_splits += record.split is not None
             file = SPLIT_FILES[record.split] if options.keep_splits and record.split else None

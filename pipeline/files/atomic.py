@@ -5,13 +5,19 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import fcntl
+import glob
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+SETTLED_SECONDS = 60.0
+"""After which a draft that nobody holds was left by a process that was killed."""
+DRAFT_SUFFIX = ".draft"
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
@@ -21,9 +27,12 @@ def atomic_writer(path: Path | str) -> Iterator[IO[bytes]]:
     """A binary stream whose content replaces `path` when the block ends well, and vanishes when it does not."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    remove_leftovers(path, SETTLED_SECONDS)
+    descriptor, temporary = tempfile.mkstemp(DRAFT_SUFFIX, f".{path.name}.", path.parent)
     try:
         with os.fdopen(descriptor, "wb") as stream:
+            with contextlib.suppress(OSError):  # some network file systems know no locks
+                _hold(descriptor)
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
@@ -45,8 +54,12 @@ def atomic_folder(path: Path | str) -> Iterator[Path]:
     """
     path = Path(os.path.realpath(path))  # the folder that a link leads to is replaced, not the link
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    remove_leftovers(path, SETTLED_SECONDS)
+    temporary = Path(tempfile.mkdtemp(DRAFT_SUFFIX, f".{path.name}.", path.parent))
+    held = os.open(temporary, os.O_RDONLY)
     try:
+        with contextlib.suppress(OSError):
+            _hold(held)
         os.chmod(temporary, 0o755)
         yield temporary
         for file in temporary.rglob("*"):
@@ -55,24 +68,38 @@ def atomic_folder(path: Path | str) -> Iterator[Path]:
                 _sync(file)
         _exchange(temporary, path)
     finally:
+        os.close(held)
         shutil.rmtree(temporary, ignore_errors=True)
     _sync(path.parent)
 
 
 def remove_folder(path: Path) -> None:
     """Remove a folder atomically: it is never seen with some of its files gone."""
-    doomed = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    doomed = Path(tempfile.mkdtemp(DRAFT_SUFFIX, f".{path.name}.", path.parent))
     os.rename(path, doomed)
     shutil.rmtree(doomed)
 
 
-def remove_leftovers(path: Path) -> None:
-    """Remove what a process that was killed while it wrote `path` has left beside it.
+def remove_leftovers(path: Path, settled_seconds: float = 0.0) -> None:
+    """Remove what processes that were killed while they wrote `path` have left beside it.
 
-    To be called only where no other process can be writing there.
+    What a process still holds stays, and what was changed in the last `settled_seconds`: it may be about to be held.
     """
-    for leftover in path.parent.glob(f".{path.name}.????????"):
-        shutil.rmtree(leftover, ignore_errors=True)
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.????????{DRAFT_SUFFIX}"):
+        with contextlib.suppress(OSError):
+            if time.time() - leftover.lstat().st_mtime < settled_seconds:
+                continue
+            descriptor = os.open(leftover, os.O_RDONLY | os.O_NOFOLLOW)
+            try:
+                _hold(descriptor)
+                shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+            finally:
+                os.close(descriptor)
+
+
+def _hold(descriptor: int) -> None:
+    """Tell other processes that a draft is being written, or raise OSError where another says so."""
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _exchange(temporary: Path, path: Path) -> None:

@@ -19,7 +19,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from pipeline.errors import InputError
-from pipeline.files.atomic import atomic_folder, remove_folder
+from pipeline.files.atomic import DRAFT_SUFFIX, atomic_folder, remove_folder
 from pipeline.files.bundle import Bundle
 from pipeline.files.checksums import is_intact
 from pipeline.predictor import Predictor
@@ -40,7 +40,7 @@ from serving.paddle.publication import (
 )
 from serving.published import PublishedVersion
 
-LEFTOVER = re.compile(rf"\.({LIVE}|[0-9]+)\.\w{{8}}")
+LEFTOVER = re.compile(rf"\.({LIVE}|[0-9]+)\.\w{{8}}({DRAFT_SUFFIX})?")
 """What a process that was killed while it published has left; a folder may hold other hidden files, of others."""
 
 

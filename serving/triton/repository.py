@@ -23,7 +23,7 @@ from pathlib import Path
 from pipeline.compute.graph_precision import write_graph
 from pipeline.compute.runtimes import graph_files
 from pipeline.errors import InputError
-from pipeline.files.atomic import atomic_folder, atomic_writer, remove_folder
+from pipeline.files.atomic import DRAFT_SUFFIX, atomic_folder, atomic_writer, remove_folder
 from pipeline.files.bundle import MANIFEST_FILE, ONNX_FILE, VOCABULARY_FILE, Bundle, stage
 from pipeline.tensors import ENSEMBLE
 from serving.folders import MODEL_REPOSITORY
@@ -45,7 +45,7 @@ from serving.triton.options import NATIVE, ServingOptions, beside_each_other
 
 CONFIG_FILE, VERSION_FILE, ADAPTER_FILE = "config.pbtxt", "version.json", "model.py"
 
-_LEFTOVER = re.compile(rf"\.([0-9]+|{re.escape(CONFIG_FILE)})\.\w{{8}}")
+_LEFTOVER = re.compile(rf"\.([0-9]+|{re.escape(CONFIG_FILE)})\.\w{{8}}({DRAFT_SUFFIX})?")
 """What a process that was killed while it published has left; hidden files of others stay."""
 
 TritonVersion = PublishedVersion[ServingOptions]

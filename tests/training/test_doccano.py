@@ -265,7 +265,10 @@ def test_a_label_file_keeps_its_labels_and_order_and_allows_no_other(tmp_path):
     folder = convert(write_records(tmp_path / "d.jsonl", *records(3)), tmp_path / "data", "--label_file", listed)
     assert lines(folder, "label.txt") == ["组织关系", "组织关系##裁员", "人生"]
     source = write_records(tmp_path / "typo.jsonl", *records(3), {"text": "a", "label": ["组织关系##裁圆"]})
-    with pytest.raises(DatasetError, match=r"typo\.jsonl:4: label '组织关系##裁圆' is not in --label_file"):
+    with pytest.raises(
+        DatasetError,
+        match=r"typo\.jsonl:4: label '组织关系##裁圆' is not in --label_file .*did you mean '组织关系##裁员'",
+    ):
         convert(source, tmp_path / "data", "--label_file", listed, "--overwrite")
 
 

@@ -69,6 +69,8 @@ def run_training(options: TrainingRun) -> Checkpoint:
             f"best on dev: micro F1 {best['micro_f1']:.4f}, macro F1 {best['macro_f1']:.4f}; kept in "
             f"{options.save_dir} after {time.monotonic() - started:.0f} s"
         )
+        if not best["micro_f1"]:
+            print("warning: the model finds no label of dev; train for more --epochs, or with another --learning_rate")
         print(f"decoding: {read_checkpoint(save_dir).decoder().in_words()}")
     return read_checkpoint(save_dir)
 

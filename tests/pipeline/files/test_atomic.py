@@ -90,3 +90,31 @@ def test_a_process_killed_while_writing_leaves_the_old_folder(tmp_path):
     killed = subprocess.run([sys.executable, "-c", script, str(target)], check=False)
     assert killed.returncode == -signal.SIGKILL
     assert os.listdir(target) == ["old"]
+
+
+def test_what_a_killed_process_left_is_gone_after_the_next_write(tmp_path):
+    """Whatever it wrote; what another process is about to write stays."""
+    words = """
+import os, sys
+from pipeline.files.atomic import atomic_folder, atomic_writer
+with atomic_folder("export") as folder, atomic_writer("rows.txt"):
+    (folder / "half").touch()
+    os.kill(os.getpid(), 9)
+"""
+    place = {**os.environ, "PYTHONPATH": os.getcwd()}
+    assert subprocess.run([sys.executable, "-c", words], cwd=tmp_path, env=place, check=False).returncode == -9
+    left = sorted(tmp_path.iterdir())
+    assert len(left) == 2
+    (tmp_path / ".rows.txt.original").touch()  # somebody's own
+    os.utime(tmp_path / ".rows.txt.original", (0, 0))
+    with atomic_folder(tmp_path / "export"):
+        pass
+    assert left[0].exists()  # it is too new to tell
+    for path in left:
+        os.utime(path, (0, 0))
+    with atomic_folder(tmp_path / "export") as draft, atomic_writer(tmp_path / "rows.txt"):
+        assert not any(path.exists() for path in left)
+        os.utime(draft, (0, 0))
+        with atomic_folder(tmp_path / "export"):
+            assert draft.exists()
+    assert sorted(os.listdir(tmp_path)) == [".rows.txt.original", "export", "rows.txt"]
