@@ -27,6 +27,8 @@ from serving.process.ports import LOOPBACK, free_ports, require_free, resolve_ho
 
 PORT: dict[str, Any] = {"at_least": 1024, "at_most": 65535}
 """Bounds of an option; upstream refuses other ports."""
+MAKE_VARIABLES = {"rpc": "RPC_PORT", "http": "PADDLE_HTTP_PORT"}
+"""Of the Makefile, which name the ports."""
 PATIENCE_SECONDS = 10.0
 POLL_SECONDS = 0.2
 GOLDEN_SECONDS = 5.0
@@ -104,7 +106,7 @@ class PaddleServer(GuardedServer):
         self.version = read_publication(folder)
         python = serving_python()
         for name, port in asdict(self.ports).items():
-            require_free(name, self.host, port)
+            require_free(name, self.host, port, MAKE_VARIABLES[name])
         work = self._heartbeat.parent
         work.mkdir(parents=True, exist_ok=True)
         command = [str(python), "-B", "-W", "ignore", "-m", "serving.paddle.service", "--folder", str(folder)]

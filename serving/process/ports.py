@@ -46,7 +46,7 @@ class Ports:
     def require_free(self, host: str) -> None:
         """Raise EnvironmentFault naming the first port that cannot be listened on, and who has it."""
         for name, port in asdict(self).items():
-            require_free(name, host, port)
+            require_free(name, host, port, f"{name.upper()}_PORT")
 
 
 def free_ports(count: int, host: str = LOOPBACK) -> list[int]:
@@ -60,14 +60,15 @@ def free_ports(count: int, host: str = LOOPBACK) -> list[int]:
     return found
 
 
-def require_free(name: str, host: str, port: int) -> None:
-    """Raise EnvironmentFault where a port cannot be listened on; it says why, and who has it."""
+def require_free(name: str, host: str, port: int, variable: str) -> None:
+    """Raise EnvironmentFault where a port cannot be listened on; it says why, who has it, and which variable of make
+    names another."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise EnvironmentFault(_why_not(name, host, port, error)) from None
+            raise EnvironmentFault(_why_not(name, host, port, error, variable)) from None
 
 
 def resolve_host(host: str) -> str:
@@ -78,13 +79,13 @@ def resolve_host(host: str) -> str:
         raise InputError(f"host {host!r} is no IPv4 address and no name of one; try 127.0.0.1") from None
 
 
-def _why_not(name: str, host: str, port: int, error: OSError) -> str:
+def _why_not(name: str, host: str, port: int, error: OSError, variable: str) -> str:
     if error.errno == errno.EADDRINUSE:
         pid = processes.listener(port)
         owner = processes.describe(pid) if pid else "a process of another user"
         return (
             f"{name} port {port} on {host} is taken by {owner}; end it (`make stop` where it was started here) "
-            f"or choose another port ({name.upper()}_PORT=, --{name}_port)"
+            f"or choose another port ({variable}=, --{name}_port)"
         )
     if error.errno == errno.EADDRNOTAVAIL:
         return f"host {host} is no address of this machine; try 127.0.0.1, or 0.0.0.0 for all of them"
