@@ -106,7 +106,8 @@ lock: $(UV) ## compile the requirements locks anew
 		--custom-compile-command "make lock" --quiet --output-file serving.txt
 
 clean: ## remove the environments and everything built; ALL=1: the published models too
-	@$(PYTHON) -m serving.stop --dry_run || { echo "error: servers are running; make stop ends them" >&2; exit 2; }
+	@$(PYTHON) -m serving.stop --dry_run || { test $$? -ne 5 || \
+		echo "error: servers are running; make stop ends them" >&2; exit 2; }
 	rm -rf .tools .venv .venv-serving .venv-docs
 	@test ! -d build || find build -mindepth 1 -maxdepth 1 ! -name paddle_serving -exec rm -rf {} +
 	$(if $(ALL),rm -rf build && git clean -qfdX model_repository)

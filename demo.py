@@ -201,7 +201,8 @@ def offer(bundle: Path, repository: Path, own: Path) -> str:
     if any(each.live() for each in places.deployments()):
         return (
             f"{repository} holds a published model, and still does: `make serve MODEL_REPOSITORY={shortened(own)}` "
-            f"serves the demo's, `python -m serving.publish --bundle {shortened(bundle)}` publishes it for all\n"
+            f"serves the demo's, `.venv/bin/python -m serving.publish --bundle {shortened(bundle)}` publishes it "
+            "in its place\n"
         )
     step("Publish for `make serve` and `make serve-paddle`")
     command("-m", "serving.publish", "--bundle", bundle, "--model_repository", repository)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -52,6 +52,8 @@ class PublishedVersion(Generic[Chosen]):
     ) -> PublishedVersion[Chosen]:
         """A version of the bundle that is published now."""
         manifest = bundle.manifest
+        data, dev = manifest.training.get("data"), manifest.metrics.get("dev")
+        micro_f1 = dev.get("micro_f1") if isinstance(dev, Mapping) else None
         return cls(
             number,
             bundle.identity,
@@ -60,8 +62,8 @@ class PublishedVersion(Generic[Chosen]):
             expected=tuple(expected),
             note=note,
             model=manifest.model_name,
-            data=manifest.training.get("data", {}).get("folder", ""),
-            micro_f1=manifest.metrics.get("dev", {}).get("micro_f1"),
+            data=str(data.get("folder", "")) if isinstance(data, Mapping) else "",
+            micro_f1=micro_f1 if isinstance(micro_f1, float) else None,
             software=software(),
         )
 
@@ -91,6 +93,9 @@ class PublishedVersion(Generic[Chosen]):
             expected = tuple(from_fields(Expected, answer) for answer in fields["expected"])
             chosen = options(**fields["options"])
             known = {name: value for name, value in fields.items() if name in cls.__dataclass_fields__}
-            return cls(**{"number": 0, **known, "options": chosen, "expected": expected})
+            version = cls(**{"number": 0, **known, "options": chosen, "expected": expected})
+            if not isinstance(version.micro_f1, (float, int, type(None))):
+                raise TypeError(f"micro_f1 is {version.micro_f1!r:.40}")
+            return version
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise BundleError(f"{path} is damaged ({error!r}); remove the version that it describes") from None

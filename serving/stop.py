@@ -14,13 +14,16 @@ from pipeline.options import Options, option, parse
 from serving.folders import SERVERS, default_state_dir
 from serving.process.record import SUFFIX, ProcessRecord, read
 
+RUNNING_STATUS = 5
+"""Of no error in `pipeline.errors`."""
+
 
 @dataclass(frozen=True)
 class StopOptions(Options):
     """Which servers to stop."""
 
     only: str | None = option(None, "stop this server alone", choices=SERVERS)
-    dry_run: bool = option(False, "only say what is running; the exit status is then 1 where something is")
+    dry_run: bool = option(False, "only say what is running; the exit status is then 5 where something is")
     state_dir: Path | None = option(None, "where servers that were started from here are recorded (build/run)")
 
 
@@ -55,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{said} (process {record.pid})")
     if not stopped:
         print("no server is running that was started from here")
-    return int(options.dry_run and bool(stopped))
+    return RUNNING_STATUS if options.dry_run and stopped else 0
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ def versions(options: ServerOptions) -> Iterator[str]:
             line = f"{version.number:4}  {mark:4}  {version.bundle}  {version.published}  {engine:22}  {version.about}"
             yield line.rstrip()
         if not known:
-            yield "      nothing is published here; python -m serving.publish does"
+            yield "      nothing is published here; .venv/bin/python -m serving.publish does"
         for server in each.servers:
             try:
                 loaded = f"has loaded: {each.loaded(server)}"

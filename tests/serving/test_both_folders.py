@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
+
 import pytest
 
 from pipeline.errors import InputError, ServerError
-from pipeline.files.bundle import Bundle
+from pipeline.files.bundle import Bundle, seal
 from serving import publish, rollback, versions
 from serving.paddle.deployment import PaddleDeployment
 from serving.publish import PublishOptions
@@ -76,6 +79,14 @@ def test_what_is_live_already_is_published_again_only_where_something_differs(fo
     assert numbers(again=True, only="triton") == [5]
     monkeypatch.setattr("serving.deployment.software", lambda: "changed")
     assert numbers(only="paddle") == [6]
+
+
+def test_a_bundle_that_says_nothing_of_its_training_is_published(folders, bundle, tmp_path):
+    places, *_ = folders
+    shutil.copytree(bundle.path, tmp_path / "silent")
+    silent = seal(tmp_path / "silent", replace(bundle.manifest, training={"data": None}, metrics={"dev": None}))
+    (done,) = publish.publish(PublishOptions(bundle=silent.path, only="triton", **places))
+    assert done.version.about == "scratch-tiny"
 
 
 def test_versions_say_what_each_is(folders, bundle_path):

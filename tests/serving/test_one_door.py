@@ -165,7 +165,7 @@ def test_stop_ends_the_one_that_is_named_and_then_the_other(both):
     """The last one: nothing runs after it."""
     state = both.places[2:]
     listed = run_in_process(stop.main, "--dry_run", *state)
-    assert listed.returncode == 1
+    assert listed.returncode == stop.RUNNING_STATUS
     assert [line.split()[0] for line in listed.stdout.splitlines()] == [
         f"paddle-{both.paddle.rpc}",
         f"triton-{both.triton.grpc}",

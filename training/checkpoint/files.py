@@ -105,8 +105,9 @@ class Checkpoint:
     hierarchy: LabelHierarchy
 
     def __repr__(self) -> str:
-        scores = self.record.metrics.get("dev") or {}
-        micro = f", dev micro_f1={scores['micro_f1']:.4f}" if "micro_f1" in scores else ""
+        scores = self.record.metrics.get("dev")
+        score = scores.get("micro_f1") if isinstance(scores, dict) else None
+        micro = f", dev micro_f1={score:.4f}" if isinstance(score, float) else ""
         return f"Checkpoint({str(self.path)!r}, {self.record.model_name!r}, labels={len(self.hierarchy)}{micro})"
 
     def encoder(self, max_seq_length: int | None = None) -> TextEncoder:

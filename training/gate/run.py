@@ -66,7 +66,9 @@ class LabelledTexts:
 def release_fastest(options: ReleaseOptions) -> Bundle:
     """Measure all candidates, print the table, and write the fastest that passes; see `training.release.release`."""
     params_path, output_path = options.params_path, options.output_path
-    check_replaceable(output_path, "--output_path", MANIFEST_FILE, spared=RECORD_FILE, inputs=options.bundles)
+    check_replaceable(
+        output_path, "--output_path", MANIFEST_FILE, spared=RECORD_FILE, inputs=[*options.bundles, params_path]
+    )
     opened = [Bundle(path) for path in options.bundles]
     for bundle in opened:
         if bundle.manifest.labels != opened[0].manifest.labels:

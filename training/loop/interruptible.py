@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable, Protocol
@@ -97,13 +98,16 @@ def check_places(save_dir: Path, option: str, *inputs: Path) -> None:
 
 
 def keep_previous(save_dir: Path) -> None:
-    """Keep the finished model that a new run is about to replace, beside it; it needs no space of its own."""
+    """Keep the finished model that a new run is about to replace beside it, as links where they are possible."""
     previous = save_dir.with_name(f"{save_dir.name}.previous")
     if (save_dir / RECORD_FILE).is_file():
         check_replaceable(previous, "--save_dir", RECORD_FILE)
         with atomic_folder(previous) as draft:
             for file in save_dir.iterdir():
-                os.link(file, draft / file.name)
+                try:
+                    os.link(file, draft / file.name)
+                except OSError:  # a file system without hard links
+                    shutil.copy2(file, draft / file.name)
         print(f"the model that {save_dir} holds is kept in {previous}")
 
 

@@ -209,6 +209,12 @@ def test_a_worker_that_dies_is_an_error_and_no_hanging(bundle_path):
             worker.resident_bytes()
 
 
+def test_what_is_compared_is_not_replaced(sample_dataset, bundle_path, tmp_path):
+    whole = shutil.copytree(bundle_path, tmp_path / "whole")
+    done = run(sample_dataset, whole, [bundle_path], whole)
+    assert (done.returncode, "whole is read, so that it cannot be replaced" in done.stderr) == (2, True)
+
+
 def test_what_cannot_be_compared_is_refused(sample_dataset, checkpoint, bundle_path, tmp_path):
     other = tmp_path / "other"
     shutil.copytree(bundle_path, other)

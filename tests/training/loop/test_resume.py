@@ -1,7 +1,9 @@
 """Long runs are interrupted: by a kill, a full disk, a loss that is no number. Nothing good is lost."""
 
 import contextlib
+import errno
 import hashlib
+import os
 import random
 import shutil
 import subprocess
@@ -19,7 +21,7 @@ import training.loop.trainer
 from pipeline.errors import BundleError, ClassifierError, EnvironmentFault, InputError
 from tests.conftest import ENVIRONMENT, PROJECT, first_rows
 from training.checkpoint.files import read_checkpoint
-from training.loop.interruptible import alone
+from training.loop.interruptible import alone, keep_previous
 from training.loop.trainer import Trainer
 from training.train import main
 
@@ -175,6 +177,16 @@ def test_only_the_same_run_resumes(small_dataset, tmp_path, monkeypatch):
     assert not previous.exists()
     run(small_dataset, save_dir, *OPTIONS, "--epochs", 1, "--seed", 7)
     assert parameters(previous) == before != parameters(save_dir)
+
+
+def test_a_model_is_kept_where_a_file_system_knows_no_links(checkpoint, tmp_path, monkeypatch):
+    def no_links(*_):
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    shutil.copytree(checkpoint, tmp_path / "model")
+    monkeypatch.setattr(os, "link", no_links)
+    keep_previous(tmp_path / "model")
+    assert parameters(tmp_path / "model.previous") == parameters(checkpoint)
 
 
 def test_two_runs_do_not_write_to_one_place(small_dataset, tmp_path):
