@@ -12,7 +12,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from pipeline.errors import InputError
 
-MOST_BYTES, MOST_LEVELS, MOST_DIGITS = 1 << 26, 32, 18
+MOST_BYTES, MOST_LEVELS, MOST_DIGITS = 1 << 26, 32, 20
 """Of a file, of lists and objects within each other, and of a whole number."""
 
 Record = TypeVar("Record")

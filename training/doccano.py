@@ -66,7 +66,7 @@ def convert(options: DoccanoOptions) -> WrittenDataset:
     Raises:
         InputError: an option or the file cannot be used; what was at `save_dir` is untouched.
     """
-    options.check_target()
+    options.check_target(*options.doccano_file)
     listed = read_labels(options.label_file) if options.label_file else None
     collector, named_splits = RowCollector(options.doccano_file[0]), 0
     for source in options.doccano_file:

@@ -226,7 +226,7 @@ def convert(options: ImportOptions) -> WrittenDataset:
     Raises:
         InputError: as `understand` and `Understood.write` do; what was at `save_dir` is untouched.
     """
-    options.check_target()
+    options.check_target(options.table_file)
     return understand(options).write()
 
 
@@ -237,16 +237,13 @@ def parse_args(argv: Sequence[str] | None) -> ImportOptions:
 def main(argv: Sequence[str] | None = None) -> None:
     options = parse_args(argv)
     if not options.dry_run:
-        options.check_target()
+        options.check_target(options.table_file)
     understood = understand(options)
     print(understood, flush=True)
-    for warning in understood.warnings:
-        print(f"note: {warning}", file=sys.stderr)
-    if options.dry_run:
-        for doubt in understood.doubts:
-            print(f"note: {doubt}", file=sys.stderr)
-        return
-    print(understood.write())
+    for note in (*understood.warnings, *(understood.doubts if options.dry_run or options.yes else ())):
+        print(f"note: {note}", file=sys.stderr)
+    if not options.dry_run:
+        print(understood.write())
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from typing import IO, NamedTuple
 
 from pipeline.errors import DatasetError, InputError
 from pipeline.files.atomic import atomic_writer
+from pipeline.files.wide_encodings import START_BYTES, wide_encoding
 from pipeline.labels.hierarchy import LabelHierarchy, as_seen, composed, path_fault, spelt
 from pipeline.text.normalisation import text_fault
 
@@ -101,16 +102,13 @@ def _decoded_lines(stream: Iterable[bytes], name: str) -> Iterator[tuple[int, st
             reason = "the line holds a carriage return; let lines end with LF, for example with tr '\\r' '\\n'"
             raise DatasetError(name, number, reason)
         if "\0" in line:
-            form = _wide(number, raw, lines) or "UTF-16"
-            raise DatasetError(name, number, f"the line holds a NUL byte, as {form} has; {_CONVERT.format(form)}")
+            form = _wide(number, raw, lines)
+            advice = f"as {form} has; {_CONVERT.format(form)}" if form else "which is no text; remove it"
+            raise DatasetError(name, number, f"the line holds a NUL byte, {advice}")
         yield number, line
 
 
 _CONVERT = "convert the file to UTF-8, for example with iconv -f {} -t UTF-8"
-
-
-_MARKS = {b"\xff\xfe\0\0": "UTF-32", b"\0\0\xfe\xff": "UTF-32", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
-"""Byte order marks; that of UTF-32 begins as that of UTF-16 does."""
 
 
 def _encoding_fault(raw: bytes, wide: str | None, error: UnicodeDecodeError) -> str:
@@ -125,23 +123,11 @@ def _encoding_fault(raw: bytes, wide: str | None, error: UnicodeDecodeError) -> 
 
 
 def _wide(number: int, raw: bytes, following: Iterator[bytes]) -> str | None:
-    """The encoding of a file of two or four bytes a character, by the mark or the line break of its first line.
-
-    The line is cut behind the byte 0x0A: where a character's low byte comes first, its zeros begin the next line.
-    """
-    if number > 1:
-        return None
-    if mark := next((name for mark, name in _MARKS.items() if raw.startswith(mark)), None):
-        return mark
-    rest = next(following, b"")
-    for name, zeros in (("UTF-32", b"\0" * 3), ("UTF-16", b"\0")):
-        for form, line, fits in (
-            (f"{name}LE", raw + zeros, rest.startswith(zeros)),
-            (f"{name}BE", raw, raw.endswith(zeros + b"\n")),
-        ):
-            if fits and len(line) % (len(zeros) + 1) == 0:
-                return form
-    return None
+    """The encoding of a file of two or four bytes a character, told in its first line."""
+    pieces = [raw]
+    while number == 1 and sum(map(len, pieces)) < START_BYTES and (piece := next(following, b"")):
+        pieces.append(piece)
+    return wide_encoding(b"".join(pieces)) if number == 1 else None
 
 
 def read_labels(path: Path | str) -> LabelHierarchy:

@@ -12,7 +12,7 @@ from pipeline.errors import DatasetError, InputError
 from pipeline.files.dataset import read_examples, read_labels
 from pipeline.text.normalisation import comparable, text_fault
 from tests.conftest import REAL_DATA
-from tests.doccano import LABELLED, convert, lines, write_records
+from tests.doccano import LABELLED, convert, lines, records, write_records
 from training.data.row_collector import closed, single_line
 from training.doccano import main
 
@@ -140,3 +140,14 @@ def test_an_export_does_not_replace_a_file_of_its_dataset(tmp_path):
     with pytest.raises(InputError, match="--export .* would overwrite .*train.txt"):
         main(arguments)
     assert (tmp_path / "data" / "train.txt").read_bytes() == before
+
+
+def test_a_source_in_the_folder_that_would_be_replaced_is_refused(tmp_path):
+    (tmp_path / "data").mkdir()
+    source = write_records(tmp_path / "data" / "data.txt", *records(30))
+    before = source.read_bytes()
+    (tmp_path / "link").symlink_to("data")
+    for folder, path in (("data", source), ("link", source), ("data", tmp_path / "link" / "data.txt")):
+        with pytest.raises(InputError, match=r"data\.txt, which is read and would be lost; give another folder"):
+            convert(path, tmp_path / folder, "--overwrite")
+    assert source.read_bytes() == before

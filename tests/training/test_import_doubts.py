@@ -50,7 +50,10 @@ def test_what_looks_wrong_is_asked_and_nothing_is_written(tmp_path, rows, option
         raise InputError(done.stderr)
     assert not (tmp_path / "data").exists()
     if "give --yes" in done.stderr:
-        assert convert(path, *options, "--yes").returncode == 0
+        accepted = convert(path, *options, "--yes")
+        assert accepted.returncode == 0
+        with pytest.raises(InputError, match=reason):
+            raise InputError(accepted.stderr)
 
 
 def test_the_order_of_levels_is_not_doubted_where_it_is_right(tmp_path):

@@ -153,6 +153,17 @@ def test_a_dry_run_writes_nothing_and_a_folder_is_never_replaced_unasked(tmp_pat
     assert (done.returncode, "holds 'notes.md', which would be lost" in done.stderr) == (2, True)
 
 
+def test_a_table_in_the_folder_that_would_be_replaced_is_refused(tmp_path):
+    path = text(tmp_path / "a.csv", "text,label", *(f"t{n},a" for n in range(30)))
+    assert convert(path).returncode == 0
+    train = tmp_path / "data" / "train.txt"
+    before = train.read_bytes()
+    columns = ("--header_row", 0, "--text_columns", 1, "--label_columns", 2)
+    done = convert(train, "--save_dir", train.parent, *columns, "--overwrite")
+    assert (done.returncode, "train.txt, which is read and would be lost" in done.stderr) == (2, True)
+    assert train.read_bytes() == before
+
+
 def test_a_large_hierarchy_is_shown_in_part(tmp_path):
     found = ["text,label", *(f"t{n},top{n % 5}/below{n % 200}" for n in range(2000))]
     done = convert(text(tmp_path / "a.csv", *found), "--separator", "/", "--dry_run")

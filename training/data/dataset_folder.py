@@ -96,12 +96,15 @@ class NewDatasetOptions(Options):
             )
         return files
 
-    def check_target(self) -> None:
+    def check_target(self, *sources: Path) -> None:
         """Make sure that `save_dir` may be replaced.
 
+        Args:
+            sources: files that the dataset is made of.
+
         Raises:
-            InputError: it is a file; it holds something else than dataset files, which would be lost; or it holds a
-                dataset and `overwrite` is not set.
+            InputError: it is a file; it holds something else than dataset files, or a source, which would be lost; or
+                it holds a dataset and `overwrite` is not set.
         """
         if not self.save_dir.exists():
             return
@@ -113,6 +116,11 @@ class NewDatasetOptions(Options):
             raise InputError(
                 f"--save_dir {self.save_dir} holds {foreign[0]!r}, which would be lost; give a new or an empty folder"
             )
+        for source in sources:
+            if self.save_dir.resolve() in (*source.resolve().parents, source.parent.resolve()):
+                raise InputError(
+                    f"--save_dir {self.save_dir} holds {source}, which is read and would be lost; give another folder"
+                )
         if names and not self.overwrite:
             raise InputError(
                 f"--save_dir {self.save_dir} holds a dataset already; give another folder, or --overwrite to replace it"

@@ -7,24 +7,21 @@ from collections import Counter
 from pathlib import Path
 
 from pipeline.errors import DatasetError
+from pipeline.files.wide_encodings import START_BYTES, wide_encoding
 
 CHUNK_BYTES = 1 << 20
 LEAST_COMMON = 0.7
 """Share of the characters beyond ASCII that GB18030 text has from GB 2312. What is Big5, Shift JIS or Latin-1 and read
 as GB18030 has fewer."""
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),  # begins as UTF-16 does
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
 NAMES = {
     "utf-8": "UTF-8",
     "utf-8-sig": "UTF-8 with a byte order mark",
     "utf-32": "UTF-32",
+    "utf-32le": "UTF-32 without a byte order mark",
+    "utf-32be": "UTF-32 (big endian) without a byte order mark",
     "utf-16": "UTF-16",
-    "utf-16-le": "UTF-16 without a byte order mark",
-    "utf-16-be": "UTF-16 (big endian) without a byte order mark",
+    "utf-16le": "UTF-16 without a byte order mark",
+    "utf-16be": "UTF-16 (big endian) without a byte order mark",
     "gb18030": "GB18030",
 }
 """What a user calls a codec."""
@@ -38,12 +35,11 @@ def tell_encoding(path: Path) -> str:
         DatasetError: it is none of these, or nothing that can be told from them.
     """
     with open(path, "rb") as stream:
-        start = stream.read(4096)
-    for mark, name in _MARKS:
-        if start.startswith(mark):
-            return name
-    if b"\0" in start:
-        return "utf-16-le" if start[1::2].count(0) >= start[::2].count(0) else "utf-16-be"
+        start = stream.read(START_BYTES)
+    if start.startswith(codecs.BOM_UTF8):
+        return "utf-8-sig"
+    if wide := wide_encoding(start):
+        return wide.lower()
     fault = _fault(path, "utf-8")
     if fault is None:
         return "utf-8"

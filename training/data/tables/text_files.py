@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import DatasetError, InputError
+from pipeline.records import parse_json
 from pipeline.text.normalisation import MAX_TEXT_CHARACTERS
 from training.data.tables.cells import Cell, Row, Table, loose
 from training.data.tables.encodings import NAMES, tell_encoding
@@ -112,7 +113,7 @@ def _records(path: Path, encoding: str, delimiter: str, quotes: bool) -> Iterato
     csv.field_size_limit(MOST_CELL_CHARACTERS)
     line = 0
     with _text(path, encoding) as stream:
-        lines = (part.replace("\0", " ") for part in stream)
+        lines = _without_nul(path, stream)
         quoting: Any = csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE
         reader = csv.reader(lines, delimiter=delimiter, quoting=quoting, strict=True)
         try:
@@ -126,6 +127,14 @@ def _records(path: Path, encoding: str, delimiter: str, quotes: bool) -> Iterato
                 f"the row that begins here cannot be read ({error}): a quotation mark opens a cell and is not closed "
                 "before a delimiter; write a mark within a cell twice, or give --quotes false if marks bound no cells",
             ) from error
+
+
+def _without_nul(path: Path, lines: Iterable[str]) -> Iterator[str]:
+    for number, line in enumerate(lines, start=1):
+        if "\0" in line:
+            what = "the line holds a NUL byte; remove it, or give --encoding if the file is UTF-16 or UTF-32"
+            raise DatasetError(path, number, what)
+        yield line
 
 
 def _checked(
@@ -159,8 +168,8 @@ def _objects(path: Path, encoding: str) -> Iterator[tuple[int, dict[str, Any]]]:
             if not (content := content.strip().lstrip("\ufeff")):
                 continue
             try:
-                record = json.loads(content)
-            except (ValueError, RecursionError) as error:
+                record = parse_json(content)
+            except ValueError as error:
                 raise DatasetError(path, line, f"the line is no JSON ({error}); write one object per line") from error
             if not isinstance(record, dict):
                 raise DatasetError(path, line, f"a JSON object is needed, not {content:.40}")

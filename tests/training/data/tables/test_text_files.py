@@ -36,6 +36,9 @@ def write_rows(path, rows=ROWS, encoding="utf-8", delimiter=",", end="\r\n", mar
         ("utf-16-le", b"", "UTF-16 without a byte order mark"),
         ("utf-16-be", b"", "UTF-16 (big endian) without a byte order mark"),
         ("utf-32", b"", "UTF-32"),
+        ("utf-32-be", codecs.BOM_UTF32_BE, "UTF-32"),
+        ("utf-32-le", b"", "UTF-32 without a byte order mark"),
+        ("utf-32-be", b"", "UTF-32 (big endian) without a byte order mark"),
         ("gb18030", b"", "GB18030"),
     ],
 )
@@ -77,6 +80,16 @@ def test_an_encoding_that_is_none_is_refused(word):
 def test_half_a_character_is_refused(tmp_path, content):
     (tmp_path / "a.csv").write_bytes(content)
     with pytest.raises(InputError, match="is not UTF-16 throughout"):
+        read(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "gb18030", "utf-16"])
+@pytest.mark.parametrize("before", [0, 5000])
+@pytest.mark.parametrize("cell", ["停产\0裁员", "\0停产", "a\0b", "ab\0"])
+def test_a_nul_is_refused_wherever_it_stands(tmp_path, encoding, before, cell):
+    lines = ["text,label", *["停产裁员，“罢工”,组织"] * before, f"{cell},组织", "停产裁员,组织", ""]
+    (tmp_path / "a.csv").write_bytes("\n".join(lines).encode(encoding))
+    with pytest.raises(DatasetError, match=rf"a\.csv:{before + 2}: the line holds a NUL byte; remove it"):
         read(tmp_path / "a.csv")
 
 
@@ -129,11 +142,11 @@ def test_columns_by_number_need_no_header(tmp_path):
 
 def test_json_lines_are_read_by_their_keys(tmp_path):
     path = tmp_path / "a.jsonl"
-    records = [{"text": "a\u2028b", "label": ["x"]}, {"label": None, "text": 5}, {"text": "c", "more": {"d": 1}}]
+    records = [{"text": "a\u2028b", "label": ["x"]}, {"label": None, "text": 5}, {"text": "c", "more": {"d": 10**18}}]
     path.write_bytes(b"\xef\xbb\xbf" + b"\r".join(json.dumps(record).encode() for record in records))
     table, rows = read(path)
     assert (table.keyed, table.header) == (True, ["text", "label", "more"])
-    assert rows == [(1, ["a\u2028b", ["x"], ""]), (2, ["5", "", ""]), (3, ["c", "", '{"d": 1}'])]
+    assert rows == [(1, ["a\u2028b", ["x"], ""]), (2, ["5", "", ""]), (3, ["c", "", f'{{"d": {10**18}}}'])]
     with pytest.raises(DatasetError, match="there is no key '1'; the first rows have 'text', 'label', 'more'"):
         table.places(["1"])
 
@@ -143,6 +156,8 @@ def test_json_lines_are_read_by_their_keys(tmp_path):
     [
         ('{"text": "a"}\n{"text": ', r"a\.jsonl:2: the line is no JSON"),
         ('{"text": "a"}\n["b"]\n', r"a\.jsonl:2: a JSON object is needed"),
+        ('{"text": "a"}\n{"text": NaN}\n', r"a\.jsonl:2: the line is no JSON .NaN is no number"),
+        ('{"text": "a"}\n{"text": "\\ud83d b"}\n', r"a\.jsonl:2: .*half of a surrogate pair at character 1"),
         ('[{"text": "a"}]', "is one JSON array; write one object per line"),
         ('{"text": ' + "[" * 100_000, "the line is no JSON"),
         ("<?xml version='1.0'?><Workbook/>", "is a page or a document"),
