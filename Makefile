@@ -67,7 +67,7 @@ stop: ## stop what serve and serve-paddle started
 	@$(or $(wildcard $(BIN)/python),$(PYTHON)) -m serving.stop
 
 test: $(READY) paddle-if-possible ## run the tests, a real Triton server among them; SLOW=1: the slow ones too
-	@$(BIN)/python -m pytest $(if $(SLOW),-m "")
+	@$(BIN)/python -m pytest $(if $(SLOW),-m "",-n 2 --dist loadgroup)
 
 lint: $(READY) ## check style and types
 	@$(BIN)/ruff check .

@@ -36,6 +36,16 @@ ENVIRONMENT = dict(os.environ)
 REAL_DATA = PROJECT.parent / "shared" / "data"
 
 
+SERVER_TESTS = tuple(PROJECT / "tests" / name for name in ("serving", "clients", "examples"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Two halves for two processes: each kind of server and each training is started once, in one of them."""
+    for item in items:
+        half = "servers" if any(folder in item.path.parents for folder in SERVER_TESTS) else "training"
+        item.add_marker(pytest.mark.xdist_group(half))
+
+
 def run_command(*arguments: object, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run one of the project's commands as a user would."""
     words = [sys.executable, *map(str, arguments)]
