@@ -7,10 +7,12 @@ import io
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Sequence
 from typing import Callable, TextIO
 
 from pipeline.errors import ClassifierError, EnvironmentFault
+from pipeline.files.atomic import NO_ROOM
 
 
 def run(main: Callable[[Sequence[str] | None], int | None]) -> None:
@@ -35,7 +37,10 @@ def run(main: Callable[[Sequence[str] | None], int | None]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
     except OSError as error:
-        print(f"error: {error}", file=sys.stderr)
+        hint = ""
+        if error.errno in NO_ROOM and error.filename is None:
+            hint = f"; make room where the command writes, where its output goes, or in {tempfile.gettempdir()}"
+        print(f"error: {error}{hint}", file=sys.stderr)
         status = EnvironmentFault.exit_status
     sys.exit(status or 0)
 

@@ -18,8 +18,21 @@ from typing import IO
 SETTLED_SECONDS = 60.0
 """After which a draft that nobody holds was left by a process that was killed."""
 DRAFT_SUFFIX = ".draft"
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What a write fails with where a disk is full, or a file as large as may be."""
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Let the error of a write for which there is no room say what was written; the operating system does not."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in NO_ROOM and error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 @contextlib.contextmanager
@@ -30,7 +43,7 @@ def atomic_writer(path: Path | str) -> Iterator[IO[bytes]]:
     remove_leftovers(path, SETTLED_SECONDS)
     descriptor, temporary = tempfile.mkstemp(DRAFT_SUFFIX, f".{path.name}.", path.parent)
     try:
-        with os.fdopen(descriptor, "wb") as stream:
+        with _naming(path), os.fdopen(descriptor, "wb") as stream:
             with contextlib.suppress(OSError):  # some network file systems know no locks
                 _hold(descriptor)
             yield stream
@@ -61,7 +74,8 @@ def atomic_folder(path: Path | str) -> Iterator[Path]:
         with contextlib.suppress(OSError):
             _hold(held)
         os.chmod(temporary, 0o755)
-        yield temporary
+        with _naming(path):
+            yield temporary
         for file in temporary.rglob("*"):
             if not file.is_symlink():
                 os.chmod(file, file.stat().st_mode & ~0o022)

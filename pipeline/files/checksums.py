@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -82,8 +83,9 @@ def check_replaceable(folder: Path, option: str, kind: str, *, spared: str = "",
         inputs: folders that are read meanwhile.
 
     Raises:
-        InputError: it is a file, is read, is of another kind, or holds what this software did not write.
+        InputError: it is a file, is a link that leads nowhere, is read, is of another kind, or holds what this software did not write.
     """
+    check_link(folder, option)
     if not folder.exists():
         return
     if not folder.is_dir():
@@ -98,6 +100,12 @@ def check_replaceable(folder: Path, option: str, kind: str, *, spared: str = "",
     if lost or spared in names:
         first = lost[0] if lost else spared
         raise InputError(f"{folder} holds {first!r}, which would be lost; give {option} a new or an empty folder")
+
+
+def check_link(path: Path, option: str) -> None:
+    """Raise InputError where `path`, which `option` names, is a link that leads nowhere: a disk that is not there?"""
+    if path.is_symlink() and not path.exists():
+        raise InputError(f"{option} {path} is a link to {os.readlink(path)}, which is not there; make it, or remove the link")
 
 
 def sha256_file(path: Path) -> str:

@@ -45,3 +45,12 @@ def test_what_the_system_refuses_is_a_fault_of_the_machine():
     assert done.returncode == 3
     assert done.stderr.startswith("error: [Errno ")
     assert "/proc/1/none" in done.stderr
+
+
+def test_an_output_that_is_full_gets_a_hint():
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(COMMAND, cwd=PROJECT, env=ENVIRONMENT, stdout=full, stderr=subprocess.PIPE, check=False)
+    said = done.stderr.decode().splitlines()
+    assert (done.returncode, said[0].partition(";")[0]) == (3, "error: [Errno 28] No space left on device")
+    assert "where its output goes" in said[0]
+    assert said[1:] == []

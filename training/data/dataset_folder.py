@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pipeline.errors import InputError
 from pipeline.files.atomic import atomic_folder
+from pipeline.files.checksums import check_link
 from pipeline.files.dataset import (
     DATA_FILE,
     DEV_FILE,
@@ -103,9 +104,10 @@ class NewDatasetOptions(Options):
             sources: files that the dataset is made of.
 
         Raises:
-            InputError: it is a file; it holds something else than dataset files, or a source, which would be lost; or
+            InputError: it is a file or a link that leads nowhere; it holds something else than dataset files, or a source, which would be lost; or
                 it holds a dataset and `overwrite` is not set.
         """
+        check_link(self.save_dir, "--save_dir")
         if not self.save_dir.exists():
             return
         if not self.save_dir.is_dir():

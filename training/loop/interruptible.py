@@ -101,6 +101,11 @@ def keep_previous(save_dir: Path) -> None:
     """Keep the finished model that a new run is about to replace beside it, as links where they are possible."""
     previous = save_dir.with_name(f"{save_dir.name}.previous")
     if (save_dir / RECORD_FILE).is_file():
+        if previous.is_symlink():
+            raise InputError(
+                f"{previous} is a link, and the model that {save_dir} holds is to be kept there; remove the link, or "
+                "give --overwrite to keep no model"
+            )
         check_replaceable(previous, "--save_dir", RECORD_FILE)
         with atomic_folder(previous) as draft:
             for file in save_dir.iterdir():

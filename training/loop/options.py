@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,6 +82,11 @@ class TrainingRun(LoopOptions, RunOptions):
     )
     unlabelled_file: str = option(DATA_FILE, "texts in --dataset_dir that scratch models learn words from")
     normalisation: str = option(DEFAULT_NORMALISATION, "normalisation of every text", choices=tuple(NORMALISATIONS))
+
+    @property
+    def real_save_dir(self) -> Path:
+        """`save_dir`, or the folder that it leads to as a link: what a run keeps beside its model lies there, too."""
+        return Path(os.path.realpath(self.save_dir))
 
     def check_inputs(self, *further: str) -> None:
         """Raise InputError where a name, a folder or a file that is given cannot be used, before anything slow."""

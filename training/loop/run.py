@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import random
 import tempfile
 import time
@@ -42,7 +41,7 @@ SAMPLE_TEXTS = 32
 def run_training(options: TrainingRun) -> Checkpoint:
     """Train, and keep the best model in `save_dir`; see `training.train.train`."""
     started = time.monotonic()
-    save_dir = Path(os.path.abspath(options.save_dir))
+    save_dir = options.real_save_dir
     check_places(save_dir, "--save_dir")
     use_device(options.device)
     group = ProcessGroup.join()
@@ -106,11 +105,10 @@ def create_trainer(
         start_from_frequencies(model, train_set.labels)
         if options.model_name in SCRATCH:
             initialise(model, [*train_set.rows, *encoder.encode(unlabelled)], options.seed)
-    save_dir = Path(os.path.abspath(options.save_dir))
 
     def keep(scores: dict[str, Any], decoder: Decoder) -> None:
         record = run_record(options, options.model_name, options.normalisation, scores, decoder, train_set, dev_set)
-        write_checkpoint(save_dir, model, tokeniser_folder, hierarchy, record)
+        write_checkpoint(options.real_save_dir, model, tokeniser_folder, hierarchy, record)
 
     return Trainer(
         *(model, encoder.tokeniser, train_set, dev_set, hierarchy, options, files, keep, group),

@@ -145,7 +145,7 @@ class Trainer:
         config = prune_config or DynabertConfig()
         if not isinstance(config, DynabertConfig):
             raise InputError(f"prune_config is {config!r}; give a DynabertConfig")
-        folders = {width: Path(os.path.abspath(output_dir)) / folder_name(width) for width in config.widths}
+        folders = {width: Path(os.path.realpath(Path(output_dir) / folder_name(width))) for width in config.widths}
         for width, folder in folders.items():
             kept(encoder_layers(self._model)[0].self_attn.num_heads, width)
             check_replaceable(folder, "output_dir", WEIGHTS_FILE)

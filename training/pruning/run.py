@@ -46,7 +46,7 @@ from training.pruning.selection import prune
 
 def prune_widths(options: PruningRun, checkpoint: Checkpoint) -> list[Bundle]:
     """Prune a whole checkpoint to each width; see `training.prune.prune`."""
-    folders = {width: Path(os.path.abspath(options.output_dir)) / folder_name(width) for width in options.widths}
+    folders = {width: Path(os.path.realpath(options.output_dir / folder_name(width))) for width in options.widths}
     for folder in folders.values():
         check_places(folder, "--output_dir", checkpoint.path)
         check_interrupted(folder, options.resume or options.overwrite)

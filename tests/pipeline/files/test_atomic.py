@@ -78,6 +78,18 @@ def test_a_failure_leaves_the_old_file(tmp_path):
     assert os.listdir(tmp_path) == ["file"]
 
 
+def test_a_full_disk_is_named_by_what_was_written(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=f"No space left on device: '{tmp_path}/file'"), atomic_writer(tmp_path / "file"):
+        pass
+    with pytest.raises(OSError, match=f"No space left on device: '{tmp_path}/folder'"), atomic_folder(tmp_path / "folder"):
+        full()
+    assert os.listdir(tmp_path) == []
+
+
 def test_a_process_killed_while_writing_leaves_the_old_folder(tmp_path):
     target = tmp_path / "target"
     target.mkdir()

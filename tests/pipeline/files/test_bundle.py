@@ -243,6 +243,9 @@ def test_a_folder_with_foreign_files_is_not_replaced(folder, tmp_path):
     (tmp_path / "link").symlink_to(folder)
     with pytest.raises(InputError, match=r"is read, so that it cannot be replaced"):
         check_replaceable(tmp_path / "link", "--output_path", "bundle.json", inputs=[folder])
+    (tmp_path / "nowhere").symlink_to("absent")
+    with pytest.raises(InputError, match=r"--output_path .*/nowhere is a link to absent, which is not there; make it"):
+        check_replaceable(tmp_path / "nowhere", "--output_path", "bundle.json")
     (folder / "thesis.tex").touch()
     with pytest.raises(InputError, match=r"holds 'thesis\.tex', which would be lost; give --output_path a new"):
         check_replaceable(folder, "--output_path", "bundle.json")

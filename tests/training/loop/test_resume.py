@@ -175,8 +175,11 @@ def test_only_the_same_run_resumes(small_dataset, tmp_path, monkeypatch):
         run(small_dataset, save_dir, *LONG, "--resume")
     before, previous = parameters(save_dir), tmp_path / "checkpoint.previous"
     assert not previous.exists()
-    run(small_dataset, save_dir, *OPTIONS, "--epochs", 1, "--seed", 7)
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "link").symlink_to(save_dir)
+    run(small_dataset, tmp_path / "links" / "link", *OPTIONS, "--epochs", 1, "--seed", 7)
     assert parameters(previous) == before != parameters(save_dir)
+    assert os.listdir(tmp_path / "links") == ["link"]
 
 
 def test_a_model_is_kept_where_a_file_system_knows_no_links(checkpoint, tmp_path, monkeypatch):
@@ -187,6 +190,10 @@ def test_a_model_is_kept_where_a_file_system_knows_no_links(checkpoint, tmp_path
     monkeypatch.setattr(os, "link", no_links)
     keep_previous(tmp_path / "model")
     assert parameters(tmp_path / "model.previous") == parameters(checkpoint)
+    (tmp_path / "model.previous").rename(tmp_path / "archive")
+    (tmp_path / "model.previous").symlink_to("archive")
+    with pytest.raises(InputError, match=r"model\.previous is a link, and the model that .* is to be kept there"):
+        keep_previous(tmp_path / "model")
 
 
 def test_two_runs_do_not_write_to_one_place(small_dataset, tmp_path):
