@@ -41,12 +41,16 @@ def read_json(path: Path) -> Any:
 def parse_json(content: bytes | str) -> Any:
     """The value that JSON in UTF-8 holds: every number is finite and of a common size, every string text.
 
+    A key stands once in its object: what readers make of two is not the same.
+
     Raises:
         ValueError: it is no such JSON, or nested deeper than MOST_LEVELS.
     """
     too_deep = ValueError(f"lists and objects are nested deeper than {MOST_LEVELS}")
     try:
-        value = json.loads(content, parse_constant=_refuse, parse_float=_finite, parse_int=_bounded)
+        value = json.loads(
+            content, parse_constant=_refuse, parse_float=_finite, parse_int=_bounded, object_pairs_hook=_unique
+        )
     except RecursionError:
         raise too_deep from None
     level = [value]
@@ -99,6 +103,14 @@ def _converted(hint: Any, value: Any, place: str) -> Any:
     if not isinstance(value, types) or (isinstance(value, bool) and hint is not bool):
         raise InputError(f"{place} must be {called}, not {value!r:.40}")
     return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        twice = next(key for number, (key, _) in enumerate(pairs) if key in dict(pairs[:number]))
+        raise ValueError(f"an object has the key {twice!r:.40} twice; keep one")
+    return fields
 
 
 def _inside(value: Any) -> collections.abc.Iterable[Any]:

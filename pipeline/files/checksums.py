@@ -83,7 +83,8 @@ def check_replaceable(folder: Path, option: str, kind: str, *, spared: str = "",
         inputs: folders that are read meanwhile.
 
     Raises:
-        InputError: it is a file, is a link that leads nowhere, is read, is of another kind, or holds what this software did not write.
+        InputError: it is a file or a link that leads nowhere, is read, is of another kind, or holds what this software
+            did not write.
     """
     check_link(folder, option)
     if not folder.exists():
@@ -103,9 +104,11 @@ def check_replaceable(folder: Path, option: str, kind: str, *, spared: str = "",
 
 
 def check_link(path: Path, option: str) -> None:
-    """Raise InputError where `path`, which `option` names, is a link that leads nowhere: a disk that is not there?"""
+    """Raise InputError where `path`, which `option` names, is a link that leads nowhere: its disk may be missing."""
     if path.is_symlink() and not path.exists():
-        raise InputError(f"{option} {path} is a link to {os.readlink(path)}, which is not there; make it, or remove the link")
+        raise InputError(
+            f"{option} {path} is a link to {os.readlink(path)}, which is not there; make it, or remove the link"
+        )
 
 
 def sha256_file(path: Path) -> str:

@@ -59,6 +59,7 @@ def test_json_is_read_as_json_reads_it(value):
         ("9" * 5000, "99 is too large a number".replace("99", "9" * 40)),
         (r'["\ud800"]', "half of a surrogate pair at character 1"),
         (r'{"\udfff": 1}', "half of a surrogate pair at character 1"),
+        (r'[{"a": 1, "b": 2, "\u0061": 1}]', "an object has the key 'a' twice; keep one"),
         (b'["\xff"]', "can't decode"),
         ("", "Expecting value"),
     ],

@@ -5,12 +5,12 @@ import datetime
 import pytest
 
 from pipeline.errors import DatasetError, InputError
-from tests.conftest import run_command
+from tests.conftest import run_in_process
 from tests.doccano import convert as convert_doccano
 from tests.doccano import write_records
 from tests.tables import SIMPLE, convert, text
 from tests.training.data.tables.workbooks import write_workbook
-from training import import_table
+from training import doccano, import_table
 
 
 @pytest.mark.parametrize(
@@ -76,6 +76,10 @@ def test_the_order_of_levels_is_not_doubted_where_it_is_right(tmp_path):
         (["1", "2"], "every label is a number, as '1', '2': is there a column with names?"),
         (["a", "nan"], "label 'nan' looks like what a program writes into an empty cell"),
         (["a##b", "b##a"], "'a##b' and 'b##a' are both labels: the levels stand in two orders"),
+        (
+            ["A##x", "a##x", "３级", "3级", "b"],
+            "labels that differ in letter case or width alone: '3级' and '３级'; 'A' and 'a'; if those",
+        ),
     ],
 )
 def test_what_is_odd_about_labels_is_said(tmp_path, labels, said):
@@ -84,7 +88,7 @@ def test_what_is_odd_about_labels_is_said(tmp_path, labels, said):
     assert done.returncode == 0
     assert said in done.stderr
     source = write_records(tmp_path / "d.jsonl", *({"text": word, "label": [label]} for word, label in found[1:]))
-    done = run_command("training/doccano.py", "--doccano_file", source, "--save_dir", tmp_path / "doccano")
+    done = run_in_process(doccano.main, "--doccano_file", source, "--save_dir", tmp_path / "doccano")
     assert said in done.stderr
 
 

@@ -41,6 +41,7 @@ from training.analysis.rewriting.options import CHANGES, SUBSTITUTE, Augmentatio
 from training.checkpoint.classifier import check_labels
 from training.checkpoint.files import read_checkpoint
 from training.data.outputs import check_outputs
+from training.data.row_collector import new_texts
 from training.options import ModelOptions, SeedOptions
 
 DUPLICATE = "duplicate"
@@ -170,8 +171,7 @@ def _rows(path: Path, hierarchy: LabelHierarchy) -> list[Example]:
 
 def _new_texts(path: Path, labelled: Sequence[Example]) -> list[str]:
     """The texts of `path`, each once, that have no labels yet."""
-    known = {comparable(example.text) for example in labelled}
-    texts = [text for same, text in {comparable(text): text for text in read_texts(path)}.items() if same not in known]
+    texts = new_texts(read_texts(path), (example.text for example in labelled), comparable)
     if not texts:
         raise InputError(f"{path} has no text that is not labelled yet; collect some, or leave out --annotate")
     return texts

@@ -104,8 +104,8 @@ class NewDatasetOptions(Options):
             sources: files that the dataset is made of.
 
         Raises:
-            InputError: it is a file or a link that leads nowhere; it holds something else than dataset files, or a source, which would be lost; or
-                it holds a dataset and `overwrite` is not set.
+            InputError: it is a file or a link that leads nowhere; it holds something else than dataset files, or a
+                source, which would be lost; or it holds a dataset and `overwrite` is not set.
         """
         check_link(self.save_dir, "--save_dir")
         if not self.save_dir.exists():

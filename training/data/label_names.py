@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pipeline.errors import InputError
@@ -13,7 +14,7 @@ SIGNS = ("->", "→", ">", "＞", "/", "／", "|", "｜", "\\", "::", "-")
 """What people write between levels, longer ones first."""
 EMPTY_WORDS = frozenset(("nan", "none", "null", "n/a", "#n/a", "nat", "undefined"))
 """What programs write into a cell that is empty."""
-MANY_LABELS, FEW_ROWS = 1000, 20
+MANY_LABELS, ENOUGH_ROWS = 1000, 20
 SHOWN = 3
 
 
@@ -33,6 +34,7 @@ def path_of(segments: Iterable[str]) -> str:
 def notes(labels: Sequence[str]) -> Iterator[str]:
     """What a user should know of a data set's labels, all of which are given."""
     yield from _flat(labels)
+    yield from near_doubles(labels)
     names = {label: label.split(SEPARATOR)[-1] for label in labels}
     if empty := [label for label, name in names.items() if name.casefold() in EMPTY_WORDS]:
         yield f"label {empty[0]!r} looks like what a program writes into an empty cell; empty those cells"
@@ -45,6 +47,18 @@ def notes(labels: Sequence[str]) -> Iterator[str]:
             f"{mirrored[0]!r} and {_turned(mirrored[0])!r} are both labels: the levels stand in two orders; write the "
             "top level first in every row"
         )
+
+
+def near_doubles(labels: Sequence[str]) -> Iterator[str]:
+    """A sentence where labels differ in letter case or in the width of their characters alone."""
+    alike: dict[str, list[str]] = {}
+    for label in labels:
+        alike.setdefault(unicodedata.normalize("NFKC", label).casefold(), []).append(label)
+    # Of two labels with the same name below two that differ nothing more is to be said.
+    pairs = [found for found in alike.values() if len({label.split(SEPARATOR)[-1] for label in found}) > 1]
+    if pairs:
+        shown = "; ".join(" and ".join(map(repr, found)) for found in pairs[:SHOWN]) + "; ..." * (len(pairs) > SHOWN)
+        yield f"labels that differ in letter case or width alone: {shown}; if those are one, write it in one way"
 
 
 def _flat(labels: Sequence[str]) -> Iterator[str]:
@@ -80,7 +94,7 @@ def doubts(labels: Sequence[str], counts: Mapping[str, int], rows: int) -> Itera
     parents = {parent_path(label) for label in labels}
     leaves = [label for label in labels if label not in parents]
     alone = sum(counts[label] == 1 for label in leaves)
-    if len(labels) > MANY_LABELS or (rows >= FEW_ROWS and 2 * alone > rows):
+    if len(labels) > MANY_LABELS or (rows >= ENOUGH_ROWS and 2 * alone > rows):
         yield (
             f"{len(labels):,} labels in {rows:,} rows, of which {alone:,} occur once, as {_some(leaves)}: is that the "
             "column of the labels?"

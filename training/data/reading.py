@@ -12,6 +12,7 @@ from pipeline.errors import InputError
 from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.text.encoding import TextEncoder
 from pipeline.text.normalisation import MAX_TEXT_CHARACTERS
+from training.data.label_names import near_doubles
 
 FEW_ROWS = 10
 """A label with fewer training rows is hardly learnt."""
@@ -78,12 +79,13 @@ def measure_reading(texts: Sequence[str], encoder: TextEncoder) -> Reading:
 
 
 def label_notes(path: Path, hierarchy: LabelHierarchy, labels: np.ndarray, dev_labels: np.ndarray) -> Iterator[str]:
-    """Warnings about labels with few or no training rows, and what macro F1 makes of those that dev lacks.
+    """What is odd about labels: near doubles, few or no training rows, and what macro F1 makes of those dev lacks.
 
     Args:
         path: the training file.
         labels, dev_labels: bool or float [rows, labels] of train and of dev.
     """
+    yield from (f"note: {note}" for note in near_doubles(hierarchy.labels))
     rows, dev_rows = ((each > 0).sum(axis=0) for each in (labels, dev_labels))
     for few, what in ((rows == 0, "no row"), ((rows > 0) & (rows < FEW_ROWS), f"fewer than {FEW_ROWS} rows")):
         if few.any():

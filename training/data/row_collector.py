@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Callable
 
 from pipeline.errors import DatasetError, InputError
 from pipeline.labels.hierarchy import SEPARATOR, LabelHierarchy, ancestor_paths
@@ -33,13 +34,24 @@ def surrogate_fault(text: str) -> str | None:
     return None
 
 
+def new_texts(texts: Iterable[str], known: Iterable[str], same: Callable[[str], str]) -> list[str]:
+    """The texts that are equal to none of `known`, each once and as it came first; `same` is equal for equal texts."""
+    seen, new = set(map(same, known)), []
+    for text in texts:
+        if (key := same(text)) not in seen:
+            seen.add(key)
+            new.append(text)
+    return new
+
+
 def closed(paths: Iterable[str]) -> list[str]:
     """The paths and all their ancestors, sorted so that a parent stands right before its children."""
     every = {label for path in paths for label in (path, *ancestor_paths(path))}
     return sorted(every, key=lambda path: path.split(SEPARATOR))
 
 
-class Row(NamedTuple):
+@dataclass(frozen=True)
+class Row:
     """A labelled text, where it was read, and the file that it has to go to, if any."""
 
     text: str
@@ -48,7 +60,7 @@ class Row(NamedTuple):
     file: str | None
     source: Path | str = ""
 
-    @property
+    @cached_property
     def same(self) -> str:
         """Equal for rows whose texts are one."""
         return comparable(self.text)
@@ -166,7 +178,7 @@ class RowCollector:
         labels: dict[str, frozenset[str]] = {}
         for row in self.rows:
             labels[row.same] = labels.get(row.same, frozenset()) | row.labels
-        self.rows = [self.rows[self._first[same]]._replace(labels=every) for same, every in labels.items()]
+        self.rows = [replace(self.rows[self._first[same]], labels=every) for same, every in labels.items()]
         self._first = {same: place for place, same in enumerate(labels)}
         self.report.fate = "were united with it"
 
@@ -187,16 +199,15 @@ class RowCollector:
         return self._label_sets[given]
 
     def _add_labelled(self, row: Row) -> None:
-        same = row.same
-        place = self._first.setdefault(same, len(self.rows))
-        if row.file and (named := self._named.setdefault(same, row)).file != row.file:
+        place = self._first.setdefault(row.same, len(self.rows))
+        if row.file and (named := self._named.setdefault(row.same, row)).file != row.file:
             self.report.moved.append((named, row))
         if place < len(self.rows):
             first = self.rows[place]
-            known = self._contradictory.setdefault(same, {first.labels})
+            known = self._contradictory.setdefault(row.same, {first.labels})
             if row.labels in known:
                 self.report.repeated += 1
-                self.rows[place] = first._replace(file=first.file or row.file)
+                self.rows[place] = replace(first, file=first.file or row.file)
                 return
             known.add(row.labels)
             self.report.contradictions.append((first, row))

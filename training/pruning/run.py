@@ -22,6 +22,7 @@ from training.checkpoint.classifier import check_labels
 from training.checkpoint.export import export_checkpoint
 from training.checkpoint.files import RECORD_FILE, Checkpoint, read_checkpoint, write_checkpoint
 from training.data.encoded import EncodedDataset, read_encoded
+from training.data.row_collector import new_texts
 from training.loop.distillation import Distillation
 from training.loop.distributed import ProcessGroup
 from training.loop.interruptible import (
@@ -96,9 +97,7 @@ class Pruning:
     def _with_unlabelled(self, texts: list[str]) -> EncodedDataset:
         """The training rows and texts whose labels do not matter: the teacher says what is to be learnt."""
         train = self._train
-        words = self._encoder.words
-        known = set(map(words, (*train.texts, *self._dev.texts)))
-        new = [text for same, text in {words(text): text for text in texts}.items() if same not in known]
+        new = new_texts(texts, (*train.texts, *self._dev.texts), self._encoder.words)
         if self._group.leads:
             print(f"{len(new)} more texts without labels")
         labels = np.concatenate([train.labels, np.zeros((len(new), train.labels.shape[1]), train.labels.dtype)])

@@ -85,7 +85,10 @@ def test_a_full_disk_is_named_by_what_was_written(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match=f"No space left on device: '{tmp_path}/file'"), atomic_writer(tmp_path / "file"):
         pass
-    with pytest.raises(OSError, match=f"No space left on device: '{tmp_path}/folder'"), atomic_folder(tmp_path / "folder"):
+    with (
+        pytest.raises(OSError, match=f"No space left on device: '{tmp_path}/folder'"),
+        atomic_folder(tmp_path / "folder"),
+    ):
         full()
     assert os.listdir(tmp_path) == []
 

@@ -50,5 +50,10 @@ def test_labels_without_rows_are_named():
     assert "macro F1 counts every label; 1 of 3 labels (c) have no dev row and count as 0" in said
 
 
+def test_labels_that_are_nearly_the_same_are_named():
+    (said,) = label_notes(PATH, LabelHierarchy(["a", "A"]), np.ones((10, 2)), np.ones((1, 2)))
+    assert said.startswith("note: labels that differ in letter case or width alone: 'a' and 'A'")
+
+
 def test_nothing_is_said_where_every_label_has_rows():
     assert not list(label_notes(PATH, LabelHierarchy(["a"]), np.ones((10, 1)), np.ones((1, 1))))

@@ -9,6 +9,7 @@ from pipeline.text.normalisation import comparable
 from pipeline.text.tokenisation import Tokeniser, TokeniserSettings
 from tests.doccano import convert, lines, write_records
 from training.data.encoded import read_encoded, repetitions, shared_texts
+from training.data.row_collector import new_texts
 from training.loop.teaching import add_taught_rows
 
 HIERARCHY = LabelHierarchy(["a", "b"])
@@ -54,6 +55,10 @@ def test_a_held_out_text_in_another_form_is_not_taught(tmp_path, encoder):
     answers = tmp_path / "answers.jsonl"
     answers.write_text("".join(f'{{"text": "{text}", "labels": []}}\n' for text in ("３％", "上", "上 ")))
     assert add_taught_rows(train, dev, [answers], HIERARCHY, encoder).texts == ["a", "上"]
+
+
+def test_of_new_texts_that_are_one_the_first_is_kept(encoder):
+    assert new_texts(["Ａ股", "上涨", "a股", "上 涨"], ["上涨"], encoder.words) == ["Ａ股"]
 
 
 def test_a_text_of_two_splits_goes_to_one_file_and_that_is_said(tmp_path, capsys):

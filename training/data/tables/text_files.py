@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import itertools
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,8 @@ DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "|"}
 LOOKED_AT = 50
 """Rows by which a delimiter is told, or objects by which the keys are."""
 MOST_CELL_CHARACTERS = 2 * MAX_TEXT_CHARACTERS
+_SAID_DELIMITER = re.compile(r'"?sep=([^\w"\r\n])"?[ \t]*[\r\n]', re.IGNORECASE)
+"""A first line by which spreadsheet programs are told the delimiter; it is none of the rows."""
 _MARKUP = ("<html", "<!doctype", "<table", "<?xml", "<meta", "{\\rtf", "%pdf")
 
 
@@ -39,6 +43,7 @@ def text_table(path: Path, options: TableOptions, columns: Sequence[str], furthe
     encoding = options.encoding or tell_encoding(path)
     with _text(path, encoding) as stream:
         start = stream.read(4096).lstrip("\ufeff \t\r\n")
+        said = _SAID_DELIMITER.match(start)
         has_cr = "\r\n" not in start and start.count("\r") > start.count("\n")
     if start.casefold().startswith(_MARKUP):
         raise InputError(f"{path} is a page or a document, whatever its name says; save it as .xlsx or .csv")
@@ -49,6 +54,8 @@ def text_table(path: Path, options: TableOptions, columns: Sequence[str], furthe
         raise InputError(
             f"{path} is one JSON array; write one object per line (JSON lines), for example with jq -c '.[]'"
         )
+    if said and not options.delimiter:
+        options = replace(options, delimiter=said[1])
     return _separated(path, options, encoding, form, columns, furthest)
 
 
@@ -74,7 +81,7 @@ def _separated(
     table = Table(path, form, [name.lstrip("\ufeff") for name in header], iter(()), header_row=row)
     width = len(header)
     if not width:
-        first = next(rows, None)
+        first = next((each for each in rows if any(cell.strip() for cell in each[1])), None)
         rows = itertools.chain([first] if first else [], rows)
         width = len(first[1]) if first else 0
     least = max(table.places(columns[:furthest]), default=0) + 1
@@ -113,7 +120,7 @@ def _records(path: Path, encoding: str, delimiter: str, quotes: bool) -> Iterato
     csv.field_size_limit(MOST_CELL_CHARACTERS)
     line = 0
     with _text(path, encoding) as stream:
-        lines = _without_nul(path, stream)
+        lines = _lines(path, stream)
         quoting: Any = csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE
         reader = csv.reader(lines, delimiter=delimiter, quoting=quoting, strict=True)
         try:
@@ -129,12 +136,14 @@ def _records(path: Path, encoding: str, delimiter: str, quotes: bool) -> Iterato
             ) from error
 
 
-def _without_nul(path: Path, lines: Iterable[str]) -> Iterator[str]:
+def _lines(path: Path, lines: Iterable[str]) -> Iterator[str]:
+    """The lines of a file without NUL, a first one that says the delimiter left blank."""
     for number, line in enumerate(lines, start=1):
         if "\0" in line:
             what = "the line holds a NUL byte; remove it, or give --encoding if the file is UTF-16 or UTF-32"
             raise DatasetError(path, number, what)
-        yield line
+        says_delimiter = number == 1 and _SAID_DELIMITER.match(line.lstrip("\ufeff"))
+        yield "\n" if says_delimiter else line
 
 
 def _checked(

@@ -140,6 +140,17 @@ def test_columns_by_number_need_no_header(tmp_path):
         read(tmp_path / "a.tsv", "1", "3", header_row=0)
 
 
+@pytest.mark.parametrize("first", ["sep=;", '"sep=;"', "SEP=; ", "\ufeffsep=;"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_first_line_that_says_the_delimiter_is_no_row(tmp_path, first, end):
+    rows = [first, "text;label", "a, b;x", "c, d;y"]
+    (tmp_path / "a.csv").write_bytes("".join(row + end for row in rows).encode())
+    table, found = read(tmp_path / "a.csv")
+    assert (table.header_row, found) == (2, [(3, ["a, b", "x"]), (4, ["c, d", "y"])])
+    assert table.form.startswith("text with semicolons")
+    assert len(read(tmp_path / "a.csv", "1", "2", header_row=0)[1]) == 3
+
+
 def test_json_lines_are_read_by_their_keys(tmp_path):
     path = tmp_path / "a.jsonl"
     records = [{"text": "a\u2028b", "label": ["x"]}, {"label": None, "text": 5}, {"text": "c", "more": {"d": 10**18}}]
@@ -158,6 +169,7 @@ def test_json_lines_are_read_by_their_keys(tmp_path):
         ('{"text": "a"}\n["b"]\n', r"a\.jsonl:2: a JSON object is needed"),
         ('{"text": "a"}\n{"text": NaN}\n', r"a\.jsonl:2: the line is no JSON .NaN is no number"),
         ('{"text": "a"}\n{"text": "\\ud83d b"}\n', r"a\.jsonl:2: .*half of a surrogate pair at character 1"),
+        ('{"text": "a"}\n{"text": "b", "t\\u0065xt": "c"}\n', r"a\.jsonl:2: .*an object has the key 'text' twice"),
         ('[{"text": "a"}]', "is one JSON array; write one object per line"),
         ('{"text": ' + "[" * 100_000, "the line is no JSON"),
         ("<?xml version='1.0'?><Workbook/>", "is a page or a document"),
