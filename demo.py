@@ -38,7 +38,7 @@ from serving.triton.server.launcher import TritonServer
 
 SHOWN_TEXTS = 3
 
-TRAINING = "--logging_steps 100 --warmup --warmup_steps 200 --weight_decay 0.01 --token_dropout 0.1"
+TRAINING = "--warmup --warmup_steps 200 --weight_decay 0.01 --token_dropout 0.1"
 SAMPLE_TRAINING = f"--model_name scratch-tiny --learning_rate 1e-3 --epochs 12 {TRAINING}"
 DATASET_TRAINING = f"--model_name scratch-small --learning_rate 8e-4 --epochs 8 {TRAINING}"
 

@@ -17,22 +17,19 @@ import argparse
 import contextlib
 import dataclasses
 import difflib
-import numbers
-import os
 import re
+import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import ge, gt, le, lt
-from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from pipeline.errors import InputError
+from pipeline.option_values import KEY, REQUIRED, Spec, checked, expected, kind_of, named, own, spec_of
 
 __all__ = ["REQUIRED", "Options", "Row", "create_parser", "option", "parse", "rows"]
-REQUIRED: Any = type("Required", (), {"__repr__": lambda self: "REQUIRED"})()
-_KEY = "option"
-_MOST = {"int": (1 << 63) - 1, "float": sys.float_info.max}  # what arrays hold of each
+WIDTH = 110
+"""Columns of help at most."""
 
 
 @dataclass(frozen=True)
@@ -47,29 +44,19 @@ class Options:
 
     def __post_init__(self) -> None:
         for each in dataclasses.fields(self):
-            object.__setattr__(self, each.name, _checked(each, getattr(self, each.name)))
+            object.__setattr__(self, each.name, checked(each, getattr(self, each.name)))
         self.check()
+
+    def given(self, *names: str) -> list[str]:
+        """Those of these options, numbers and switches, that were given a value, be it that of the default."""
+        defaults = {each.name: each.default for each in dataclasses.fields(self)}
+        return [name for name in names if getattr(self, name) is not defaults[name]]
 
     def check(self) -> None:
         """Raise InputError where options contradict each other; for subclasses to extend."""
 
 
 AnyOptions = TypeVar("AnyOptions", bound=Options)
-
-
-@dataclass(frozen=True)
-class _Spec:
-    help: str
-    at_least: float | None
-    above: float | None
-    at_most: float | None
-    below: float | None
-    choices: tuple[str, ...]
-    metavar: str | None
-    aliases: tuple[str, ...]
-    positional: bool
-    repeated: bool
-    may_be_empty: bool
 
 
 def option(
@@ -86,6 +73,8 @@ def option(
     positional: bool = False,
     repeated: bool = False,
     may_be_empty: bool = False,
+    bare: str = "",
+    in_run: str = "",
 ) -> Any:
     """A field of an `Options` dataclass, annotated with bool, int, float, str, Path, `tuple[..., ...]`, or `| None`.
 
@@ -98,10 +87,13 @@ def option(
         positional: an argument without a name, on the command line.
         repeated: each occurrence on the command line adds one value; otherwise values follow one name.
         may_be_empty: a tuple without a value may be given, as it may anyway where that is the default.
+        bare: the word that the option's name alone, without a value, stands for.
+        in_run: of a path, its place in the folder of a run, see `pipeline.run_folder.RunFolderOptions`.
     """
     bounds = (at_least, above, at_most, below)
-    spec = _Spec(help, *bounds, tuple(map(str, choices)), metavar, tuple(aliases), positional, repeated, may_be_empty)
-    return field(default=default, metadata={_KEY: spec})
+    switches = (positional, repeated, may_be_empty)
+    spec = Spec(help, *bounds, tuple(map(str, choices)), metavar, tuple(aliases), *switches, bare, in_run)
+    return field(default=own(default), metadata={KEY: spec})
 
 
 def parse(
@@ -124,19 +116,45 @@ def parse(
 
 
 def create_parser(options: type[Options], description: str | None = None, *, prog: str | None = None) -> Parser:
-    """A parser whose namespace holds the words of the options that were given, and nothing of the others."""
+    """A parser whose namespace holds the words of the options that were given, and nothing of the others.
+
+    Its help groups the options by the classes that define them, under the first sentences of their docstrings.
+    """
     parser = Parser(
-        prog=prog,
+        prog=prog or _typed(),
         description=(description or options.__doc__ or "").strip(),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Formatter,
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
+        add_help=False,
     )
     # argparse takes -1 and -.5 for values, but -1e-3 and -inf for options.
     parser._negative_number_matcher = re.compile(r"-(\d|\.\d|inf|nan)", re.IGNORECASE)
-    for each in _in_order(options):
-        _add(parser, each)
+    positional = [each for each in _in_order(options) if spec_of(each).positional]
+    words = " ".join(
+        f"[{spec_of(each).metavar or _METAVARS[kind_of(each)[0]]}{' ...' * kind_of(each)[1]}]" for each in positional
+    )
+    parser.usage = f"%(prog)s [options]{' ' * bool(words)}{words}"
+    for title, group in _groups(options):
+        section = parser.add_argument_group(title)
+        for each in group:
+            _add(section, each)
+    parser.add_argument_group("Help").add_argument("-h", "--help", action="help", help="show this text")
     return parser
+
+
+def _typed() -> str:
+    """The command as it was typed, up to its options."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    return f"python -m {spec.name.removesuffix('.__main__')}" if spec else f"python {sys.argv[0]}"
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Options and their help in two columns, as wide as the terminal up to WIDTH."""
+
+    def __init__(self, prog: str) -> None:
+        width = min(shutil.get_terminal_size().columns, WIDTH)
+        super().__init__(prog, max_help_position=28, width=width)
 
 
 class Parser(argparse.ArgumentParser):
@@ -165,74 +183,26 @@ def rows(options: type[Options]) -> Iterator[Row]:
     """What there is to know of each option, in the order of `--help`."""
     for each in _in_order(options):
         default = "required" if each.default is REQUIRED else _shown(each.default)
-        yield Row(_named(each), str(each.type), default, _spec(each).help, _expected(each))
+        yield Row(named(each), str(each.type), default, spec_of(each).help, expected(each))
 
 
 def _in_order(options: type[Options]) -> list[dataclasses.Field]:
     """A command's own options stand before those that it shares with others."""
-    known = {each.name: each for each in dataclasses.fields(options)}
-    names = dict.fromkeys(name for kind in options.__mro__ for name in vars(kind).get("__annotations__", ()))
-    return [known[name] for name in names if name in known]
+    return [each for _, group in _groups(options) for each in group]
 
 
-def _named(each: dataclasses.Field) -> str:
-    return each.name.upper() if _spec(each).positional else f"--{each.name}"
-
-
-def _spec(each: dataclasses.Field) -> _Spec:
-    return each.metadata[_KEY]
-
-
-def _kind(each: dataclasses.Field) -> tuple[str, bool, bool]:
-    """The type's name, whether there may be several, and whether None is allowed."""
-    text = str(each.type).replace("Optional[", "").strip()
-    optional = text.endswith("| None") or each.default is None
-    text = text.replace("| None", "").strip()
-    several = text.startswith("tuple[")
-    return text.removeprefix("tuple[").partition(",")[0].strip() if several else text, several, optional
-
-
-def _checked(each: dataclasses.Field, value: Any) -> Any:
-    name, several, optional = _kind(each)
-    if value is REQUIRED:
-        raise InputError(f"{_named(each)} is required: {_spec(each).help}")
-    if value is None and optional:
-        return None
-    if not several:
-        return _one(each, name, value)
-    if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
-        raise _refusal(each, value)
-    if not value and each.default != () and not _spec(each).may_be_empty:
-        raise InputError(f"{_named(each)} is empty; give {_expected(each)}")
-    return tuple(_one(each, name, part) for part in value)
-
-
-def _one(each: dataclasses.Field, name: str, value: Any) -> Any:
-    spec = _spec(each)
-    unfit = not _FITS[name](value) or (name in _MOST and not abs(value) <= _MOST[name])
-    if unfit or (spec.choices and str(value) not in spec.choices):
-        raise _refusal(each, value)
-    if name in _MOST:
-        value = int(value) if name == "int" else float(value)
-        limits = ((ge, spec.at_least), (gt, spec.above), (le, spec.at_most), (lt, spec.below))
-        if not all(limit is None or holds(value, limit) for holds, limit in limits):
-            raise _refusal(each, value)
-    return Path(value) if name == "Path" else value
-
-
-_FITS: dict[str, Callable[[Any], bool]] = {
-    "bool": lambda value: isinstance(value, bool),
-    "int": lambda value: isinstance(value, numbers.Integral) and not isinstance(value, bool),
-    "float": lambda value: isinstance(value, numbers.Real) and not isinstance(value, bool),
-    "str": lambda value: isinstance(value, str) and "\0" not in value,
-    "Path": lambda value: isinstance(value, (str, os.PathLike)) and "\0" not in (os.fspath(value) or "\0"),
-}
-_NAMES = {"bool": "true or false", "int": "a whole number", "float": "a number", "str": "a text", "Path": "a path"}
+def _groups(options: type[Options]) -> Iterator[tuple[str, list[dataclasses.Field]]]:
+    """The options by the class that defines them, each with what its docstring calls them."""
+    left = {each.name: each for each in dataclasses.fields(options)}
+    for kind in options.__mro__:
+        group = [left.pop(name) for name in vars(kind).get("__annotations__", ()) if name in left]
+        if group:
+            yield (kind.__doc__ or "").partition("\n")[0].rstrip("."), group
 
 
 def _read(each: dataclasses.Field, words: Any) -> Any:
-    """Words of the command line as values; what cannot be read stays a word, which `_checked` refuses."""
-    name, _, _ = _kind(each)
+    """Words of the command line as values; what cannot be read stays a word, which `checked` refuses."""
+    name, _, _ = kind_of(each)
     if isinstance(words, list):
         return tuple(_read(each, word) for word in words)
     if name == "bool" and isinstance(words, str):
@@ -243,40 +213,29 @@ def _read(each: dataclasses.Field, words: Any) -> Any:
     return words
 
 
-def _expected(each: dataclasses.Field) -> str:
-    name, several, _ = _kind(each)
-    spec = _spec(each)
-    if spec.choices:
-        return f"{'some' if several else 'one'} of {', '.join(spec.choices)}"
-    bounds = {"at least": spec.at_least, "above": spec.above, "at most": spec.at_most, "below": spec.below}
-    limits = " and ".join(f"{words} {limit:.10g}" for words, limit in bounds.items() if limit is not None)
-    return f"{'a list, each ' if several else ''}{_NAMES[name]}{', ' if limits else ''}{limits}"
-
-
-def _refusal(each: dataclasses.Field, value: Any) -> InputError:
-    near = difflib.get_close_matches(value if isinstance(value, str) else "", _spec(each).choices, 1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    return InputError(f"{_named(each)} is {_quoted(value)}; give {_expected(each)}{hint}")
-
-
-def _quoted(value: Any) -> str:
-    if isinstance(value, int) and abs(value) > _MOST["int"]:
-        return f"a number of {value.bit_length():,} bits, which is too large"
-    return f"{value!r:.60}" if isinstance(value, (str, bytes)) else f"{value!s:.60}"
-
-
 def _shown(value: Any) -> str:
     if value is None or value is False or value in ((), ""):
         return ""
     if value is True:
         return "true"
-    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    if isinstance(value, tuple):
+        return " ".join(map(_shown, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _add(parser: Parser, each: dataclasses.Field) -> None:
-    spec, (name, several, _) = _spec(each), _kind(each)
-    shown = _shown(each.default) if each.default is not REQUIRED else "required"
-    extra: dict[str, Any] = {"help": (spec.help + (f" ({shown})" if shown else "")).replace("%", "%%")}
+def _default(each: dataclasses.Field) -> str:
+    """What the help says of the default, in parentheses."""
+    if each.default is REQUIRED:
+        return " (required)"
+    shown, place = _shown(each.default), spec_of(each).in_run
+    of_run = f"of a --run: runs/NAME/{place}" if place else ""
+    words = "; ".join(filter(None, (f"default: {shown}" if shown else "", of_run)))
+    return f" ({words})" if words else ""
+
+
+def _add(parser: argparse._ArgumentGroup, each: dataclasses.Field) -> None:
+    spec, (name, several, _) = spec_of(each), kind_of(each)
+    extra: dict[str, Any] = {"help": (spec.help + _default(each)).replace("%", "%%")}
     if name == "bool" and not several:
         if each.default is None:
             extra["action"] = argparse.BooleanOptionalAction
@@ -288,6 +247,8 @@ def _add(parser: Parser, each: dataclasses.Field) -> None:
             extra["action"] = "append"
         elif several:
             extra["nargs"] = "*"
+        elif spec.bare:
+            extra |= {"nargs": "?", "const": spec.bare}
         elif spec.positional:
             extra["nargs"] = "?"  # whether it is required says the dataclass
     if spec.positional:

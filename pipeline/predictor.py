@@ -27,6 +27,7 @@ class Predictor:
 
     Attributes:
         runtime, precision: what it computes with.
+        encoder: what turns texts into token ids.
 
     Raises:
         InputError, EnvironmentFault, BundleError: as `Bundle` and `create_runtime` do.
@@ -44,7 +45,7 @@ class Predictor:
         max_seq_length: int | None = None,
     ) -> None:
         self.bundle = bundle if isinstance(bundle, Bundle) else Bundle(bundle)
-        self._encoder = self.bundle.encoder(max_seq_length)
+        self.encoder = self.bundle.encoder(max_seq_length)
         self._decoder = self.bundle.decoder()
         self.runtime, self.precision = resolve(self.bundle, runtime, precision, device)
         self._engine = Engine(self.bundle, self.runtime, self.precision, threads, token_budget, device, device_id)
@@ -55,7 +56,7 @@ class Predictor:
         Raises:
             InputError: a text is empty or too long; the message names its row.
         """
-        return self._engine.logits(self._encoder.encode(texts))
+        return self._engine.logits(self.encoder.encode(texts))
 
     def decode(self, texts: Sequence[str]) -> Decoded:
         """The decoded batch; raises as `logits` does."""

@@ -23,7 +23,8 @@ from pathlib import Path
 from pipeline.command import run
 from pipeline.errors import ClassifierError, InputError
 from pipeline.files.bundle import Bundle
-from pipeline.options import Options, option, parse
+from pipeline.options import option, parse
+from pipeline.run_folder import RunFolderOptions
 from serving.deployment import KEPT_VERSIONS, Deployment, publish_together
 from serving.folders import PADDLE, TRITON
 from serving.options import ComputeWishes
@@ -36,8 +37,10 @@ from serving.triton.publication import serving_options
 
 
 @dataclass(frozen=True)
-class _What(Options):
-    bundle: Path = option("export", "the bundle's folder")
+class _What(RunFolderOptions):
+    """What is published, and how it is kept."""
+
+    bundle: Path = option("export", "the bundle's folder", in_run="export")
     keep: int = option(KEPT_VERSIONS, "versions that stay on disk, in each folder", at_least=1)
     note: str = option("", "what `python -m serving.versions` shows beside the version")
     again: bool = option(False, "make a new version even of what is live already")

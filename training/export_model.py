@@ -17,6 +17,7 @@ from pipeline.files.checksums import check_replaceable
 from pipeline.files.dataset import read_texts
 from pipeline.options import option, parse
 from pipeline.output import counted
+from pipeline.run_folder import RunFolderOptions
 from training.checkpoint.files import RECORD_FILE, read_checkpoint
 from training.options import DecodingOptions, PublishingOptions
 
@@ -35,11 +36,11 @@ TEXTS_HELD = {
 
 
 @dataclass(frozen=True)
-class ExportOptions(DecodingOptions, PublishingOptions):
+class ExportOptions(DecodingOptions, PublishingOptions, RunFolderOptions):
     """What to export, and where to."""
 
-    params_path: Path = option("./checkpoint/", "the checkpoint's folder, or its parameter file")
-    output_path: Path = option("./export", "where the export is written")
+    params_path: Path = option("./checkpoint/", "the checkpoint's folder, or its parameter file", in_run="checkpoint")
+    output_path: Path = option("./export", "where the export is written", in_run="export")
     num_classes: int | None = option(None, "number of labels, to check the checkpoint against", at_least=1)
     license: str = option("", "licence of the weights, such as apache-2.0, for the model card")
     goldens: Path | None = option(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +15,9 @@ from pipeline.files.dataset import DEV_FILE, LABEL_FILE, TRAIN_FILE
 from pipeline.labels.decoding import POLICIES, Decoder
 from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.options import Options, option
+from pipeline.run_folder import RunFolderOptions
 from training.checkpoint.classifier import Classifier, load_classifier
+from training.checkpoint.files import read_checkpoint
 from training.data.named_datasets import NAMES, dataset_folder
 from training.data.reading import check_readable
 from training.model.model_names import AUTO, DEVICES
@@ -31,13 +34,6 @@ class DeviceOptions(Options):
 
 
 @dataclass(frozen=True)
-class LengthOptions(Options):
-    """How much of a text is read."""
-
-    max_seq_length: int = option(128, "tokens per text; the rest is cut off", at_least=3, at_most=2048)
-
-
-@dataclass(frozen=True)
 class SeedOptions(Options):
     """What makes random choices repeatable."""
 
@@ -45,10 +41,15 @@ class SeedOptions(Options):
 
 
 @dataclass(frozen=True)
-class ModelOptions(DeviceOptions, LengthOptions):
+class ModelOptions(DeviceOptions, RunFolderOptions):
     """Which trained model, and how it computes."""
 
-    params_path: Path = option("./checkpoint/", "a checkpoint, its parameter file, or a bundle, which takes the CPU")
+    params_path: Path = option(
+        "./checkpoint/", "a checkpoint, its parameter file, or a bundle, which takes the CPU", in_run="checkpoint"
+    )
+    max_seq_length: int | None = option(
+        None, "tokens per text; the rest is cut off (as many as the model was trained with)", at_least=3, at_most=2048
+    )
     batch_size: int = option(32, "texts of --max_seq_length tokens in a batch; it holds more shorter ones", at_least=1)
 
     def classifier(self, check: Callable[[LabelHierarchy, str], None]) -> Classifier:
@@ -57,7 +58,39 @@ class ModelOptions(DeviceOptions, LengthOptions):
 
 
 @dataclass(frozen=True)
-class RunOptions(SeedOptions, LengthOptions, DeviceOptions):
+class TrainedModelOptions(ModelOptions):
+    """Which trained model, on which dataset folder."""
+
+    dataset_dir: Path | None = option(None, "a dataset folder (the one that the checkpoint was trained on)")
+
+    @cached_property
+    def folder(self) -> Path:
+        """The dataset folder; of one that is not given, the checkpoint tells which it is, and a line says so.
+
+        Raises:
+            InputError: the checkpoint cannot be read or does not tell, or its folder is no longer there.
+        """
+        if self.dataset_dir is not None:
+            return self.dataset_dir
+        try:
+            path = read_checkpoint(self.params_path).record.options["dataset_dir"]
+        except (ClassifierError, KeyError) as error:
+            raise InputError(
+                f"give --dataset_dir: {self.params_path} does not tell on which folder it was trained ({error})"
+            ) from error
+        if not isinstance(path, str) or not Path(path).is_dir():
+            raise InputError(f"give --dataset_dir: {self.params_path} was trained on {path}, which is not there")
+        print(f"dataset folder: {path}, on which {self.params_path} was trained", file=sys.stderr)
+        return Path(path)
+
+    def file(self, name: str) -> Path:
+        """A file in the dataset folder; a name with a slash is a path first."""
+        path = Path(name)
+        return path if len(path.parts) > 1 and path.exists() else self.folder / name
+
+
+@dataclass(frozen=True)
+class RunOptions(SeedOptions, DeviceOptions, RunFolderOptions):
     """What a run of training or pruning learns from, and how it goes on when it was interrupted."""
 
     dataset_dir: Path | None = option(
@@ -67,6 +100,7 @@ class RunOptions(SeedOptions, LengthOptions, DeviceOptions):
     train_file: str = option(TRAIN_FILE, "training rows in --dataset_dir")
     dev_file: str = option(DEV_FILE, "development rows in --dataset_dir")
     label_file: str = option(LABEL_FILE, "label paths in --dataset_dir")
+    max_seq_length: int = option(128, "tokens per text; the rest is cut off", at_least=3, at_most=2048)
     resume: bool = option(False, "go on with the run that was interrupted")
     overwrite: bool = option(False, "begin anew: give up an interrupted run, and replace a model without keeping it")
 

@@ -38,17 +38,16 @@ from training.checkpoint.classifier import Classifier, check_labels
 from training.data.outputs import check_outputs
 from training.data.predictions_file import InputLines, PredictionsFile, check_output
 from training.model.model_names import contradict
-from training.options import DecodingOptions, ModelOptions
+from training.options import DecodingOptions, TrainedModelOptions
 
 STANDARD_INPUT = "-"
 
 
 @dataclass(frozen=True)
-class PredictOptions(ModelOptions, DecodingOptions):
+class PredictOptions(TrainedModelOptions, DecodingOptions):
     """Which texts are answered, and by which model."""
 
-    dataset_dir: Path = option(help="folder with data.txt and label.txt")
-    data_file: str = option(DATA_FILE, "texts in --dataset_dir, or - for standard input")
+    data_file: str = option(DATA_FILE, "texts, one a line: a file in --dataset_dir, a path, or - for standard input")
     label_file: str = option(
         LABEL_FILE, "label paths in --dataset_dir, compared with the model's labels; may be absent"
     )
@@ -127,7 +126,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _open_data(options: PredictOptions) -> contextlib.AbstractContextManager[IO[bytes]]:
     if options.data_file == STANDARD_INPUT:
         return contextlib.nullcontext(sys.stdin.buffer)
-    path = options.dataset_dir / options.data_file
+    path = options.file(options.data_file)
     try:
         return open(path, "rb")
     except OSError as error:
@@ -138,7 +137,8 @@ def _anything_to_do(output: Path, stream: IO[bytes], options: WriteOptions) -> b
     if output.exists() and os.path.samestat(os.stat(output), os.fstat(stream.fileno())):
         raise InputError(f"--output_file {output} is the file that the texts are read from; give another one")
     to_do = check_output(output, options.resume)
-    check_outputs({"--output_file": output}, [options.dataset_dir / options.label_file], options.dataset_dir)
+    folder = options.dataset_dir or Path(str(stream.name)).parent
+    check_outputs({"--output_file": output}, [folder / options.label_file], folder)
     return to_do
 
 
@@ -149,11 +149,13 @@ def _classifier(options: PredictOptions) -> Classifier:
         InputError: --label_file lists other labels, or --model_name names another known encoder. A folder's name is
             not judged: the same encoder may lie anywhere.
     """
-    path = options.dataset_dir / options.label_file
+    asked = options.label_file != LABEL_FILE  # one that was asked for may not be absent
 
     def check(hierarchy: LabelHierarchy, model_name: str) -> None:
-        if path.exists() or options.label_file != LABEL_FILE:  # one that was asked for may not be absent
-            check_labels(path, hierarchy)
+        if options.dataset_dir is not None or asked:
+            path = options.folder / options.label_file
+            if asked or path.exists():
+                check_labels(path, hierarchy)
         if contradict(options.model_name, model_name):
             raise InputError(
                 f"--model_name is {options.model_name}, and {options.params_path} was trained with {model_name}; "
@@ -195,7 +197,10 @@ def _write(classifier: Classifier, stream: IO[bytes], options: WriteOptions) -> 
             bar.set_postfix_str(f"{lines.rows} rows", refresh=False)
             bar.update(lines.bytes - bar.n)
     rows, seconds = lines.rows - done, time.monotonic() - started
-    print(f"{rows} texts in {seconds:.1f} s, {rows / max(seconds, 1e-9):.0f} a second", file=sys.stderr)
+    cut = ""
+    if (encoder := classifier.encoder) and encoder.cut:
+        cut = f"; longer than {encoder.tokeniser.max_length} tokens and cut: {encoder.cut:,}"
+    print(f"{rows} texts in {seconds:.1f} s, {rows / max(seconds, 1e-9):.0f} a second{cut}", file=sys.stderr)
     return rows
 
 

@@ -15,6 +15,7 @@ ONNX graph, and all else that makes it a bundle.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pipeline.command import run
 from pipeline.errors import InputError
@@ -51,6 +52,8 @@ def prune(options: PruningRun) -> list[Bundle]:
         check_labels(options.dataset_dir / options.label_file, checkpoint.hierarchy)
     from training.pruning.run import prune_widths
 
+    if not options.given("max_seq_length"):
+        options = replace(options, max_seq_length=checkpoint.record.max_seq_length)
     return prune_widths(options, checkpoint)
 
 

@@ -133,7 +133,7 @@ class Experiment:
                     options.learning_rate,
                 ),
                 *("--epochs", epochs, "--seed", self.seed, "--warmup", "--warmup_steps", 100, "--weight_decay", 0.01),
-                *("--token_dropout", 0.1, "--loss", options.loss, "--logging_steps", 1000),
+                *("--token_dropout", 0.1, "--loss", options.loss),
                 *("--max_seq_length", options.max_seq_length),
                 *(("--resume",) if checkpoint.with_name(f"{checkpoint.name}.resume").exists() else ()),
             )

@@ -101,7 +101,6 @@ def _measured(options: ComparisonOptions, engine: str, seed: int, folder: Path) 
         per_device_train_batch_size=BATCH,
         device="cpu",
         seed=seed,
-        logging_steps=100,
     )
     before, started = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
     (bundle,) = prune(run_options)

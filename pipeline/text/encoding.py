@@ -19,6 +19,9 @@ class TextEncoder:
         normalisation: a name of `pipeline.text.normalisation.NORMALISATIONS`.
         tokeniser: the model's tokeniser.
 
+    Attributes:
+        cut: how many of the texts that `encode` was given so far were longer than the model reads.
+
     Raises:
         InputError: the vocabulary's padding token is not the one that batches are filled up with.
     """
@@ -27,6 +30,7 @@ class TextEncoder:
         if tokeniser.pad_id != PAD_ID:
             raise InputError(f"the vocabulary's padding token has id {tokeniser.pad_id}; only {PAD_ID} is supported")
         self.normalisation, self.tokeniser = normalisation, tokeniser
+        self.cut = 0
 
     def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Token ids of each text, int64 [length], [CLS] and [SEP] included, truncated to the maximum length.
@@ -35,7 +39,9 @@ class TextEncoder:
             InputError: a text is empty or too long; the message names its row.
         """
         self.check(texts)
-        return self.encode_checked(texts).ids
+        encoded = self.encode_checked(texts)
+        self.cut += int(encoded.truncated.sum())
+        return encoded.ids
 
     def words(self, text: str) -> str:
         """All words of `text`, between spaces: texts that share them are one to the model."""

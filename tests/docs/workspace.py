@@ -54,7 +54,7 @@ def furnish(place: Path, dataset: Path, checkpoint: Path, bundle: Path, annotato
         [text, *hierarchy.labels[max(hierarchy.deepest(labels))].split("##")] for text, labels in rows[:TRAIN_ROWS]
     ]
     write_workbook(place / "orders.xlsx", [["text", "category", "subcategory"], *(row[:3] for row in table)])
-    for name in ("checkpoint", "teacher1"):
+    for name in ("checkpoint", "teacher1", "runs/orders/checkpoint"):
         shutil.copytree(checkpoint, place / name)
     for name in ("export", "release", "prune/0.75", "prune/0.5"):
         shutil.copytree(bundle, place / name)

@@ -58,6 +58,14 @@ def test_the_command_line_overrides_the_model(folder):
     assert "人生##死亡" in labels("--policy", "threshold")
 
 
+def test_texts_that_are_cut_are_counted(bundle_path, sample_dataset, tmp_path, capfdbinary):
+    (tmp_path / "texts.txt").write_text("短\n" + "长" * 200 + "\n", encoding="utf-8")
+    options = ("--params_path", bundle_path, "--data_file", tmp_path / "texts.txt")
+    predict.main(["--device", "cpu", "--dataset_dir", str(sample_dataset), *map(str, options)])
+    told = capfdbinary.readouterr().err.decode()
+    assert "a second; longer than 128 tokens and cut: 1" in told
+
+
 @pytest.mark.usefixtures("stand_in")
 def test_no_texts_are_no_answers(folder):
     write_texts_to(folder, [])

@@ -1,5 +1,6 @@
 import json
 import math
+import re
 import shutil
 
 import pytest
@@ -36,8 +37,14 @@ def test_a_checkpoint_holds_what_exporting_needs(checkpoint, sample_dataset):
 def test_training_goes_on_from_a_checkpoint(checkpoint, sample_dataset, tmp_path):
     data = first_rows(sample_dataset, tmp_path / "data", train=100, dev=200)
     options = (*TINY, "--learning_rate", 1e-9, "--init_from_ckpt", checkpoint / "model_state.pdparams")
-    done = train(data, tmp_path / "again", *options)
+    done = train(data, tmp_path / "again", *options, "--logging_steps", 2)
     assert done.returncode == 0, done.stderr
+    steps = re.findall(
+        r"^global step (\d), epoch: 1, batch: (\d), loss: .+, micro f1 score: 0.[89]\d+, macro f1 score: 0.+, speed: ",
+        done.stdout,
+        re.MULTILINE,
+    )
+    assert steps == [("2", "2"), ("4", "4")]
     scores = [read_checkpoint(folder).record.metrics["dev"]["micro_f1"] for folder in (checkpoint, tmp_path / "again")]
     assert scores[0] == pytest.approx(scores[1], abs=1e-3)
 
@@ -52,6 +59,8 @@ def test_an_encoder_from_a_folder_learns_other_labels(checkpoint, sample_dataset
     options = ("--device", "cpu", "--model_name", checkpoint, "--epochs", 4, "--learning_rate", 3e-3)
     done = train(folder, tmp_path / "checkpoint", *options)
     assert done.returncode == 0, done.stderr
+    assert re.search(r"^epoch 1/4: loss .+, dev micro F1 .+, macro F1 .+, \d+ s, kept$", done.stdout, re.MULTILINE)
+    assert "global step" not in done.stdout and not done.stderr
     scores = read_checkpoint(tmp_path / "checkpoint").record.metrics["dev"]
     assert len(read_checkpoint(tmp_path / "checkpoint").hierarchy) == 9
     assert scores["micro_f1"] > 0.7

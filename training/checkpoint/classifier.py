@@ -52,7 +52,7 @@ class Classifier:
 def load_classifier(
     params_path: Path | str,
     device: str,
-    max_seq_length: int,
+    max_seq_length: int | None,
     batch_size: int,
     check: Callable[[LabelHierarchy, str], None] = lambda hierarchy, model_name: None,
 ) -> Classifier:
@@ -61,7 +61,8 @@ def load_classifier(
     Args:
         params_path: a checkpoint's folder, the parameter file in it, or a bundle.
         device: what to compute on; a bundle computes on the CPU.
-        max_seq_length: tokens per text; more than the model reads are cut to what it reads.
+        max_seq_length: tokens per text; more than the model reads are cut to what it reads. None: as many as it was
+            trained with.
         batch_size: texts of that length in a batch; of shorter ones as many more.
         check: judges the model's labels and its encoder's name, by raising InputError, before anything slow.
 
@@ -71,18 +72,19 @@ def load_classifier(
     """
     folder = Path(params_path)
     folder = folder.parent if folder.is_file() else folder
-    budget = max_seq_length * batch_size
     if (folder / MANIFEST_FILE).exists():
         if device not in (AUTO, CPU):
             raise InputError(f"{folder} is a bundle, which computes on the CPU here; give --device cpu")
         bundle = Bundle(folder)
         manifest = bundle.manifest
         check(bundle.hierarchy, manifest.model_name)
-        logits = Predictor(bundle, token_budget=budget).logits
-        return Classifier(bundle.decoder(), logits, manifest.model_name, bundle.identity, bundle.encoder())
+        predictor = Predictor(bundle, token_budget=(max_seq_length or manifest.max_seq_length) * batch_size)
+        decoder = bundle.decoder()
+        return Classifier(decoder, predictor.logits, manifest.model_name, bundle.identity, predictor.encoder)
     checkpoint = read_checkpoint(folder)
     check(checkpoint.hierarchy, checkpoint.record.model_name)
-    return _from_checkpoint(checkpoint, device, max_seq_length, budget)
+    length = max_seq_length or checkpoint.record.max_seq_length
+    return _from_checkpoint(checkpoint, device, length, length * batch_size)
 
 
 def checkpoint_model(checkpoint: Checkpoint, device: str, max_seq_length: int) -> tuple[Any, TextEncoder]:

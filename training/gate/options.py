@@ -9,19 +9,22 @@ from pathlib import Path
 from pipeline.compute.runtimes import AUTO, PADDLE, PRECISIONS, RUNTIMES
 from pipeline.files.dataset import DEV_FILE
 from pipeline.options import option
+from pipeline.run_folder import RunFolderOptions
 from training.gate.verdict import Allowances
 from training.options import DeviceOptions
 
 
 @dataclass(frozen=True)
-class ReleaseOptions(Allowances, DeviceOptions):
+class ReleaseOptions(Allowances, DeviceOptions, RunFolderOptions):
     """What is measured, what it must reach, and where the best is written."""
 
     dataset_dir: Path = option(help="folder with --dev_file")
     dev_file: str = option(DEV_FILE, "labelled file in --dataset_dir to measure on")
-    params_path: Path = option("./checkpoint/", "the float32 checkpoint, or a bundle, to compare with")
-    bundles: tuple[Path, ...] = option(("./export",), "exports and pruned models to choose from")
-    output_path: Path = option("./release", "where the bundle to publish is written")
+    params_path: Path = option(
+        "./checkpoint/", "the float32 checkpoint, or a bundle, to compare with", in_run="checkpoint"
+    )
+    bundles: tuple[Path, ...] = option(("./export",), "exports and pruned models to choose from", in_run="export")
+    output_path: Path = option("./release", "where the bundle to publish is written", in_run="release")
     runtime: str = option(AUTO, "library to release for; auto measures all", choices=(AUTO, *RUNTIMES, PADDLE))
     paddle_serving: bool = option(False, "measure what Paddle Serving computes with, too")
     precision: str = option(AUTO, "number format to release; auto measures all", choices=(AUTO, *PRECISIONS))

@@ -8,6 +8,8 @@ from typing import Any
 from pipeline.files.atomic import atomic_writer
 
 PICTURE_FILE = "curves.png"
+CURVE_STEPS = 5
+"""Steps between points of the loss curve, where --logging_steps does not say otherwise."""
 
 
 class Curves:

@@ -28,7 +28,9 @@ class LoopOptions(SeedOptions):
     epochs: int = option(10, "passes over the training rows", at_least=1)
     early_stop: bool = option(False, "stop when the result on dev no longer improves")
     early_stop_nums: int = option(10, "epochs without improvement after which --early_stop stops", at_least=1)
-    logging_steps: int = option(5, "steps between lines of the log", at_least=1)
+    logging_steps: int | None = option(
+        None, "steps between further lines with loss, F1 on the rows of the epoch so far, and speed", at_least=1
+    )
     save_steps: int | None = option(
         None, "steps after which the training state is written, besides after each epoch", at_least=1
     )
@@ -67,7 +69,7 @@ class LoopOptions(SeedOptions):
 class TrainingRun(LoopOptions, RunOptions):
     """What to train, on what, and where the best model is kept."""
 
-    save_dir: Path = option("./checkpoint", "where the best model is kept")
+    save_dir: Path = option("./checkpoint", "where the best model is kept", in_run="checkpoint")
     model_name: str = option(
         "ernie-3.0-medium-zh",
         f"encoder to start from: {', '.join(PRETRAINED)}; {', '.join(SCRATCH)}, which train from nothing; or a local "

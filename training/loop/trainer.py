@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import math
-import sys
 import time
 from typing import Any, Callable
 
 import numpy as np
 import paddle
 from paddlenlp.transformers import LinearDecayWithWarmup
-from tqdm import tqdm
 
 from pipeline.compute.batching import run_in_batches
 from pipeline.errors import ClassifierError
@@ -22,11 +20,11 @@ from pipeline.metrics.threshold_tuning import tune
 from pipeline.text.tokenisation import Tokeniser
 from training.data.encoded import EncodedDataset, hide_tokens, padded, shuffled_batches
 from training.loop.averaging import WeightAverage
-from training.loop.curves import Curves
 from training.loop.distillation import Distillation
 from training.loop.distributed import ProcessGroup
 from training.loop.losses import create_loss
 from training.loop.options import LoopOptions
+from training.loop.run_log import RunLog
 from training.loop.state import Progress, RunFiles, read_state, write_state
 from training.model.cpu_gradients import backward, use_cpu_gradients
 from training.model.encoders import freeze_layers, model_logits
@@ -89,7 +87,7 @@ class Trainer:
         self._average = WeightAverage(model, options.average_weights) if options.average_weights else None
         self.progress = Progress()
         self._goes_on = False
-        self._curves: Curves | None = None
+        self._log: RunLog | None = None
 
     def _create_optimizer(self) -> paddle.optimizer.Optimizer:
         trained = [parameter for parameter in self.model.parameters() if not parameter.stop_gradient]
@@ -119,13 +117,12 @@ class Trainer:
         Raises:
             ClassifierError: the loss is no longer finite; the best model so far has been reported already.
         """
-        if self.group.leads:
-            self._curves = Curves(self.files.logs, self._goes_on)
+        speaks = self.group.leads
+        self._log = RunLog(self.options, self.hierarchy, self.progress, self.files, self._goes_on, speaks)
         try:
             return self._run()
         finally:
-            if self._curves:
-                self._curves.close()
+            self._log.close()
 
     def _run(self) -> dict[str, Any]:
         progress = self.progress
@@ -159,22 +156,13 @@ class Trainer:
         progress.epochs_without_gain = 0 if better else progress.epochs_without_gain + 1
         if better:
             progress.best = scores
+        assert self._log is not None
+        self._log.end_epoch(epoch, loss, scores, time.monotonic() - started, better)
         if self.group.leads:
-            self._report(epoch, loss, scores, time.monotonic() - started, decoder if better else None)
+            if better:
+                self.on_better(scores, decoder)
+            self._log.draw()
         self.group.wait()
-
-    def _report(self, epoch: int, loss: float, scores: dict[str, Any], seconds: float, better: Decoder | None) -> None:
-        print(
-            (f"epoch {epoch}/{self.options.epochs}: loss {loss:.4f}, " if epoch else "before the first epoch: ")
-            + f"dev micro F1 {scores['micro_f1']:.4f}, macro F1 {scores['macro_f1']:.4f}, {seconds:.0f} s"
-            + (" *" if better else ""),
-            flush=True,
-        )
-        self._log(micro_f1=scores["micro_f1"], macro_f1=scores["macro_f1"])
-        if better:
-            self.on_better(scores, better)
-        assert self._curves is not None
-        self._curves.draw(self.progress.history)
 
     def evaluate(self) -> tuple[dict[str, Any], Decoder]:
         """Scores on dev (see `pipeline.metrics.sets.Metrics.result`) and the decoder that gave them.
@@ -193,25 +181,25 @@ class Trainer:
         order = np.random.default_rng([self.options.seed, epoch])
         batches = list(shuffled_batches(self._lengths, self.options.batch_size, order))
         done = self.progress.step % self.steps_per_epoch
-        shown = self.group.leads and sys.stderr.isatty()
-        with tqdm(
-            initial=done, total=self.steps_per_epoch, desc=f"epoch {epoch}", leave=False, disable=not shown
-        ) as bar:
-            since, seconds = done, time.monotonic()
-            for index in range(done, self.steps_per_epoch):
-                # The last round may lack a batch for some processes; these take one of the first.
-                share = [batches[(index * self.group.size + rank) % len(batches)] for rank in range(self.group.size)]
-                loss = self.step(share)
-                bar.update()
-                if self.group.leads and self.progress.step % self.options.logging_steps == 0:
-                    speed = (index + 1 - since) / (time.monotonic() - seconds)
-                    self._log_step(epoch, index + 1, loss, speed)
-                    since, seconds = index + 1, time.monotonic()
-                if self._is_time_to_save(index + 1):
-                    self._write_state()
+        assert self._log is not None
+        self._log.begin_epoch(epoch, done, self.steps_per_epoch)
+        for index in range(done, self.steps_per_epoch):
+            # The last round may lack a batch for some processes; these take one of the first.
+            share = [batches[(index * self.group.size + rank) % len(batches)] for rank in range(self.group.size)]
+            loss, logits = self.step(share)
+            batch = share[self.group.rank]
+            labelled = batch < self.train_set.report.rows  # of the others no person knows the labels
+            labels = self.train_set.labels[batch[labelled]]
+            self._log.step(index + 1, loss, self._schedule.get_lr(), logits[labelled], labels)
+            if self._is_time_to_save(index + 1):
+                self._write_state()
+        self._log.end_steps()
 
-    def step(self, batches: list[np.ndarray]) -> float:
-        """Train on a batch, given by its row numbers, for each process; returns the mean loss of this process's rows.
+    def step(self, batches: list[np.ndarray]) -> tuple[float, np.ndarray]:
+        """Train on a batch, given by its row numbers, for each process.
+
+        Returns:
+            The mean loss of this process's rows, and their logits before the step, float32 [batch, labels].
 
         Raises:
             ClassifierError: the loss of a process is not finite; nothing was learnt from these batches.
@@ -235,7 +223,7 @@ class Trainer:
             self._average.update()
         self.progress.step += 1
         self.progress.loss_sum += float(loss)
-        return float(loss)
+        return float(loss), logits.numpy()
 
     def _check_losses(self, losses: list[float], batches: list[np.ndarray]) -> None:
         for loss, batch in zip(losses, batches):
@@ -271,17 +259,6 @@ class Trainer:
             files = self.files
             write_state(files.state, files.identity, self.progress, self.model, self._optimizer, self._average)
         self.group.wait()
-
-    def _log_step(self, epoch: int, step: int, loss: float, speed: float) -> None:
-        done = self.progress.step
-        tqdm.write(f"global step {done}, epoch: {epoch}, batch: {step}, loss: {loss:.5f}, speed: {speed:.2f} step/s")
-        self._log(loss=loss, learning_rate=self._schedule.get_lr())
-
-    def _log(self, **values: float) -> None:
-        entry = {"step": self.progress.step, **values}
-        self.progress.history.append(entry)
-        if self._curves:
-            self._curves.log(entry)
 
 
 def tuned_scores(

@@ -27,7 +27,9 @@ class StudentOptions(SeedOptions):
     num_train_epochs: int = option(10, "passes over the training rows for each width", at_least=1)
     weight_decay: float = option(0.0, "decay of all parameters but biases and normalisation layers", at_least=0)
     warmup_steps: int = option(0, "steps over which the learning rate grows from 0", at_least=0)
-    logging_steps: int = option(5, "steps between lines of the log", at_least=1)
+    logging_steps: int | None = option(
+        None, "steps between further lines with loss, F1 on the rows of the epoch so far, and speed", at_least=1
+    )
 
     def loop(self, *, save_steps: int | None, thresholds: str, at_least_one: bool = False) -> LoopOptions:
         """The options of the training loop; the arguments are as there."""
@@ -50,11 +52,21 @@ class StudentOptions(SeedOptions):
 class PruningRun(StudentOptions, RunOptions, PublishingOptions):
     """Which checkpoint to prune, to which widths, and how the narrow models are taught."""
 
-    params_dir: Path = option("./checkpoint/", "the checkpoint to prune: its folder, or its parameter file")
+    params_dir: Path = option(
+        "./checkpoint/", "the checkpoint to prune: its folder, or its parameter file", in_run="checkpoint"
+    )
     width_mult: tuple[str, ...] = option(
         (DEFAULT_WIDTH,), "shares of heads and neurons to keep, one model for each", aliases=(WIDTHS_ALIAS,)
     )
-    output_dir: Path = option("./prune", "where the pruned models are written, each in a folder of its own")
+    output_dir: Path = option(
+        "./prune", "where the pruned models are written, each in a folder of its own", in_run="prune"
+    )
+    max_seq_length: int = option(
+        128,
+        "tokens per text; where it is not given, as many as the checkpoint was trained with",
+        at_least=3,
+        at_most=2048,
+    )
     engine: str = option(
         STUDENT,
         "student teaches a narrow model that is cut out first; paddleslim is paddlenlp's Trainer.compress, and slower",

@@ -28,7 +28,7 @@ from pipeline.errors import ClassifierError, EnvironmentFault, InputError
 from pipeline.labels.decoding import Decoder
 from pipeline.labels.hierarchy import LabelHierarchy
 from training.data.encoded import EncodedDataset
-from training.loop.curves import Curves
+from training.loop.curves import CURVE_STEPS, Curves
 from training.loop.distributed import ProcessGroup
 from training.loop.options import LoopOptions
 from training.loop.state import Progress, RunFiles
@@ -117,7 +117,7 @@ class PaddleslimTrainer:
                 criterion=paddle.nn.BCEWithLogitsLoss(),
             )
             self._started = time.monotonic()
-            with _within_compress():
+            with _within_compress(self._options.logging_steps is not None):
                 trainer.compress(custom_evaluate=self._evaluate)
         assert self.progress.best is not None
         return self.progress.best
@@ -135,7 +135,7 @@ class PaddleslimTrainer:
             weight_decay=options.weight_decay,
             warmup_steps=options.rising_steps,
             warmup_ratio=0.0,
-            logging_steps=options.logging_steps,
+            logging_steps=options.logging_steps or CURVE_STEPS,
             save_steps=self._steps_per_epoch,  # after which it calls `_evaluate`
             seed=options.seed,
             device=paddle.get_device().partition(":")[0],
@@ -158,7 +158,7 @@ class PaddleslimTrainer:
         better = progress.best is None or scores["micro_f1"] > progress.best["micro_f1"]
         print(
             f"epoch {progress.step // self._steps_per_epoch}/{epochs}: dev micro F1 {scores['micro_f1']:.4f}, macro F1 "
-            f"{scores['macro_f1']:.4f}, {time.monotonic() - self._started:.0f} s{' *' * better}",
+            f"{scores['macro_f1']:.4f}, {time.monotonic() - self._started:.0f} s{', kept' * better}",
             flush=True,
         )
         self._draw(scores)
@@ -197,11 +197,11 @@ def _collate(rows: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
 
 
 @contextlib.contextmanager
-def _within_compress() -> Iterator[None]:
-    """Let paddlenlp log its steps, and spare it its export: what was best is kept already."""
+def _within_compress(logs_steps: bool) -> Iterator[None]:
+    """Let paddlenlp log its steps where that is asked for, and spare it its export: what was best is kept already."""
     level, export, filters = logger.logger.level, trainer_compress._dynabert_export, logger.logger.filters
     logger.logger.setLevel(logging.INFO)
-    logger.logger.filters = [lambda record: record.getMessage().startswith("global step")]
+    logger.logger.filters = [lambda record: logs_steps and record.getMessage().startswith("global step")]
     trainer_compress._dynabert_export = lambda trainer: None
     try:
         yield

@@ -12,7 +12,7 @@ from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.text.encoding import TextEncoder
 from pipeline.text.tokenisation import Tokeniser, TokeniserSettings
 from tests.prediction import checked
-from tests.training.analysis.test_evaluate import LABELS, classifier
+from tests.training.analysis.conftest import LABELS, classifier
 from training.analysis import evaluate as command
 from training.checkpoint.classifier import Classifier
 
@@ -35,7 +35,7 @@ def evaluation(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
 
     def evaluate(*options):
-        command.main(["--dataset_dir", ".", "--json", "evaluation.json", *options])
+        command.main(["--dataset_dir", ".", "--json", "evaluation.json", "--per_class", *options])
         return capsys.readouterr().out, json.loads((tmp_path / "evaluation.json").read_text())
 
     return evaluate
@@ -47,6 +47,13 @@ def test_another_file_is_called_by_its_name_and_train_is_counted_alone(evaluatio
     assert " dev dataset" not in printed and "in train dataset" not in printed
     assert (found["file"], found["train_measured"], found["train_rows"]) == ("test.txt", False, 13)
     assert found["labels"][0]["train"] == {"support": 12, "precision": None, "recall": None, "f1": None}
+
+
+def test_another_file_may_lie_elsewhere(evaluation, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "test.txt").rename(tmp_path / "elsewhere" / "new.txt")
+    _, found = evaluation("--data_file", "elsewhere/new.txt")
+    assert (found["file"], found["rows"]) == ("new.txt", 2)
 
 
 def test_another_file_needs_no_training_rows(evaluation, tmp_path):
@@ -65,7 +72,7 @@ def test_train_is_measured_beside_dev_or_where_it_is_named(evaluation, tmp_path)
 
 
 def test_it_says_how_much_of_the_texts_is_read(evaluation):
-    _, found = evaluation("--dev_file", "test.txt")
+    _, found = evaluation("--data_file", "test.txt")
     reading = found["reading"]
     assert (reading["length"], reading["cut"], reading["wanted_length"]) == (4, 0.5, 6)
     assert reading["read"] == pytest.approx(3 / 5)
@@ -81,4 +88,4 @@ def test_one_label_is_enough(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(command.EvaluateOptions, "classifier", checked(single))
     monkeypatch.chdir(tmp_path)
     command.main(["--dataset_dir", ".", "--report", "report.html"])
-    assert "Accuracy in dev dataset: 100.00%" in capsys.readouterr().out
+    assert "accuracy (the whole label set is right) 100.00" in capsys.readouterr().out

@@ -1,5 +1,4 @@
 import json
-import re
 
 import numpy as np
 import pytest
@@ -7,46 +6,14 @@ import pytest
 from pipeline.errors import ClassifierError, DatasetError, EnvironmentFault, InputError
 from pipeline.files.chunks import CHARACTERS_PER_CHUNK
 from pipeline.files.dataset import read_examples, read_labels
-from pipeline.labels.decoding import Decoder, DecodingPolicy
-from pipeline.labels.hierarchy import LabelHierarchy
+from pipeline.labels.decoding import Decoder
 from tests.conftest import run_command
 from tests.prediction import checked
+from tests.training.analysis.conftest import LABELS, LOGITS, classifier
 from training.analysis import evaluate as command
 from training.analysis.evaluation import SHOWN_CASES, SHOWN_CHARACTERS
 from training.checkpoint.classifier import Classifier
 from training.checkpoint.files import read_checkpoint
-
-# 死亡 stands in two places; label.txt lists the labels in another order than the model has them.
-LABELS = LabelHierarchy(["人生", "人生##死亡", "灾害", "灾害##死亡"])
-LISTED = ["灾害", "人生", "人生##死亡", "灾害##死亡"]
-LOGITS = {
-    "生": [9, 9, -9, -9],
-    "灾": [-9, -9, 9, 9],
-    "半": [9, -9, -9, -9],
-    "无": [-9, -9, -9, -9],
-    "孤": [-9, 9, -9, -9],
-}
-
-
-def classifier(policy="ancestors"):
-    """A model that reads nothing but the first character of a text."""
-    decoder = Decoder(LABELS, [0.5, 0.25, 0.5, 0.5], DecodingPolicy(policy))
-    return Classifier(decoder, lambda texts: np.array([LOGITS[text[0]] for text in texts], np.float32))
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """A dataset folder, beside it nothing, and a model at any --params_path."""
-    data = tmp_path / "data"
-    data.mkdir()
-    (data / "label.txt").write_text("\n".join(LISTED))
-    (data / "train.txt").write_text("生一\t人生,人生##死亡\n灾一\t灾害,灾害##死亡\n半一\t人生,人生##死亡\n")
-    (data / "dev.txt").write_text(
-        "生二\t人生,人生##死亡\n无二\t灾害,灾害##死亡\n半二\t人生,人生##死亡\n灾，二\t人生,人生##死亡\n"
-    )
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(command.EvaluateOptions, "classifier", checked(classifier()))
-    return tmp_path
 
 
 def evaluate(*options):
@@ -63,53 +30,15 @@ def test_documented_defaults():
     documented = {
         "device": "auto",
         "params_path": "./checkpoint/",
-        "max_seq_length": 128,
+        "max_seq_length": None,
         "batch_size": 32,
         "bad_case_path": "./bad_case.txt",
         "train_file": "train.txt",
-        "dev_file": "dev.txt",
+        "data_file": "dev.txt",
         "label_file": "label.txt",
     }
     given = command.parse_args(["--dataset_dir", "data"])
     assert given == command.EvaluateOptions(dataset_dir="data", **documented)
-
-
-def test_the_printed_report(folder, capsys):
-    evaluate()
-    lines = capsys.readouterr().out.splitlines()
-    stamp = re.compile(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}\] \[    INFO\] - ")
-    assert all(stamp.match(line) for line in lines)
-    assert [stamp.sub("", line) for line in lines] == [
-        "-----Evaluate model-------",
-        "Train dataset size: 3",
-        "Dev dataset size: 4",
-        "Accuracy in dev dataset: 25.00%",
-        "Macro avg in dev dataset: precision: 50.00 | recall: 25.00 | F1 score 32.50",
-        "Micro avg in dev dataset: precision: 60.00 | recall: 37.50 | F1 score 46.15",
-        "Level 1 Label Performance: Macro F1 score: 40.00 | Micro F1 score: 57.14 | Accuracy: 50.00",
-        "Level 2 Label Performance: Macro F1 score: 25.00 | Micro F1 score: 33.33 | Accuracy: 25.00",
-        "Hierarchical avg in dev dataset: precision: 60.00 | recall: 37.50 | F1 score 46.15",
-        "Path-constrained in dev dataset: C-Macro F1 score: 32.50 | C-Micro F1 score: 46.15",
-        "Consistent predictions in dev dataset: 100.00%",
-        "Precision at k in dev dataset: P@1: 62.50 | P@3: 51.39 | P@5: 50.00",
-        "Expected calibration error in dev dataset: 43.74%",
-        "Class name: 人生",
-        "Evaluation examples in train dataset: 2(66.7%) | precision: 100.00 | recall: 100.00 | F1 score 100.00",
-        "Evaluation examples in dev dataset: 3(75.0%) | precision: 100.00 | recall: 66.67 | F1 score 80.00",
-        "----------------------------",
-        "Class name: 人生##死亡",
-        "Evaluation examples in train dataset: 2(66.7%) | precision: 100.00 | recall: 50.00 | F1 score 66.67",
-        "Evaluation examples in dev dataset: 3(75.0%) | precision: 100.00 | recall: 33.33 | F1 score 50.00",
-        "----------------------------",
-        "Class name: 灾害",
-        "Evaluation examples in train dataset: 1(33.3%) | precision: 100.00 | recall: 100.00 | F1 score 100.00",
-        "Evaluation examples in dev dataset: 1(25.0%) | precision: 0.00 | recall: 0.00 | F1 score 0.00",
-        "----------------------------",
-        "Class name: 灾害##死亡",
-        "Evaluation examples in train dataset: 1(33.3%) | precision: 100.00 | recall: 100.00 | F1 score 100.00",
-        "Evaluation examples in dev dataset: 1(25.0%) | precision: 0.00 | recall: 0.00 | F1 score 0.00",
-        "----------------------------",
-    ]
 
 
 def test_wrong_rows_are_written(folder):
@@ -215,7 +144,7 @@ def write(name, text):
         (write("label.txt", "人生\n人生##死亡\n灾害\n灾害##死亡\n火"), (), InputError, "does not fit the model: '火'"),
         (write("label.txt", ""), (), DatasetError, "there are no labels"),
         (None, ("--train_file", "no.txt"), InputError, r"cannot read data/no\.txt: No such file"),
-        (None, ("--dev_file", "no.txt"), InputError, r"cannot read data/no\.txt: No such file"),
+        (None, ("--data_file", "no.txt"), InputError, r"cannot read data/no\.txt: No such file"),
         (None, ("--label_file", "no.txt"), InputError, r"cannot read data/no\.txt: No such file"),
         (None, ("--threshold", "1"), InputError, "--threshold is 1.0; give a number, above 0 and below 1"),
         (None, ("--threshold", "nan"), InputError, "--threshold is nan; give a number"),
@@ -287,9 +216,10 @@ def test_a_checkpoint_reaches_what_training_recorded(checkpoint, sample_dataset,
     recorded = read_checkpoint(checkpoint).record.metrics["dev"]
     found = json.loads((tmp_path / "evaluation.json").read_text())
     assert found["summary"]["micro_f1"] == pytest.approx(recorded["micro_f1"], abs=2e-3)
-    assert f"Dev dataset size: {found['rows']}" in done.stdout
+    assert f"dev.txt: {found['rows']} rows, " in done.stdout
     # A line as each file begins, and no progress bar where there is no terminal.
-    assert [line for line in done.stderr.splitlines() if "classifying" not in line] == []
+    lines = [line for line in done.stderr.splitlines() if "classifying" not in line]
+    assert lines == [f"wrong rows: {tmp_path}/bad_case.txt; figures: {tmp_path}/evaluation.json"]
     assert f"classifying {found['rows']} rows of dev.txt ...\n" in done.stderr.replace(",", "")
 
 

@@ -19,7 +19,7 @@ from training.checkpoint.files import read_checkpoint
 Features = Callable[[Sequence[str]], np.ndarray]
 
 
-def load_features(params_path: Path | str, device: str, max_seq_length: int, batch_size: int) -> Features:
+def load_features(params_path: Path | str, device: str, max_seq_length: int | None, batch_size: int) -> Features:
     """The encoder of a checkpoint, as a function from texts to float32 [texts, width].
 
     Args:
@@ -34,7 +34,9 @@ def load_features(params_path: Path | str, device: str, max_seq_length: int, bat
     folder = folder.parent if folder.is_file() else folder
     if (folder / MANIFEST_FILE).exists() and not (folder / "training.json").exists():
         raise InputError(f"--params_path {folder} is a bundle, which gives no features; name the checkpoint it is from")
-    model, encoder = checkpoint_model(read_checkpoint(folder), device, max_seq_length)
+    checkpoint = read_checkpoint(folder)
+    length = max_seq_length or checkpoint.record.max_seq_length
+    model, encoder = checkpoint_model(checkpoint, device, length)
     import paddle
 
     caught: list[paddle.Tensor] = []
@@ -50,7 +52,7 @@ def load_features(params_path: Path | str, device: str, max_seq_length: int, bat
         parts = []
         with progress(total=len(texts), desc="features", unit="text") as bar:
             for chunk in chunks(texts, ROWS_PER_CHUNK, CHARACTERS_PER_CHUNK):
-                parts.append(run_in_batches(encoder.encode(chunk), run, max_seq_length * batch_size))
+                parts.append(run_in_batches(encoder.encode(chunk), run, length * batch_size))
                 bar.update(len(chunk))
         return np.concatenate(parts) if parts else np.empty((0, model.classifier.weight.shape[0]), np.float32)
 

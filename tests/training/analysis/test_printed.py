@@ -1,0 +1,93 @@
+"""What an evaluation prints: a summary, or the lines of the original application."""
+
+import json
+import re
+
+import pytest
+
+from pipeline.errors import InputError
+from training.analysis import evaluate as command
+
+
+def evaluate(*options):
+    command.main(["--dataset_dir", "data", *map(str, options)])
+
+
+def test_the_summary_fits_a_screen_and_names_what_is_worst(folder, capsys):
+    evaluate()
+    printed = capsys.readouterr()
+    assert printed.out.splitlines() == [
+        "checkpoint on data/dev.txt: 4 rows, 4 labels",
+        "",
+        "               precision  recall      F1",
+        "micro              60.00   37.50   46.15",
+        "macro              50.00   25.00   32.50",
+        "hierarchical       60.00   37.50   46.15",
+        "level 1: 2 labels, micro F1 57.14, macro F1 40.00, accuracy 50.00",
+        "level 2: 2 labels, micro F1 33.33, macro F1 25.00, accuracy 25.00",
+        "accuracy (the whole label set is right) 25.00, consistent sets 100.00, calibration error 43.74",
+        "",
+        "by F1          precision  recall      F1    rows  in train",
+        "                    0.00    0.00    0.00       1         1  灾害",
+        "                    0.00    0.00    0.00       1         1  灾害##死亡",
+        "                  100.00   33.33   50.00       3         2  人生##死亡",
+        "                  100.00   66.67   80.00       3         2  人生",
+        "",
+        "taken for another most often:",
+        "      1 x  人生##死亡  as  灾害##死亡",
+        "",
+        "3 of 4 rows are wrong",
+    ]
+    assert printed.err.endswith("\nwrong rows: bad_case.txt\n")
+
+
+def test_the_figures_of_every_label_go_to_a_file_too(folder, capsys):
+    evaluate("--per_class", "labels.txt")
+    assert "by F1" in capsys.readouterr().out
+    assert "Class name: 人生\nEvaluation examples in train" in (folder / "labels.txt").read_text()
+
+
+def test_a_run_has_a_folder_of_its_own(folder):
+    evaluate("--run", "first", "--json", "figures.json")
+    assert sorted(path.name for path in (folder / "runs" / "first").iterdir()) == ["bad_case.txt", "report.html"]
+    assert json.loads((folder / "figures.json").read_text())["title"] == "runs/first/checkpoint on data/dev.txt"
+    with pytest.raises(InputError, match="--run is '../x'; give a name without a slash"):
+        evaluate("--run", "../x")
+
+
+def test_the_figures_of_every_label(folder, capsys):
+    evaluate("--per_class")
+    lines = capsys.readouterr().out.splitlines()
+    stamp = re.compile(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}\] \[    INFO\] - ")
+    assert all(stamp.match(line) for line in lines)
+    assert [stamp.sub("", line) for line in lines] == [
+        "-----Evaluate model-------",
+        "Train dataset size: 3",
+        "Dev dataset size: 4",
+        "Accuracy in dev dataset: 25.00%",
+        "Macro avg in dev dataset: precision: 50.00 | recall: 25.00 | F1 score 32.50",
+        "Micro avg in dev dataset: precision: 60.00 | recall: 37.50 | F1 score 46.15",
+        "Level 1 Label Performance: Macro F1 score: 40.00 | Micro F1 score: 57.14 | Accuracy: 50.00",
+        "Level 2 Label Performance: Macro F1 score: 25.00 | Micro F1 score: 33.33 | Accuracy: 25.00",
+        "Hierarchical avg in dev dataset: precision: 60.00 | recall: 37.50 | F1 score 46.15",
+        "Path-constrained in dev dataset: C-Macro F1 score: 32.50 | C-Micro F1 score: 46.15",
+        "Consistent predictions in dev dataset: 100.00%",
+        "Precision at k in dev dataset: P@1: 62.50 | P@3: 51.39 | P@5: 50.00",
+        "Expected calibration error in dev dataset: 43.74%",
+        "Class name: 人生",
+        "Evaluation examples in train dataset: 2(66.7%) | precision: 100.00 | recall: 100.00 | F1 score 100.00",
+        "Evaluation examples in dev dataset: 3(75.0%) | precision: 100.00 | recall: 66.67 | F1 score 80.00",
+        "----------------------------",
+        "Class name: 人生##死亡",
+        "Evaluation examples in train dataset: 2(66.7%) | precision: 100.00 | recall: 50.00 | F1 score 66.67",
+        "Evaluation examples in dev dataset: 3(75.0%) | precision: 100.00 | recall: 33.33 | F1 score 50.00",
+        "----------------------------",
+        "Class name: 灾害",
+        "Evaluation examples in train dataset: 1(33.3%) | precision: 100.00 | recall: 100.00 | F1 score 100.00",
+        "Evaluation examples in dev dataset: 1(25.0%) | precision: 0.00 | recall: 0.00 | F1 score 0.00",
+        "----------------------------",
+        "Class name: 灾害##死亡",
+        "Evaluation examples in train dataset: 1(33.3%) | precision: 100.00 | recall: 100.00 | F1 score 100.00",
+        "Evaluation examples in dev dataset: 1(25.0%) | precision: 0.00 | recall: 0.00 | F1 score 0.00",
+        "----------------------------",
+    ]
