@@ -22,7 +22,8 @@ from pipeline.service_messages import (
     TIMED_OUT,
     is_utf8,
 )
-from serving.process.http_door import Answer, DoorHandler, HttpDoor, Refusal, as_json
+from serving.process.http_door import HttpDoor
+from serving.process.http_handler import Answer, DoorHandler, Refusal, as_json
 
 STATUS = {OK: 200, INPUT_ERROR: 400, NO_SERVICE: 404, OVERLOADED: 503, TIMED_OUT: 504}
 ERR_NO = {404: NO_SERVICE, 503: OVERLOADED}
@@ -62,13 +63,9 @@ class _Handler(DoorHandler):
         return _complete({"err_no": ERR_NO.get(status, INPUT_ERROR), "err_msg": message})
 
     def do_POST(self) -> None:
-        try:
-            if self.path.partition("?")[0] != HTTP_PATH:
-                raise Refusal(404, f"there is no {self.path!r:.100}; POST to {HTTP_PATH}")
-            body = self.read_body()
-        except Refusal as refusal:
-            self.refuse(refusal)
-            return
+        if self.path.partition("?")[0] != HTTP_PATH:
+            raise Refusal(404, f"there is no {self.path!r:.100}; POST to {HTTP_PATH}")
+        body = self.read_body()
         self.answer_in_turn(lambda: self._answer(body))
 
     def _answer(self, body: bytes) -> Answer:

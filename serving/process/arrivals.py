@@ -1,4 +1,4 @@
-"""How long a request may take to arrive, whatever carries it."""
+"""How long requests may take to arrive, and how much memory they may have, whatever carries them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import contextlib
 import threading
 import time
 from typing import Callable
+
+FREE_BYTES, BODIES = 1 << 16, 16
+"""Each request may have so many bytes; beyond that, all of them together have as much as so many of the largest."""
 
 
 class Arrival:
@@ -56,3 +59,26 @@ class Arrivals:
                 continue
             with contextlib.suppress(Exception):  # one that has gone by itself must not end the watch
                 first.end()
+
+
+class Budget:
+    """So many bytes, for who takes them first.
+
+    Attributes:
+        left: how many are there.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.left, self._lock = size, threading.Lock()
+
+    def take(self, size: int) -> bool:
+        """Whether there were so many; then they are taken."""
+        with self._lock:
+            enough = size <= self.left
+            self.left -= size if enough else 0
+        return enough
+
+    def give(self, size: int) -> None:
+        """Give back what was taken."""
+        with self._lock:
+            self.left += size

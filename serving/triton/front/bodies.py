@@ -10,16 +10,43 @@ import json
 import math
 import re
 import zlib
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipeline.errors import InputError
+from pipeline.records import parse_json
 
-MOST_LEVELS = 16
-"""Of nesting; a tensor of KServe's protocol needs two beside its dimensions."""
 MOST_BRACKETS = 100_000
 """Each is an object of Python's, of some sixty bytes."""
 STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 ENCODINGS = ("gzip", "deflate")
+NO_CLASSIFICATION = "classification is not offered; ask for label and confidence, and give top_k for fewer of them"
+"""Triton 2.51 divides by zero where it is asked for, of texts."""
+TEXTS, TRUTHS, NUMBERS = (str,), (bool,), (int, float)
+WHOLE = (int,)
+VALUES: Mapping[str, tuple[type, ...]] = {
+    "BYTES": TEXTS,
+    "BOOL": TRUTHS,
+    **{f"{sign}INT{bits}": WHOLE for sign in ("", "U") for bits in (8, 16, 32, 64)},
+    **{name: NUMBERS for name in ("FP16", "FP32", "FP64", "BF16")},
+}
+"""What the data of a tensor may hold, by its datatype."""
+RESERVED: Mapping[str, tuple[type, ...]] = {
+    "binary_data_output": TRUTHS,
+    "priority": WHOLE,
+    "timeout": WHOLE,
+    "sequence_id": (int, str),
+    "sequence_start": TRUTHS,
+    "sequence_end": TRUTHS,
+}
+"""Parameters of a request that Triton takes for itself."""
+CALLED: Mapping[tuple[type, ...], str] = {
+    TEXTS: "a string",
+    TRUTHS: "true or false",
+    WHOLE: "a whole number",
+    NUMBERS: "a number",
+    (int, str): "a whole number or a string",
+}
 
 
 def inflated(body: bytes, encoding: str, most: int) -> bytes:
@@ -65,32 +92,91 @@ def checked_inference(body: bytes, header_length: str | None) -> tuple[bytes, in
         if int(header_length) == 0:
             return body, 0  # all of it is the one input's, as the model's configuration shapes it
         fields, binary = _parsed(body[: int(header_length)]), body[int(header_length) :]
+    _check_request(fields)
     _check_inputs(fields, binary, len(body))
+    _check_outputs(fields)
     written = _written(fields)
     return written + binary, None if header_length is None else len(written)
 
 
+def _check_request(fields: dict[str, Any]) -> None:
+    if "id" in fields:
+        _require(fields["id"], TEXTS, "id")
+    for name, value in _parameters(fields, "the request").items():
+        if name in RESERVED:
+            _require(value, RESERVED[name], f"parameter {name}")
+        elif value is None or isinstance(value, (list, dict)):
+            raise InputError(f"parameter {name:.40} is {value!r:.40}; give a string, a number, true or false")
+
+
 def _check_inputs(fields: dict[str, Any], binary: bytes, size: int) -> None:
-    inputs = fields.get("inputs")
-    if not isinstance(inputs, list):
-        raise InputError("there is no list 'inputs'; give the tensors of the request")
     taken = 0
-    for number, tensor in enumerate(inputs):
-        if not isinstance(tensor, dict):
-            raise InputError(f"input {number} is no object with name, datatype, shape and data")
-        shape, parameters = tensor.get("shape"), tensor.get("parameters", {})
+    for where, tensor in _tensors(fields, "inputs"):
+        shape, datatype, parameters = tensor.get("shape"), tensor.get("datatype"), _parameters(tensor, where)
         if not isinstance(shape, list) or not all(_is_count(each) for each in shape):
-            raise InputError(f"input {number}: shape is {shape!r:.60}; give a list of whole numbers from 0 on")
+            raise InputError(f"{where}: shape is {shape!r:.60}; give a list of whole numbers from 0 on")
         if max([0, *shape]) > size or math.prod(shape) > size:
-            raise InputError(f"input {number}: a tensor of shape {shape!r:.60} cannot be in a request of {size} bytes")
-        if not isinstance(parameters, dict):
-            raise InputError(f"input {number}: parameters are no object")
+            raise InputError(f"{where}: a tensor of shape {shape!r:.60} cannot be in a request of {size} bytes")
+        if not isinstance(datatype, str) or datatype not in VALUES:
+            raise InputError(f"{where}: datatype is {datatype!r:.40}; known are {', '.join(VALUES)}")
         if "binary_data_size" in parameters:
             if not _is_count(parameters["binary_data_size"]):
-                raise InputError(f"input {number}: binary_data_size is {parameters['binary_data_size']!r:.40}")
+                raise InputError(f"{where}: binary_data_size is {parameters['binary_data_size']!r:.40}")
             taken += parameters["binary_data_size"]
+        elif "data" in tensor:
+            _check_data(tensor["data"], datatype, where)
     if taken != len(binary):
         raise InputError(f"there are {len(binary)} bytes of binary tensors, and the inputs say {taken}")
+
+
+def _check_data(data: Any, datatype: str, where: str) -> None:
+    if not isinstance(data, list):
+        raise InputError(f"{where}: data is {data!r:.40}; give a list")
+    level, types = data, VALUES[datatype]
+    while level:
+        deeper: list[Any] = []
+        for value in level:
+            if type(value) is list:
+                deeper += value
+            elif type(value) not in types:
+                raise InputError(f"{where}: data holds {value!r:.40}; of {datatype} each is to be {CALLED[types]}")
+        level = deeper
+
+
+def _check_outputs(fields: dict[str, Any]) -> None:
+    if "outputs" not in fields:
+        return
+    for where, tensor in _tensors(fields, "outputs"):
+        for name, value in _parameters(tensor, where).items():
+            if name == "classification":
+                raise InputError(f"{where}: {NO_CLASSIFICATION}")
+            if name == "binary_data":
+                _require(value, TRUTHS, f"{where}: {name}")
+
+
+def _tensors(fields: dict[str, Any], kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each tensor of the list `kind`, with what to call it."""
+    tensors = fields.get(kind)
+    if not isinstance(tensors, list):
+        raise InputError(f"there is no list {kind!r}; give the tensors of the request")
+    for number, tensor in enumerate(tensors):
+        where = f"{kind[:-1]} {number}"
+        if not isinstance(tensor, dict):
+            raise InputError(f"{where} is no object that describes a tensor")
+        _require(tensor.get("name"), TEXTS, f"{where}: name")
+        yield where, tensor
+
+
+def _parameters(fields: dict[str, Any], where: str) -> dict[str, Any]:
+    parameters = fields.get("parameters", {})
+    if not isinstance(parameters, dict):
+        raise InputError(f"{where}: parameters are no object")
+    return parameters
+
+
+def _require(value: Any, types: tuple[type, ...], name: str) -> None:
+    if type(value) not in types:
+        raise InputError(f"{name} is {value!r:.40}; give {CALLED[types]}")
 
 
 def _is_count(value: Any) -> bool:
@@ -101,14 +187,11 @@ def _parsed(body: bytes) -> dict[str, Any]:
     if _brackets(body) > MOST_BRACKETS and _brackets(STRINGS.sub(b"", body)) > MOST_BRACKETS:
         raise InputError(f"the request has more than {MOST_BRACKETS} brackets; send less in one request")
     try:
-        fields = json.loads(body.decode(), object_pairs_hook=_object)
-    except InputError:
-        raise
-    except (ValueError, RecursionError) as error:
+        fields = parse_json(body.decode())
+    except ValueError as error:
         raise InputError(f"the request is no JSON in UTF-8: {error}") from None
     if not isinstance(fields, dict):
         raise InputError("the request is no JSON object")
-    _check_depth(fields)
     return fields
 
 
@@ -116,25 +199,5 @@ def _brackets(body: bytes) -> int:
     return body.count(b"[") + body.count(b"{")
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) < len(pairs):
-        raise InputError(f"a name comes twice in an object with {', '.join(fields)[:80]}")
-    return fields
-
-
-def _check_depth(value: Any) -> None:
-    level = [value]
-    for _ in range(MOST_LEVELS):
-        members = (each.values() if isinstance(each, dict) else each for each in level)
-        level = [each for group in members for each in group if isinstance(each, (dict, list))]
-        if not level:
-            return
-    raise InputError(f"the request is nested more than {MOST_LEVELS} levels deep")
-
-
 def _written(fields: dict[str, Any]) -> bytes:
-    try:
-        return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
-    except UnicodeEncodeError as error:
-        raise InputError(f"the request holds a lone surrogate: {error.object[error.start]!r}") from None
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()

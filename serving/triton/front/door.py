@@ -26,14 +26,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import InputError
-from serving.process.http_door import JSON_TYPE, Answer, DoorHandler, HttpDoor, Refusal, as_json
+from serving.process.http_door import HttpDoor
+from serving.process.http_handler import JSON_TYPE, Answer, DoorHandler, Refusal, as_json
+from serving.triton.admin_key import HTTP_HEADER
 from serving.triton.front.bodies import checked_inference, checked_json, inflated
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
-KEY_HEADER = "admin-key"
 PATH = re.compile(r"/v2(?:/[A-Za-z0-9_.%~-]+)*|/")
 MODEL_CALL = re.compile(r"/v2/models/([^/]+)(?:/versions/[^/]+)?/(infer|generate)")
-PASSED_ON = ("Accept-Encoding", "Content-Type", "traceparent", "tracestate", KEY_HEADER)
+PASSED_ON = ("Accept-Encoding", "Content-Type", "traceparent", "tracestate", HTTP_HEADER)
+PASSED_BYTES = 6 << 10
+"""Of a request's headers: at 8 KiB Triton breaks the connection."""
 PASSED_BACK = ("Content-Type", "Content-Encoding", HEADER_LENGTH)
 MOST_REQUESTS = 256
 ARRIVAL_SECONDS = 30.0
@@ -102,18 +105,16 @@ class _Handler(DoorHandler):
     def do_GET(self) -> None:
         self._answer(has_body=False)
 
+    do_HEAD = do_GET
+
     def do_POST(self) -> None:
         self._answer(has_body=True)
 
     def _answer(self, has_body: bool) -> None:
-        try:
-            path = self._path()
-            body = self._body() if has_body else None
-            if not has_body:
-                self._require_no_body()
-        except Refusal as refusal:
-            self.refuse(refusal)
-            return
+        path = self._path()
+        body = self._body() if has_body else None
+        if not has_body:
+            self._require_no_body()
         self.answer_in_turn(lambda: self._answer_to(path, body))
 
     def _answer_to(self, path: str, body: bytes | None) -> Answer:
@@ -132,13 +133,15 @@ class _Handler(DoorHandler):
             raise Refusal(404, f"there is no {path!r:.100}; ask /v2/models/seqcls/infer")
         if path.endswith("/generate_stream"):
             raise Refusal(404, "there is no generate_stream here; ask infer")
+        if sum(len(self.headers.get(name, "")) for name in PASSED_ON) > PASSED_BYTES:
+            raise Refusal(431, f"{', '.join(PASSED_ON)} have more than {PASSED_BYTES} bytes")
         call = MODEL_CALL.fullmatch(path)
-        if call and not self.server.settings.may_ask(call[1], self.headers.get(KEY_HEADER, "")):
+        if call and not self.server.settings.may_ask(call[1], self.headers.get(HTTP_HEADER, "")):
             raise Refusal(403, f"{call[1]} is a part of the ensemble and answers only those with the admin key")
         return path
 
     def _require_no_body(self) -> None:
-        if self.headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in self.headers:
+        if self.headers.get_all("Content-Length", ["0"]) != ["0"] or "Transfer-Encoding" in self.headers:
             raise Refusal(400, f"a {self.command} has no body here")
 
     def _body(self) -> bytes:
@@ -164,7 +167,7 @@ class _Handler(DoorHandler):
             headers[HEADER_LENGTH] = str(header_length)
         try:
             with contextlib.closing(connection):
-                connection.request(self.command, path, body, headers)
+                connection.request("GET" if body is None else "POST", path, body, headers)
                 answer = connection.getresponse()
                 content = answer.read()
         except ValueError as error:

@@ -92,6 +92,7 @@ def in_chunks(body, size):
         b"[" * 40_000,
         b'{"inputs":[],"x":' + b"[" * 40_000 + b"]" * 40_000 + b"}",
         gzip.compress(b" " * 200_000_000, 1),
+        request().replace(b'"label"', b'"label", "parameters": {"classification": 1}'),
     ],
     ids=lambda body: repr(body[:8]) + str(len(body)),
 )
@@ -120,11 +121,56 @@ def test_a_body_may_come_in_some_chunks_and_not_in_a_million(server):
         (b"Content-Length: 5\r\nContent-Encoding: br", 400),
         (b"Content-Length: 5\r\nInference-Header-Content-Length: 99", 400),
         (b"Content-Length: 5\r\n no header", 400),
+        (b"no header\r\nContent-Length: 5", 400),
+        (b"X: a\rContent-Length: 5", 400),
+        (b"X: a\r\n b\r\nContent-Length: 5", 400),
+        (b"Content-Length: 99999999999\r\nExpect: 100-continue", 413),
+        (b"X: " + b"x" * 20_000 + b"\r\nContent-Length: 5", 431),
     ],
 )
 def test_headers_that_two_readers_take_differently_are_refused(server, headers, status):
     head = f"POST {INFER} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n".encode()
     assert f" {status} ".encode() in raw(server, head + headers + b"\r\n\r\nabcde").split(b"\r\n")[0]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"POST /v2/health/ready HTTP/1.1\r\nno header\r\nContent-Length: 5",
+        b"GET /v2/health/ready HTTP/1.1\r\nno header\r\nContent-Length: 5",
+        b"GET /v2/health/ready HTTP/1.1\r\nContent-Length: 0\r\nContent-Length: 5",
+        b"HEAD /v2/health/ready HTTP/1.1\r\nContent-Length: 5",
+    ],
+)
+def test_what_follows_a_request_of_unclear_length_is_no_request(server, head):
+    answers = raw(server, head + b"\r\n\r\nGET /v2 HTTP/1.1\r\nConnection: close\r\n\r\n")
+    assert answers.startswith(b"HTTP/1.1 400 ")
+    assert answers.count(b"HTTP/1.1 ") == 1
+
+
+def test_a_path_that_is_too_long_is_told_so_and_one_nearly_so_reaches_triton(server):
+    assert ask(server, "/v2/models/" + "x" * 5000)[0] == 414
+    assert ask(server, "/v2", headers={"traceparent": "x" * 6200})[0] == 431
+    status, answer = ask(server, "/v2/models/" + "x" * 4000, headers={"traceparent": "x" * 6000, "X": "x" * 9000})
+    assert (status, b"unknown model" in answer) == (404, True)
+
+
+def test_a_body_is_asked_for_once_it_is_wanted(server):
+    body = request()
+    head = f"POST {INFER} HTTP/1.1\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: {len(body)}\r\n\r\n"
+    answers = raw(server, head.encode() + body)
+    assert answers.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK")
+    refused = raw(server, head.replace("seqcls", "tokenizer").encode() + body)
+    assert refused.startswith(b"HTTP/1.1 403 ")
+
+
+def test_head_gets_what_get_would_without_the_body(server):
+    for path in ("/v2", "/nowhere"):
+        answer = raw(server, f"HEAD {path} HTTP/1.1\r\nConnection: close\r\n\r\n".encode())
+        status, content = ask(server, path)
+        assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+        assert f"Content-Length: {len(content)}\r\n".encode() in answer
+        assert answer.endswith(b"\r\n\r\n")
 
 
 @pytest.mark.parametrize("binary", [True, False])
