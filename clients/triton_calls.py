@@ -33,6 +33,7 @@ OVERLOAD_SIGNS = ("overloaded", "exceeds maximum queue size", "timeout expired")
 NO_VERSION_SIGN = "no available versions"
 """Of NOT_FOUND where the model is known, and comes or goes just now; another name would be NOT_FOUND for ever."""
 NOT_READY_SIGNS = ("server is stopping", "not ready", NO_VERSION_SIGN)
+TOO_LARGE_SIGNS = ("message larger than max",)
 TLS_SIGNS = ("handshake", "certificate")
 CLOSED_SIGNS = ("socket closed", "connection reset", "failed parsing http")
 
@@ -159,7 +160,7 @@ class Call:
         """
         status, message = str(error.status() or ""), error.message() or str(error)
         url = self._current.url
-        if "INVALID_ARGUMENT" in status:
+        if "INVALID_ARGUMENT" in status or _says(message, TOO_LARGE_SIGNS):
             raise InputError(message) from error
         late = time.monotonic() >= self._deadline  # the server, which is told the deadline, may be the first to give up
         if "DEADLINE_EXCEEDED" in status or ("UNAVAILABLE" in status and late):

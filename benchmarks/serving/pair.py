@@ -26,6 +26,7 @@ from pipeline.options import option
 from pipeline.text.normalisation import normalise
 from serving.process.ports import Ports
 from serving.triton.server.launcher import TritonServer
+from serving.triton.server.options import TritonOptions
 from training.model.model_names import SCRATCH
 from training.model.width import kept, parse_widths
 
@@ -117,7 +118,9 @@ def serve_pair(options: PairOptions, texts: Sequence[str], place: Path) -> Itera
     with ExitStack() as stack:
         for name in (OURS, ORIGIN):
             state = place / f"{name}-state"
-            servers[name] = stack.enter_context(TritonServer(place / name, ports=Ports.free(), state_dir=state))
+            how = TritonOptions(direct_grpc=name == ORIGIN)  # the baseline has nothing before it
+            server = TritonServer(place / name, ports=Ports.free(), state_dir=state, options=how)
+            servers[name] = stack.enter_context(server)
             ready[name] = round(servers[name].wait_ready(READY_SECONDS), 1)
         predictor = stack.enter_context(InProcess(ours.path, runtime, precision, options.threads or None))
         agreement = {

@@ -16,10 +16,25 @@ PARTING_SECONDS = 3.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0
 
 
-class Restarts:
-    """Starts a server again, as often as it becomes ready, and gives up after some starts that led to nothing.
+class Pauses:
+    """The seconds before each start in a row: none before the first two, and then twice as many as before the last."""
 
-    The second start in a row comes at once, each further one after a pause that doubles.
+    def __init__(self) -> None:
+        self._starts = 0
+
+    def next(self) -> float:
+        """What is to pass before the start that comes now."""
+        doublings = self._starts - 2
+        self._starts += 1
+        return min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(doublings, 9)) if doublings >= 0 else 0.0
+
+    def reset(self) -> None:
+        """What was started works: the next start is the first in a row."""
+        self._starts = 0
+
+
+class Restarts:
+    """Starts a server again, after `Pauses`, as often as it becomes ready, and gives up after some starts in vain.
 
     Args:
         server: a `serving.process.guarded_server.GuardedServer` with `wait_ready` and `failure`.
@@ -32,11 +47,12 @@ class Restarts:
     def __init__(self, server: Any, name: str, report: Callable[[str], None], ready_seconds: float, most: int) -> None:
         self._server, self._name, self._report = server, name, report
         self._ready_seconds, self._most = ready_seconds, most
-        self._in_a_row, self._in_vain = 0, 0
+        self._pauses, self._in_vain = Pauses(), 0
 
     def answered(self) -> None:
         """The server has given a right answer: starts are counted from 0 again."""
-        self._in_a_row = self._in_vain = 0
+        self._pauses.reset()
+        self._in_vain = 0
 
     def again(self, why: str, parting_seconds: float | None = None, until_right: bool = False) -> None:
         """Stop and start the server, unless it is told to stop meanwhile.
@@ -73,12 +89,8 @@ class Restarts:
 
     def _rest(self, why: str) -> None:
         """Say what comes, and let the pause pass that the starts since the last answer ask for."""
-        doublings = self._in_a_row - 2
-        self._in_a_row += 1
-        if doublings < 0:
-            self._report(f"{why}; starting the {self._name} again")
-            return
-        seconds = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(doublings, 9))
-        self._report(f"{why}; starting the {self._name} again in {seconds:g} s")
-        with self._server.at_rest():
-            time.sleep(seconds)
+        seconds = self._pauses.next()
+        self._report(f"{why}; starting the {self._name} again" + (f" in {seconds:g} s" if seconds else ""))
+        if seconds:
+            with self._server.at_rest():
+                time.sleep(seconds)

@@ -11,6 +11,7 @@ import pytest
 from clients.triton import TlsOptions, TritonClient
 from clients.triton_async import AsyncTritonClient
 from pipeline.errors import InputError, ServerError
+from serving.triton.server.options import TritonOptions
 from tests.clients.stand_in import says, stand_in_server
 from tests.conftest import run_command
 
@@ -39,22 +40,23 @@ def pem(tmp_path_factory):
     return folder
 
 
-def certificates(pem):
-    return f"--grpc-server-cert={pem / 'server.pem'}", f"--grpc-server-key={pem / 'server.key'}"
+def certificates(pem, **more):
+    return TritonOptions(tls_cert=pem / "server.pem", tls_key=pem / "server.key", **more)
 
 
-@pytest.fixture(scope="module")
-def encrypted(pem, tmp_path_factory):
+@pytest.fixture(scope="module", params=[False, True], ids=["front", "direct"])
+def encrypted(pem, tmp_path_factory, request):
     """A server that shows its certificate."""
-    with stand_in_server(tmp_path_factory.mktemp("tls"), "--grpc-use-ssl=true", *certificates(pem)) as server:
+    options = certificates(pem, direct_grpc=request.param)
+    with stand_in_server(tmp_path_factory.mktemp("tls"), options=options) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def mutual(pem, tmp_path_factory):
     """A server that wants to see the client's certificate too."""
-    options = ("--grpc-use-ssl-mutual=true", f"--grpc-root-cert={pem / 'ca.pem'}", *certificates(pem))
-    with stand_in_server(tmp_path_factory.mktemp("mutual"), *options) as server:
+    options = certificates(pem, tls_client_ca=pem / "ca.pem")
+    with stand_in_server(tmp_path_factory.mktemp("mutual"), options=options) as server:
         yield server
 
 

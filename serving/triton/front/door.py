@@ -4,25 +4,19 @@ Triton 2.51 has no limits to what it reads, and is ended by extreme requests. Th
 first, and hands it on as one piece. A caller that leaves cancels nothing: that may end Triton, too. Components of the
 ensemble are for the operator, who shows the admin key.
 
-Run by the launcher, which sends a line of JSON, `FrontSettings`, on standard input; it ends when the launcher does.
+Run by the launcher, as `serving.triton.front.running` tells.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hmac
 import http.client
-import json
-import os
 import re
-import resource
-import signal
 import socket
 import sys
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pipeline.errors import InputError
@@ -30,6 +24,7 @@ from serving.process.http_door import HttpDoor
 from serving.process.http_handler import JSON_TYPE, Answer, DoorHandler, Refusal, as_json
 from serving.triton.admin_key import HTTP_HEADER
 from serving.triton.front.bodies import checked_inference, checked_json, inflated
+from serving.triton.front.running import PARTING_SECONDS, FrontSettings, run_front
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 PATH = re.compile(r"/v2(?:/[A-Za-z0-9_.%~-]+)*|/")
@@ -41,33 +36,9 @@ PASSED_BACK = ("Content-Type", "Content-Encoding", HEADER_LENGTH)
 MOST_REQUESTS = 256
 ARRIVAL_SECONDS = 30.0
 ANSWER_SECONDS = 600.0
-PARTING_SECONDS, LAST_WORDS_SECONDS = 5.0, 0.05
-POLL_SECONDS = 0.5
+LAST_WORDS_SECONDS = 0.05
 UNPACKING = threading.Lock()
 """Held while a body is unpacked, parsed and checked: it may need many times its bytes."""
-
-
-@dataclass(frozen=True)
-class FrontSettings:
-    """Where to listen, and what for.
-
-    Attributes:
-        host, port: for callers.
-        upstream: path of the Unix socket that Triton listens on.
-        max_bytes: of a request, unpacked.
-        closed: models that only those may ask who show the key; none where there is no key.
-        key: the admin key.
-    """
-
-    host: str
-    port: int
-    upstream: str
-    max_bytes: int
-    closed: tuple[str, ...]
-    key: str
-
-    def may_ask(self, model: str, key: str) -> bool:
-        return not self.key or model not in self.closed or hmac.compare_digest(self.key.encode(), key.encode())
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -176,30 +147,21 @@ class _Handler(DoorHandler):
         return answer.status, content, passed or {"Content-Type": JSON_TYPE}
 
 
-def main() -> int:
-    """Serve until SIGTERM, or until the launcher is gone."""
-    launcher = os.getppid()
-    signals = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    settings = FrontSettings(**json.loads(sys.stdin.readline()))
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    try:
-        front = Front(settings)
-    except OSError as error:
-        print(f"error: HTTP port {settings.port} on {settings.host} cannot be had ({error})", file=sys.stderr)
-        return 3
+def start(settings: FrontSettings) -> Callable[[], None]:
+    """Begin to answer; gives what ends it. Raises OSError where the port cannot be had."""
+    front = Front(settings)
     threading.Thread(target=front.serve_forever, daemon=True).start()
-    while os.getppid() == launcher and signal.sigtimedwait(signals, POLL_SECONDS) is None:
-        pass
-    front.shutdown()
-    front.server_close()
-    deadline = time.monotonic() + PARTING_SECONDS
-    for _ in range(MOST_REQUESTS):  # until none is under way
-        front.requests.acquire(timeout=max(0.0, deadline - time.monotonic()))
-    time.sleep(LAST_WORDS_SECONDS)
-    return 0
+
+    def end() -> None:
+        front.shutdown()
+        front.server_close()
+        deadline = time.monotonic() + PARTING_SECONDS
+        for _ in range(MOST_REQUESTS):  # until none is under way
+            front.requests.acquire(timeout=max(0.0, deadline - time.monotonic()))
+        time.sleep(LAST_WORDS_SECONDS)
+
+    return end
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_front("HTTP", start))

@@ -24,13 +24,15 @@ from serving.triton.admin_key import probe_secret
 from serving.triton.admin_key import server_arguments as admin_key_arguments
 from serving.triton.configs.ensemble import COMPONENTS
 from serving.triton.control import ServerControl
-from serving.triton.front.door import FrontSettings
-from serving.triton.front.process import FrontProcess
+from serving.triton.front.process import FrontProcess, grpc_front, http_front
+from serving.triton.front.running import FrontSettings
 from serving.triton.server import log as server_log
 from serving.triton.server.installation import STUB, TritonInstallation, find_triton
 from serving.triton.server.options import TritonOptions
 
 POLL_SECONDS = 0.05
+OURS = ("--grpc-use-ssl", "--grpc-server-", "--grpc-root-cert", "--grpc-address", "--grpc-port")
+"""Of tritonserver's arguments, those that concern callers."""
 SOCKET_PATH_BYTES = 107
 COLLECTOR_TIMEOUT = "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT"
 
@@ -63,15 +65,34 @@ class TritonServer(GuardedServer):
         self.options = options or TritonOptions()
         state_dir, name = Path(state_dir or default_state_dir()).resolve(), f"{TRITON}-{self.ports.grpc}"
         log_path = Path(log_path or state_dir / f"{name}.log").resolve()
+        for word in extra_arguments:
+            if word.startswith(OURS) and not self.options.direct_grpc:
+                raise InputError(
+                    f"{word} is not for what answers callers; give --tls_cert and the like, or --direct_grpc"
+                )
         super().__init__(name, state_dir, log_path, self.options.exit_timeout_seconds + KILL_MARGIN_SECONDS)
         self.extra_arguments = tuple(extra_arguments)
-        self._socket = private_folder() / f"{self.shared_memory_prefix}http"
-        self.control = ServerControl(self.http_address, admin_key, socket=str(self._socket))
-        closed = COMPONENTS if admin_key else ()
-        settings = (self.http_host, self.ports.http, str(self._socket), self.options.http_request_bytes)
-        self.front = FrontProcess(FrontSettings(*settings, closed, admin_key), self.http_address)
+        self._sockets = {
+            way: private_folder() / f"{self.shared_memory_prefix}{way}" for way in ("http", "grpc", "alive")
+        }
+        self.control = ServerControl(self.http_address, admin_key, socket=str(self._sockets["http"]))
+        self.fronts = self._make_fronts()
         self.key_is_hidden = False
         self._started = 0.0
+
+    def _make_fronts(self) -> tuple[FrontProcess, ...]:
+        """What answers callers: HTTP, and gRPC unless they reach Triton's own."""
+        options = self.options
+        closed = COMPONENTS if self.control.key else ()
+        bounds = (options.request_bytes, closed, self.control.key)
+        http = http_front(FrontSettings(self.http_host, self.ports.http, str(self._sockets["http"]), *bounds))
+        if options.direct_grpc:
+            return (http,)
+        files = (
+            str(path.resolve()) if path else "" for path in (options.tls_cert, options.tls_key, options.tls_client_ca)
+        )
+        upstream, alive = f"{self._sockets['grpc']}:0", str(self._sockets["alive"])
+        return http, grpc_front(FrontSettings(self.host, self.ports.grpc, upstream, *bounds, alive, *files))
 
     @property
     def grpc_address(self) -> str:
@@ -110,7 +131,7 @@ class TritonServer(GuardedServer):
         self._require_plain_names()
         installation = find_triton()
         self.ports.require_free(self.host)
-        self._require_short_socket()
+        self._require_short_sockets()
         self._started = time.monotonic()
         environment = {
             COLLECTOR_TIMEOUT: "1s",  # a collector that never answers would hold up the end for half a minute
@@ -126,15 +147,17 @@ class TritonServer(GuardedServer):
             http_address=self.http_address,
             model_repository=str(self.model_repository),
         )
-        self.front.start()
+        for front in self.fronts:
+            front.start()
 
     def stop(self, seconds: float | None = None) -> None:
-        """As `GuardedServer.stop`; what answers HTTP ends with it."""
+        """As `GuardedServer.stop`; what answers callers ends with it."""
         try:
             super().stop(seconds)
         finally:
-            self.front.stop()
-            self._socket.unlink(missing_ok=True)
+            for front in self.fronts:
+                front.stop()
+            self._remove_sockets()
 
     def _require_plain_names(self) -> None:
         """Names of models go through a shell, as paths do."""
@@ -142,10 +165,16 @@ class TritonServer(GuardedServer):
             if not PLAIN.fullmatch(folder.name):
                 raise InputError(f"{self.model_repository} holds {folder.name!r:.80}; name models by A-Z a-z 0-9 . _ -")
 
-    def _require_short_socket(self) -> None:
-        self._socket.unlink(missing_ok=True)
-        if len(str(self._socket)) > SOCKET_PATH_BYTES:
-            raise EnvironmentFault(f"{self._socket} is too long a path for a socket; set TMPDIR to a shorter one")
+    def _remove_sockets(self) -> None:
+        for socket in self._sockets.values():
+            for path in socket.parent.glob(f"{socket.name}*"):
+                path.unlink(missing_ok=True)
+
+    def _require_short_sockets(self) -> None:
+        self._remove_sockets()
+        for socket in self._sockets.values():
+            if len(f"{socket}:0") > SOCKET_PATH_BYTES:
+                raise EnvironmentFault(f"{socket} is too long a path for a socket; set TMPDIR to a shorter one")
 
     def command(self, installation: TritonInstallation) -> list[str]:
         """The command line of the server itself."""
@@ -154,9 +183,10 @@ class TritonServer(GuardedServer):
             f"--backend-config=python,shm-region-prefix-name={self.shared_memory_prefix}",
             *self.options.arguments(),
         ]
-        for service in ("grpc", "metrics"):
-            arguments += [f"--{service}-address={self.host}", f"--{service}-port={getattr(self.ports, service)}"]
-        arguments += [f"--http-address=unix:{self._socket}", "--http-port=0"]
+        listening = {"metrics": (self.host, self.ports.metrics), "http": (f"unix:{self._sockets['http']}", 0)}
+        grpc = (self.host, self.ports.grpc) if self.options.direct_grpc else (f"unix:{self._sockets['grpc']}", 0)
+        for service, (address, port) in {**listening, "grpc": grpc}.items():
+            arguments += [f"--{service}-address={address}", f"--{service}-port={port}"]
         if installation.backend_directory:
             arguments.append(f"--backend-directory={plain(installation.backend_directory)}")
         arguments.append("--metrics-config=summary_latencies=true")
@@ -179,9 +209,10 @@ class TritonServer(GuardedServer):
             if status is not None:
                 how = f"did not come up (exit status {status})" if status else "was stopped before it was ready"
                 raise self.failure(f"tritonserver {how}")
-            if not self.front.is_running():
-                self.stop()
-                raise EnvironmentFault(f"what answers HTTP on {self.http_address} did not start; see above")
+            for front in self.fronts:
+                if not front.is_running():
+                    self.stop()
+                    raise EnvironmentFault(f"what answers {front.way} did not start; see above")
             if time.monotonic() > deadline:
                 self.stop()
                 raise self.failure(f"tritonserver was not ready after {timeout_seconds:g} s")
@@ -192,8 +223,10 @@ class TritonServer(GuardedServer):
 
     def _is_ready(self) -> bool:
         """Ready, and it is this server that listens on all three ports, not another that came first."""
-        listening = processes.listening_ports(self.pid) | processes.listening_ports(self.front.pid)
-        if not {self.ports.grpc, self.ports.http, self.ports.metrics} <= listening:
+        ours = [self.pid, *(front.pid for front in self.fronts)]
+        if not {self.ports.grpc, self.ports.http, self.ports.metrics} <= set().union(
+            *map(processes.listening_ports, ours)
+        ):
             return False
         return self.control.is_ready()
 

@@ -43,8 +43,9 @@ class TritonOptions(Options):
     exit_timeout_seconds: int = option(
         30, "seconds that accepted requests have to finish when the server stops", at_least=1
     )
-    http_request_bytes: int = option(
-        16 << 20, "bytes that the body of an HTTP request may have, unpacked", at_least=1024
+    request_bytes: int = option(16 << 20, "bytes that a request may have, unpacked", at_least=1024)
+    direct_grpc: bool = option(
+        False, "let callers reach Triton's own gRPC, which costs less and which a caller can end: for those you trust"
     )
     complete_config: bool = option(False, "let the server fill in incomplete configurations of other models")
     tls_cert: Path | None = option(
@@ -90,7 +91,7 @@ class TritonOptions(Options):
         return arguments + self._tls_arguments() + self._trace_arguments()
 
     def _tls_arguments(self) -> list[str]:
-        if not (self.tls_cert and self.tls_key):
+        if not (self.direct_grpc and self.tls_cert and self.tls_key):
             return []
         arguments = [
             "--grpc-use-ssl=true",

@@ -75,7 +75,8 @@ class Supervisor:
             status = self.server.status()
             if status == 0:
                 return
-            self.server.front.keep(self._report)
+            for front in self.server.fronts:
+                front.keep(self._report)
             if status is not None:
                 self._restart(f"tritonserver (process {self.server.pid}) ended with exit status {status}")
             elif self.server.was_told_to_stop:

@@ -101,7 +101,7 @@ def test_what_ends_triton_is_refused(server, body):
     status, answer = ask(server, INFER, body, packed)
     assert status == 400
     assert len(json.loads(answer)["error"]) > 20
-    peak = Path(f"/proc/{server.front.pid}/status").read_text().split("VmHWM:")[1].split()[0]
+    peak = Path(f"/proc/{server.fronts[0].pid}/status").read_text().split("VmHWM:")[1].split()[0]
     assert int(peak) < 200_000, "kB"
 
 
@@ -254,20 +254,20 @@ def test_only_who_knows_the_secret_is_not_counted(server, golden):
 def test_where_it_ended_or_hangs_it_is_started_again(server):
     said = []
     for number in (signal.SIGKILL, signal.SIGSTOP):
-        ended = server.front.pid
+        ended = server.fronts[0].pid
         os.kill(ended, number)
         if number == signal.SIGKILL:
-            assert eventually(lambda: not server.front.is_running())
-        server.front._next_check = server.front._next_start = 0.0
+            assert eventually(lambda: not server.fronts[0].is_running())
+        server.fronts[0]._next_check = server.fronts[0]._next_start = 0.0
         for _ in range(3):
-            server.front.keep(said.append)
-            server.front._next_check = 0.0
-        assert server.front.pid != ended
-        assert eventually(lambda: server.ports.http in processes.listening_ports(server.front.pid))
+            server.fronts[0].keep(said.append)
+            server.fronts[0]._next_check = 0.0
+        assert server.fronts[0].pid != ended
+        assert eventually(lambda: server.ports.http in processes.listening_ports(server.fronts[0].pid))
     assert ["ended; starting it again" in said[0], "answered nothing 3 times in a row" in said[1]] == [True, True]
 
 
 def test_tritons_own_http_is_for_this_user_alone(server):
-    (socket_file,) = server._socket.parent.glob(f"{server.shared_memory_prefix}*")
-    assert socket_file.parent.stat().st_mode & 0o077 == 0
-    assert processes.listening_ports(server.pid) == {server.ports.grpc, server.ports.metrics}
+    folders = {path.parent for path in server._sockets.values()}
+    assert [folder.stat().st_mode & 0o077 for folder in folders] == [0]
+    assert processes.listening_ports(server.pid) == {server.ports.metrics}

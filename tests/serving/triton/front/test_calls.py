@@ -1,0 +1,144 @@
+"""gRPC before a real Triton server: what would end that server gets an answer, and it lives on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import grpc
+import numpy as np
+import pytest
+import tritonclient.grpc
+from tritonclient.grpc import service_pb2, service_pb2_grpc
+from tritonclient.utils import InferenceServerException
+
+from serving.process import processes
+from serving.process.ports import Ports
+from serving.triton.admin_key import GRPC_HEADER
+from serving.triton.server.launcher import TritonServer
+from serving.triton.server.options import TritonOptions
+from tests.serving.tiny_model import PATIENCE_SECONDS, eventually
+
+KEY = "secret"
+MOST_BYTES = 1 << 20
+INFER = "/inference.GRPCInferenceService/ModelInfer"
+
+
+@pytest.fixture(scope="module")
+def server(model_repository, tmp_path_factory):
+    state, options = tmp_path_factory.mktemp("calls"), TritonOptions(request_bytes=MOST_BYTES)
+    with TritonServer(model_repository, ports=Ports.free(), state_dir=state, options=options, admin_key=KEY) as server:
+        server.wait_ready()
+        yield server
+
+
+@pytest.fixture
+def channel(server):
+    with grpc.insecure_channel(server.grpc_address, options=[("grpc.max_send_message_length", -1)]) as channel:
+        yield channel
+
+
+@pytest.fixture
+def stub(channel):
+    return service_pb2_grpc.GRPCInferenceServiceStub(channel)
+
+
+@pytest.fixture(autouse=True)
+def still_answers(server):
+    """After each of these tests the same process answers a good request."""
+    process = server.pid
+    yield
+    assert server.status() is None
+    assert server.pid == process
+    with grpc.insecure_channel(server.grpc_address) as channel:
+        answer = service_pb2_grpc.GRPCInferenceServiceStub(channel).ModelInfer(request(), timeout=PATIENCE_SECONDS)
+    assert answer.outputs[0].name == "label"
+
+
+def request(model="seqcls", text="某公司宣布裁员两千人"):
+    asked = service_pb2.ModelInferRequest(model_name=model)
+    tensor = asked.inputs.add(name="INPUT", datatype="BYTES", shape=[1, 1])
+    tensor.contents.bytes_contents.append(text.encode())
+    asked.outputs.add(name="label")
+    return asked
+
+
+def refused(call, *arguments, **more):
+    with pytest.raises(grpc.RpcError) as caught:
+        call(*arguments, timeout=PATIENCE_SECONDS, **more)
+    return caught.value.code().name, caught.value.details()
+
+
+@pytest.mark.parametrize("model", ["seqcls", "seqcls_postprocess"])
+def test_a_classification_of_texts_is_refused(stub, model):
+    asked = request(model)
+    asked.outputs[0].parameters["classification"].int64_param = 1
+    code, said = refused(stub.ModelInfer, asked)
+    assert (code, said[:40]) == ("INVALID_ARGUMENT", "output 0: classification is not offered;")
+
+
+def test_the_word_in_a_text_is_no_request_for_it(stub):
+    assert stub.ModelInfer(request(text="classification of tokenizer"), timeout=PATIENCE_SECONDS).outputs
+
+
+def test_tritons_own_client_is_served(server):
+    with tritonclient.grpc.InferenceServerClient(server.grpc_address) as client:
+        tensor = tritonclient.grpc.InferInput("INPUT", [1, 1], "BYTES")
+        tensor.set_data_from_numpy(np.array([["裁员".encode()]], object))
+        assert client.infer("seqcls", [tensor]).as_numpy("label").size
+        assert client.is_server_ready()
+        assert client.is_model_ready("seqcls")
+        assert client.get_model_metadata("seqcls").name == "seqcls"
+        assert client.get_inference_statistics("seqcls").model_stats
+        with pytest.raises(InferenceServerException, match="classification is not offered"):
+            client.infer("seqcls", [tensor], outputs=[tritonclient.grpc.InferRequestedOutput("label", 1)])
+        with pytest.raises(InferenceServerException, match="admin-key"):
+            client.get_model_repository_index()
+        assert client.get_model_repository_index(headers={GRPC_HEADER: KEY}).models
+
+
+def test_components_are_for_the_operator(stub):
+    for metadata in (), ((GRPC_HEADER, "wrong"),):
+        code, said = refused(stub.ModelInfer, request("tokenizer"), metadata=metadata)
+        assert (code, said[:30]) == ("PERMISSION_DENIED", "tokenizer is a part of the ens")
+    asked = request("tokenizer")
+    asked.outputs[0].name = "input_ids"
+    assert stub.ModelInfer(asked, metadata=((GRPC_HEADER, KEY),), timeout=PATIENCE_SECONDS).outputs
+
+
+def test_what_is_no_request_is_refused(channel, stub):
+    call = channel.unary_unary(INFER)
+    assert refused(call, b"\x0a\xffclassification")[0] == "INVALID_ARGUMENT"
+    assert refused(channel.stream_unary(INFER), iter([]))[0] == "INVALID_ARGUMENT"
+    assert refused(channel.unary_unary("/inference.GRPCInferenceService/Nothing"), b"")[0] == "UNIMPLEMENTED"
+    with pytest.raises(grpc.RpcError, match="UNIMPLEMENTED"):
+        list(stub.ModelStreamInfer(iter([request()]), timeout=PATIENCE_SECONDS))
+    code, said = refused(call, b"x" * (MOST_BYTES + 1))
+    assert (code, "larger than max" in said) == ("RESOURCE_EXHAUSTED", True)
+    packed = b"x" * MOST_BYTES
+    assert refused(call, packed, compression=grpc.Compression.Gzip)[0] in ("UNIMPLEMENTED", "UNAVAILABLE", "INTERNAL")
+
+
+def test_a_caller_that_leaves_cancels_nothing(channel):
+    call = channel.unary_unary(INFER, request_serializer=service_pb2.ModelInferRequest.SerializeToString)
+    for number in range(300):
+        future = call.future(request())
+        time.sleep(number % 30 / 10_000)
+        future.cancel()
+
+
+def test_where_it_ended_or_hangs_it_is_started_again(server):
+    said, front = [], server.fronts[1]
+    for number in (signal.SIGKILL, signal.SIGSTOP):
+        ended = front.pid
+        os.kill(ended, number)
+        if number == signal.SIGKILL:
+            assert eventually(lambda: not front.is_running())
+        front._next_check = front._next_start = 0.0
+        for _ in range(3):
+            front.keep(said.append)
+            front._next_check = 0.0
+        assert front.pid != ended
+        assert eventually(lambda: server.ports.grpc in processes.listening_ports(front.pid))
+    assert ["gRPC" in line and "starting it again" in line for line in said] == [True, True]
