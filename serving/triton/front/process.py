@@ -19,7 +19,7 @@ from serving.triton.front import door
 from serving.triton.front.running import PARTING_SECONDS, FrontSettings
 
 CHECK_SECONDS, ANSWER_SECONDS, FAILURES_IN_A_ROW = 5.0, 5.0, 3
-STOP_SECONDS = PARTING_SECONDS + 2.0
+STOP_SECONDS, HANGING_SECONDS = PARTING_SECONDS + 2.0, 0.5
 
 
 class FrontProcess:
@@ -77,16 +77,16 @@ class FrontProcess:
         if now >= self._next_start:
             report(f"{why}; starting it again")
             self._failures, self._next_start = 0, now + self._pauses.next()
-            self.stop()
+            self.stop(HANGING_SECONDS)
             self.start()
 
-    def stop(self) -> None:
-        """End it once it has given the answers that it has; doing it twice is fine."""
+    def stop(self, seconds: float = STOP_SECONDS) -> None:
+        """End it once it has given the answers that it has, for which it has so long; doing it twice is fine."""
         if self._process is None:
             return
         self._process.terminate()
         try:
-            self._process.wait(STOP_SECONDS)
+            self._process.wait(seconds)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

@@ -71,7 +71,7 @@ def test_a_shape_of_more_than_was_sent_is_refused(shape):
             f"nested deeper than {MOST_LEVELS}",
         ),
         (b'{"inputs":[],"x":[' + b"[]," * MOST_BRACKETS + b"[]]}", "more than 100000 brackets"),
-        (b'{"inputs":[],"inputs":[{"shape":[1,9223372036854775807]}]}', "a name comes twice"),
+        (b'{"inputs":[],"inputs":[{"shape":[1,9223372036854775807]}]}', "has the key 'inputs' twice"),
         (b"\xff\xfe{\0}\0", "no JSON in UTF-8"),
         (b'{"inputs":["\xed\xa0\x80"]}', "no JSON in UTF-8"),
         (b'{"inputs":[], "id": "\\ud800"}', "half of a surrogate pair"),
@@ -107,6 +107,12 @@ def test_a_shape_of_more_than_was_sent_is_refused(shape):
 def test_what_triton_should_not_see_is_refused(raw, message):
     with pytest.raises(InputError, match=message):
         checked_inference(raw, None)
+
+
+def test_the_doubled_one_of_very_many_names_is_found_at_once():
+    names = ",".join(f'"{number}":0' for number in range(200_000))
+    with pytest.raises(InputError, match="has the key '199999' twice"):
+        checked_json(f'{{{names},"199999":1}}'.encode())
 
 
 def test_other_bodies_are_bounded_too():
