@@ -16,12 +16,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from clients.chosen import choose
 from clients.options import ClientOptions
 from clients.paddle_client import PaddleClient
 from clients.patience import RETRIES, TIMEOUT_SECONDS
 from pipeline.command import run
 from pipeline.errors import ServerError
-from pipeline.labels.decoding import Prediction
+from pipeline.labels.decoding import Answer
 from pipeline.options import option, parse
 from pipeline.records import parse_json
 from pipeline.service_messages import HTTP_PATH, HTTP_PORT
@@ -41,7 +42,7 @@ class HttpClient(PaddleClient):
         super().__init__(url, timeout_seconds, retries)
         self._own = threading.local()
 
-    def ask(self, keys: Sequence[str], values: Sequence[str], seconds: float) -> list[list[Prediction]]:
+    def ask(self, keys: Sequence[str], values: Sequence[str], seconds: float) -> dict[str, str]:
         body = json.dumps({"key": list(keys), "value": list(values)}, ensure_ascii=False).encode()
         answer = self._post(body, time.monotonic() + seconds)
         try:
@@ -86,16 +87,22 @@ class HttpClient(PaddleClient):
 class HttpClientOptions(ClientOptions):
     """Which service is asked."""
 
-    url: str = option(DEFAULT_URL, "the service's HTTP address")
+    url: str | None = option(
+        None, f"the service's HTTP address (of the one that was started from here, else {DEFAULT_URL})"
+    )
+
+    def server(self) -> tuple[str, str]:
+        """The address to ask, and what is to be said of it where nobody named it; raises as `choose` does."""
+        return (self.url, "") if self.url else choose("paddle", "http_address", DEFAULT_URL)
 
 
-def classify(options: HttpClientOptions) -> Iterator[tuple[str, list[Prediction]]]:
+def classify(options: HttpClientOptions) -> Iterator[tuple[str, Answer]]:
     """Yield each text with its label paths, most confident first.
 
     Raises:
         InputError, ServerError: as `PaddleClient.classify_stream` does; earlier texts have been yielded by then.
     """
-    with HttpClient(options.url, options.timeout_seconds, options.retries) as client:
+    with HttpClient(options.server()[0], options.timeout_seconds, options.retries) as client:
         yield from options.ask(client)
 
 
@@ -105,7 +112,9 @@ def parse_args(argv: Sequence[str] | None) -> HttpClientOptions:
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = parse_args(argv)
-    options.show(classify(options))
+    address, said = options.server()
+    with HttpClient(address, options.timeout_seconds, options.retries) as client:
+        options.show(client, said)
 
 
 if __name__ == "__main__":

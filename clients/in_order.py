@@ -1,35 +1,40 @@
-"""A stream of texts as requests of which a few are under way at once, answered in order."""
+"""Texts as requests: as many in each as it may hold, a few under way at once, answered in order."""
 
 from __future__ import annotations
 
+import re
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Callable, NamedTuple, TypeVar
 
-from pipeline.errors import ClassifierError, InputError
+from pipeline.errors import ClassifierError, InputError, ServerError
 from pipeline.files.chunks import CHARACTERS_PER_CHUNK, chunks
-from pipeline.labels.decoding import Prediction
+from pipeline.labels.decoding import Answer
+from pipeline.served import ServedModel
+from pipeline.service_messages import bytes_in_request
 
 BATCH_SIZE = 32
 REQUESTS_IN_FLIGHT = 4
 INTERRUPT_SECONDS = 0.5
 """Python's main thread, when it waits without a limit, does not notice a signal that another thread receives, or that
 comes as the wait begins; so it looks up this often."""
+_ROW = re.compile(r"\brow (\d+)(?=: )")
 
-Answer = TypeVar("Answer")
+Asked = TypeVar("Asked")
 
 
 class Batch(NamedTuple):
     """Texts of one request; `first` counts the stream's texts from 1."""
 
     first: int
-    texts: list[str]
+    texts: Sequence[str]
 
     @contextmanager
     def placed(self) -> Iterator[None]:
-        """Say of an error which texts it is about."""
+        """Say of an error which texts of a stream it is about."""
         try:
             yield
         except ClassifierError as error:
@@ -37,26 +42,34 @@ class Batch(NamedTuple):
             where = f"text {last}" if last == self.first else f"texts {self.first} to {last}"
             raise type(error)(f"in {where}: {error}") from error
 
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """Let an error name the row of the list that this is a part of."""
+        try:
+            yield
+        except InputError as error:
+            said = _ROW.sub(lambda found: f"row {self.first - 1 + int(found[1])}", str(error), count=1)
+            raise InputError(said) from error
+
 
 def in_order(
-    texts: Iterable[str], ask: Callable[[list[str]], Answer], batch_size: int, in_flight: int
-) -> Iterator[tuple[Batch, Answer]]:
+    batches: Iterable[Sequence[str]], ask: Callable[[Sequence[str]], Asked], in_flight: int = REQUESTS_IN_FLIGHT
+) -> Iterator[tuple[Batch, Asked]]:
     """Yield each batch with the future, or whatever `ask` gave for it, when its turn has come.
 
     At most `in_flight` of them are asked for and not yet left behind by the caller, so that a stream of any length
-    takes bounded memory; very long texts make smaller batches.
+    takes bounded memory.
 
     Raises:
-        InputError: `batch_size` or `in_flight` is below 1.
-        ClassifierError: `texts` raised it; the batches that came before have been yielded by then.
+        InputError: `in_flight` is below 1.
+        ClassifierError: `batches` raised it; those that came before have been yielded by then.
     """
-    for name, value in (("batch_size", batch_size), ("in_flight", in_flight)):
-        if value < 1:
-            raise InputError(f"{name} is {value}; give at least 1")
-    under_way: deque[tuple[Batch, Answer]] = deque()
+    if in_flight < 1:
+        raise InputError(f"in_flight is {in_flight}; give at least 1")
+    under_way: deque[tuple[Batch, Asked]] = deque()
     first = 1
     try:
-        for batch in chunks(texts, batch_size, CHARACTERS_PER_CHUNK):
+        for batch in batches:
             under_way.append((Batch(first, batch), ask(batch)))
             first += len(batch)
             if len(under_way) == in_flight:
@@ -67,10 +80,46 @@ def in_order(
     yield from under_way
 
 
-class Streams:
-    """A client that can `classify` a list of texts, and so a stream of them."""
+def batches(texts: Iterable[str], batch_size: int) -> Iterator[list[str]]:
+    """Batches of a stream; very long texts make smaller ones.
 
-    classify: Callable[..., list[list[Prediction]]]
+    Raises:
+        InputError: `batch_size` is below 1.
+        ClassifierError: `texts` raised it; the batches that came before have been yielded by then.
+    """
+    if batch_size < 1:
+        raise InputError(f"batch_size is {batch_size}; give at least 1")
+    return chunks(texts, batch_size, CHARACTERS_PER_CHUNK)
+
+
+def parts(texts: Sequence[str], model: ServedModel | None) -> list[Sequence[str]]:
+    """The texts, cut into as many as a request to the model may hold, all where that is not known.
+
+    A single text stays whole, however long it is.
+    """
+    if model is None:
+        return [texts]
+    sizes = list(map(bytes_in_request, texts)) if model.request_bytes else [0] * len(texts)
+    cut, start = [], 0
+    for end in range(1, len(texts) + 1):
+        if end == len(texts) or not model.holds(sizes[start : end + 1]):
+            cut.append(texts[start:end])
+            start = end
+    return cut
+
+
+class Streams:
+    """A client that classifies a list of texts, and so a stream of them."""
+
+    classify: Callable[..., list[Answer]]
+    model: Callable[[], ServedModel]
+    answered: Callable[[], dict[str, ServedModel | None]]
+    _limits: ServedModel | None = None
+    """What a request may hold; asked for when one is refused."""
+
+    def labels(self) -> list[str]:
+        """The label paths of the served bundle, in the order of the scores; raises as `model` does."""
+        return list(self.model().labels)
 
     def classify_stream(
         self,
@@ -78,8 +127,8 @@ class Streams:
         batch_size: int = BATCH_SIZE,
         in_flight: int = REQUESTS_IN_FLIGHT,
         **options: Any,
-    ) -> Iterator[tuple[str, list[Prediction]]]:
-        """Yield each text with its predictions, in order, while at most `in_flight` requests are under way.
+    ) -> Iterator[tuple[str, Answer]]:
+        """Yield each text with its answer, in order, while at most `in_flight` requests are under way.
 
         Args:
             texts: of any number; they are read as answers are taken.
@@ -88,17 +137,46 @@ class Streams:
         Raises:
             InputError, ServerError: as `classify` does; answers to earlier texts have been yielded by then.
         """
-        pool = ThreadPoolExecutor(max(1, in_flight), "classify")  # in_order refuses less
+        for batch, answer in _awaited(batches(texts, batch_size), partial(self.classify, **options), in_flight):
+            with batch.placed():
+                answers = answer.result()
+            yield from zip(batch.texts, answers)
 
-        def ask(batch: list[str]) -> Future[list[list[Prediction]]]:
-            return pool.submit(self.classify, batch, **options)
+    def _in_parts(self, texts: Sequence[str], ask: Callable[[Sequence[str]], Asked]) -> list[Asked]:
+        """What `ask` gives for the texts or, where one request may not hold them, for each part of them, in order."""
+        cut = parts(texts, self._limits)
+        if len(cut) == 1:
+            try:
+                return [ask(texts)]
+            except InputError as refused:
+                self._limits = _limits(refused, self.model)
+                cut = parts(texts, self._limits)
+                if len(cut) == 1:
+                    raise
+        given = []
+        for part, answer in _awaited(cut, lambda each: self._in_parts(each, ask), REQUESTS_IN_FLIGHT):
+            with part.counted():
+                given += answer.result()
+        return given
 
-        try:
-            for batch, answer in in_order(texts, ask, batch_size, in_flight):
-                while not answer.done():
-                    wait([answer], INTERRUPT_SECONDS)
-                with batch.placed():
-                    predictions = answer.result()
-                yield from zip(batch.texts, predictions)
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+
+def _limits(refused: InputError, ask: Callable[[], ServedModel]) -> ServedModel:
+    """What the server says of how much a request may hold; one that does not say has refused for good."""
+    try:
+        return ask()
+    except ServerError:
+        raise refused from None
+
+
+def _awaited(
+    batches: Iterable[Sequence[str]], ask: Callable[[Sequence[str]], Asked], in_flight: int
+) -> Iterator[tuple[Batch, Future[Asked]]]:
+    """As `in_order`, with `ask` in threads; what comes is done."""
+    pool = ThreadPoolExecutor(max(1, in_flight), "classify")  # in_order refuses less
+    try:
+        for batch, answer in in_order(batches, lambda each: pool.submit(ask, each), in_flight):
+            while not answer.done():
+                wait([answer], INTERRUPT_SECONDS)
+            yield batch, answer
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)

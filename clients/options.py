@@ -11,9 +11,9 @@ from clients.in_order import BATCH_SIZE, Streams
 from clients.patience import LONGEST_TIMEOUT_SECONDS, RETRIES, TIMEOUT_SECONDS
 from pipeline.errors import InputError
 from pipeline.files.dataset import read_texts
-from pipeline.labels.decoding import POLICIES, Prediction
+from pipeline.labels.decoding import POLICIES, Answer
 from pipeline.options import Options, option
-from pipeline.output import FORMATS
+from pipeline.output import FORMATS, cut_in_words
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,31 @@ class ClientOptions(Options):
         """The texts, wherever they are."""
         return self.texts or read_texts(self.file or sys.stdin.buffer)
 
-    def ask(self, client: Streams) -> Iterator[tuple[str, list[Prediction]]]:
+    def ask(self, client: Streams) -> Iterator[tuple[str, Answer]]:
         """Yield each text with a client's answer; raises as `Streams.classify_stream` does."""
         return client.classify_stream(
             self.read(), self.batch_size, threshold=self.threshold, policy=self.policy, top_k=self.top_k
         )
 
-    def show(self, answers: Iterable[tuple[str, list[Prediction]]]) -> None:
-        """Print each answer as soon as it is there."""
-        for text, predictions in answers:
-            print(FORMATS[self.format](text, predictions), flush=True)
+    def show(self, client: Streams, chosen: str = "") -> None:
+        """Print each answer as soon as it is there; at the end, on standard error, who answered, and what was cut.
+
+        Args:
+            client: it is asked.
+            chosen: what is to be said of a server that nobody named.
+
+        Raises:
+            InputError, ServerError: as `Streams.classify_stream` does.
+        """
+        texts = cut = 0
+        for text, answer in self.ask(client):
+            print(FORMATS[self.format](text, answer), flush=True)
+            texts += 1
+            cut += bool(answer.truncated)
+        lengths = set()
+        for address, model in client.answered().items():
+            said = str(model) if model else "a server of an earlier release, or of another project"
+            print(f"answered by {address}{chosen}: {said}", file=sys.stderr)
+            lengths.add(model.max_seq_length if model else None)
+        if cut:
+            print(cut_in_words(cut, texts, lengths.pop() if len(lengths) == 1 else None), file=sys.stderr)

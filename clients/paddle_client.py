@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
+from itertools import chain
 from typing import TypeVar
 
 from clients.in_order import Streams
 from clients.patience import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, RETRIES, TIMEOUT_SECONDS, check_patience
 from pipeline.errors import InputError, ServerError
-from pipeline.labels.decoding import Prediction
-from pipeline.service_messages import OVERLOADED, SENTENCE, TIMED_OUT, read_predictions, write_texts
-from pipeline.tensors import POLICY, THRESHOLD, TOP_K
+from pipeline.labels.decoding import Answer
+from pipeline.served import ServedModel, unsaid
+from pipeline.service_messages import OVERLOADED, SENTENCE, TIMED_OUT, read_answers, read_fields, write_texts
+from pipeline.tensors import ABOUT, POLICY, THRESHOLD, TOP_K
 
 Client = TypeVar("Client", bound="PaddleClient")
 
@@ -56,9 +59,28 @@ class PaddleClient(Streams):
     def close(self) -> None:
         """Close the connections."""
 
-    def ask(self, keys: Sequence[str], values: Sequence[str], seconds: float) -> list[list[Prediction]]:
-        """Send one request once, and wait so long for its answer; raises InputError, or a kind of ServerError."""
+    def ask(self, keys: Sequence[str], values: Sequence[str], seconds: float) -> dict[str, str]:
+        """The answer's fields to a request that is sent once; raises InputError, or a kind of ServerError."""
         raise NotImplementedError
+
+    def model(self) -> ServedModel:
+        """What the service serves just now.
+
+        Raises:
+            ServerError: it does not answer, or not say: it is of an earlier release.
+        """
+        try:
+            about = self._ask_patiently([ABOUT], [""])[ABOUT]
+        except (InputError, KeyError):
+            raise unsaid(self.url) from None
+        return ServedModel.from_json(about, self.url)
+
+    def answered(self) -> dict[str, ServedModel | None]:
+        """What is served where this client was answered; None where that is not said."""
+        try:
+            return {self.url: self.model()}
+        except ServerError:
+            return {self.url: None}
 
     def classify(
         self,
@@ -66,10 +88,11 @@ class PaddleClient(Streams):
         threshold: float | None = None,
         policy: str | None = None,
         top_k: int | None = None,
-    ) -> list[list[Prediction]]:
-        """Per text its label paths, most confident first; the texts travel in one request.
+    ) -> list[Answer]:
+        """Per text its label paths, most confident first, and whether it was truncated.
 
-        What is None is as the served bundle says.
+        The texts travel in one request or, where they are more than it may hold, in several at the same time; those
+        may meet different versions while a bundle is published. What is None is as the served bundle says.
 
         Args:
             threshold: for all labels, between 0 and 1.
@@ -77,20 +100,23 @@ class PaddleClient(Streams):
             top_k: at most so many labels of each text, 1 or more.
 
         Raises:
-            InputError: the service refuses an option, a text or the number of texts; the message names the row.
+            InputError: the service refuses an option or a text; the message names the row.
             ServerError: it does not answer in time, or fails.
         """
         if len(texts) == 0:
             return []
         if isinstance(texts, str):
             raise InputError(f"texts is {texts!r:.40}; give a list of texts")
-        options = {THRESHOLD: threshold, POLICY: policy, TOP_K: top_k}
-        fields = {SENTENCE: write_texts(texts)}
-        fields.update((name, str(value)) for name, value in options.items() if value is not None)
-        answer = self._ask_patiently(list(fields), list(fields.values()))
-        if len(answer) != len(texts):
-            raise ServerError(f"{self.url} answered {len(answer)} texts of {len(texts)}")
-        return answer
+        given = {THRESHOLD: threshold, POLICY: policy, TOP_K: top_k}
+        options = {name: str(value) for name, value in given.items() if value is not None}
+        return list(chain.from_iterable(self._in_parts(texts, partial(self._classify, options=options))))
+
+    def _classify(self, texts: Sequence[str], options: Mapping[str, str]) -> list[Answer]:
+        fields = {SENTENCE: write_texts(texts), **options}
+        answers = read_answers(self._ask_patiently(list(fields), list(fields.values())))
+        if len(answers) != len(texts):
+            raise ServerError(f"{self.url} answered {len(answers)} texts of {len(texts)}")
+        return answers
 
     def unavailable(self, reason: str, kind: type[Unavailable] = Unavailable) -> Unavailable:
         return kind(
@@ -105,15 +131,15 @@ class PaddleClient(Streams):
             f"{self.url} gave no answer within {self.timeout_seconds:g} s; allow more time, or ask for less at once"
         )
 
-    def read(self, err_no: int, message: str, keys: Sequence[str], values: Sequence[str]) -> list[list[Prediction]]:
-        """Per text its predictions, out of the fields of an answer; raises as `ask` does."""
+    def read(self, err_no: int, message: str, keys: Sequence[str], values: Sequence[str]) -> dict[str, str]:
+        """The fields of an answer; raises as `ask` does."""
         if err_no == OVERLOADED:
             raise self.unavailable(message, Overloaded)
         if err_no == TIMED_OUT:
             raise TooLate(f"{self.url}: {message}")
-        return read_predictions(err_no, message, keys, values)
+        return read_fields(err_no, message, keys, values)
 
-    def _ask_patiently(self, keys: Sequence[str], values: Sequence[str]) -> list[list[Prediction]]:
+    def _ask_patiently(self, keys: Sequence[str], values: Sequence[str]) -> dict[str, str]:
         deadline, pause = time.monotonic() + self.timeout_seconds, FIRST_PAUSE_SECONDS
         for attempt in range(self.retries + 1):
             try:

@@ -15,12 +15,13 @@ from typing import Any
 
 import grpc
 
+from clients.chosen import choose
 from clients.options import ClientOptions
 from clients.paddle_client import PaddleClient
 from clients.patience import RETRIES, TIMEOUT_SECONDS
 from pipeline.command import run
 from pipeline.errors import EnvironmentFault, InputError, ServerError
-from pipeline.labels.decoding import Prediction
+from pipeline.labels.decoding import Answer
 from pipeline.options import option, parse
 from pipeline.service_messages import RPC_PORT, SERVICE
 
@@ -46,7 +47,7 @@ class RpcClient(PaddleClient):
     def close(self) -> None:
         self._client._channel.close()
 
-    def ask(self, keys: Sequence[str], values: Sequence[str], seconds: float) -> list[list[Prediction]]:
+    def ask(self, keys: Sequence[str], values: Sequence[str], seconds: float) -> dict[str, str]:
         # PipelineClient.predict has no deadline, prints what it does, and looks up the name of this host each time.
         fields = dict(zip(keys, values), clientip="")
         request = self._client._pack_request_package(fields, False, False, False)
@@ -84,16 +85,22 @@ def _pipeline_client() -> Any:
 class RpcClientOptions(ClientOptions):
     """Which service is asked."""
 
-    url: str = option(DEFAULT_URL, "the service's RPC address")
+    url: str | None = option(
+        None, f"the service's RPC address (of the one that was started from here, else {DEFAULT_URL})"
+    )
+
+    def server(self) -> tuple[str, str]:
+        """The address to ask, and what is to be said of it where nobody named it; raises as `choose` does."""
+        return (self.url, "") if self.url else choose("paddle", "client_address", DEFAULT_URL)
 
 
-def classify(options: RpcClientOptions) -> Iterator[tuple[str, list[Prediction]]]:
+def classify(options: RpcClientOptions) -> Iterator[tuple[str, Answer]]:
     """Yield each text with its label paths, most confident first.
 
     Raises:
         InputError, ServerError: as `PaddleClient.classify_stream` does; earlier texts have been yielded by then.
     """
-    with RpcClient(options.url, options.timeout_seconds, options.retries) as client:
+    with RpcClient(options.server()[0], options.timeout_seconds, options.retries) as client:
         yield from options.ask(client)
 
 
@@ -103,7 +110,9 @@ def parse_args(argv: Sequence[str] | None) -> RpcClientOptions:
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = parse_args(argv)
-    options.show(classify(options))
+    address, said = options.server()
+    with RpcClient(address, options.timeout_seconds, options.retries) as client:
+        options.show(client, said)
 
 
 if __name__ == "__main__":

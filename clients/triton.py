@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, TimeoutError, wait
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, Callable
 
@@ -17,16 +19,29 @@ import numpy as np
 from tritonclient import grpc
 from tritonclient.utils import InferenceServerException
 
+from clients.chosen import choose
 from clients.in_order import Streams
 from clients.options import ClientOptions
 from clients.patience import RETRIES, TIMEOUT_SECONDS
 from clients.tls import TlsOptions
-from clients.triton_calls import DEFAULT_URL, PARTING_SECONDS, Calls
-from clients.triton_request import PREDICTIONS, inference, out_of_time, patience, read_predictions, read_scores
+from clients.triton_calls import CONNECT_SECONDS, DEFAULT_URL, PARTING_SECONDS, Calls
+from clients.triton_request import (
+    classification,
+    inference,
+    joined_scores,
+    out_of_time,
+    patience,
+    read_answers,
+    read_model,
+    read_scores,
+    without_truncated,
+)
 from pipeline.command import run
-from pipeline.labels.decoding import Prediction
+from pipeline.errors import ServerError
+from pipeline.labels.decoding import Answer
 from pipeline.options import option, parse
-from pipeline.tensors import SCORES
+from pipeline.served import ServedModel
+from pipeline.tensors import ENSEMBLE, POLICY, SCORES, THRESHOLD, TOP_K
 
 __all__ = ["TlsOptions", "TritonClient", "TritonClientOptions", "classify", "main", "parse_args"]
 
@@ -81,16 +96,37 @@ class TritonClient(Streams):
         """
         return self._call(lambda connection, seconds: connection.get_server_metadata(client_timeout=seconds)).version
 
+    def model(self) -> ServedModel:
+        """What a server, the next one in turn, serves just now.
+
+        Raises:
+            ServerError: it does not answer, or not say: it is of an earlier release.
+        """
+        return read_model(
+            self._call(lambda connection, seconds: connection.get_model_config(ENSEMBLE, client_timeout=seconds))
+        )
+
+    def answered(self) -> dict[str, ServedModel | None]:
+        """By its address, what each server serves that has answered this client; None where it does not say."""
+        return {endpoint.url: self._described(endpoint.connection) for endpoint in self._calls.endpoints.answered()}
+
+    def _described(self, connection: Any) -> ServedModel | None:
+        try:
+            return read_model(connection.get_model_config(ENSEMBLE, client_timeout=CONNECT_SECONDS))
+        except (InferenceServerException, ServerError):
+            return None
+
     def classify(
         self,
         texts: Sequence[str],
         threshold: float | None = None,
         policy: str | None = None,
         top_k: int | None = None,
-    ) -> list[list[Prediction]]:
-        """Per text its label paths, most confident first; the texts travel in one request.
+    ) -> list[Answer]:
+        """Per text its label paths, most confident first, and whether it was truncated.
 
-        What is None is as the served bundle says.
+        The texts travel in one request or, where they are more than it may hold, in several at the same time; those
+        may meet different versions while a bundle is published. What is None is as the served bundle says.
 
         Args:
             threshold: for all labels, between 0 and 1.
@@ -98,41 +134,50 @@ class TritonClient(Streams):
             top_k: at most so many labels of each text, 1 or more.
 
         Raises:
-            InputError: the server refuses an option, a text or the number of texts; the message names the row.
+            InputError: the server refuses an option or a text; the message names the row.
             ServerError: no server answers in time, or it fails.
         """
         if len(texts) == 0:
             return []
-        request = inference(texts, PREDICTIONS, threshold=threshold, policy=policy, top_k=top_k)
-        return read_predictions(self._infer(request))
+        options = {THRESHOLD: threshold, POLICY: policy, TOP_K: top_k}
+        return list(chain.from_iterable(self._in_parts(texts, partial(self._classify, options=options))))
 
     def scores(self, texts: Sequence[str]) -> np.ndarray:
-        """Every label's score for one or more texts, float32 [texts, labels], labels as the bundle orders them.
+        """Every label's score for one or more texts, float32 [texts, labels], in the order of `labels`.
 
         Raises:
             InputError, ServerError: as `classify` does.
         """
-        return read_scores(self._infer(inference(texts, [SCORES])))
+        return joined_scores(self._in_parts(texts, lambda part: read_scores(self._infer(inference(part, [SCORES])))))
+
+    def _classify(self, texts: Sequence[str], options: dict[str, Any]) -> list[Answer]:
+        return read_answers(self._infer(classification(texts, **options)))
 
     def _infer(self, request: dict[str, Any]) -> Any:
         def send(connection: Any, seconds: float) -> Any:
-            answer: Future[Any] = Future()
-
-            def finish(result: Any, error: InferenceServerException | None) -> None:
-                if error is None:
-                    answer.set_result(result)
-                else:
-                    answer.set_exception(error)
-
-            connection.async_infer(**request, **patience(seconds), callback=finish)
-            self._under_way.add(answer)
-            answer.add_done_callback(self._under_way.discard)
             try:
-                return answer.result(seconds)
-            except TimeoutError:
-                raise out_of_time() from None
+                return self._send(request, connection, seconds)
+            except InferenceServerException as refused:
+                return self._send(without_truncated(request, refused), connection, seconds)
 
         return self._call(send)
+
+    def _send(self, request: dict[str, Any], connection: Any, seconds: float) -> Any:
+        answer: Future[Any] = Future()
+
+        def finish(result: Any, error: InferenceServerException | None) -> None:
+            if error is None:
+                answer.set_result(result)
+            else:
+                answer.set_exception(error)
+
+        connection.async_infer(**request, **patience(seconds), callback=finish)
+        self._under_way.add(answer)
+        answer.add_done_callback(self._under_way.discard)
+        try:
+            return answer.result(seconds)
+        except TimeoutError:
+            raise out_of_time() from None
 
     def _call(self, send: Callable[[Any, float], Any]) -> Any:
         call = self._calls.begin()
@@ -152,12 +197,22 @@ class TritonClientOptions(ClientOptions):
     """Which servers are asked, and whether connections are encrypted."""
 
     url: tuple[str, ...] = option(
-        (DEFAULT_URL,), "a server's gRPC address; give it again for each further one", repeated=True
+        (),
+        "a server's gRPC address; give it again for each further one "
+        f"(that of the one that was started from here, else {DEFAULT_URL})",
+        repeated=True,
     )
     tls: bool = option(False, "encrypt connections, trusting public authorities; --tls_ca and --tls_cert imply it")
     tls_ca: Path | None = option(None, "PEM file with the certificates to trust instead of public ones")
     tls_cert: Path | None = option(None, "PEM file with this client's certificate")
     tls_key: Path | None = option(None, "PEM file with the private key of --tls_cert")
+
+    def servers(self) -> tuple[tuple[str, ...], str]:
+        """The addresses to ask, and what is to be said of one that nobody named; raises as `choose` does."""
+        if self.url:
+            return self.url, ""
+        address, said = choose("triton", "client_address", DEFAULT_URL)
+        return (address,), said
 
     def encryption(self) -> TlsOptions | None:
         """What the client takes; raises InputError where a file cannot be used."""
@@ -165,13 +220,13 @@ class TritonClientOptions(ClientOptions):
         return TlsOptions(*files) if self.tls or any(files) else None
 
 
-def classify(options: TritonClientOptions) -> Iterator[tuple[str, list[Prediction]]]:
+def classify(options: TritonClientOptions) -> Iterator[tuple[str, Answer]]:
     """Yield each text with its label paths, most confident first.
 
     Raises:
         InputError, ServerError: as `TritonClient.classify_stream` does; earlier texts have been yielded by then.
     """
-    with TritonClient(options.url, options.timeout_seconds, options.retries, options.encryption()) as client:
+    with TritonClient(options.servers()[0], options.timeout_seconds, options.retries, options.encryption()) as client:
         yield from options.ask(client)
 
 
@@ -181,7 +236,9 @@ def parse_args(argv: Sequence[str] | None) -> TritonClientOptions:
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = parse_args(argv)
-    options.show(classify(options))
+    addresses, said = options.servers()
+    with TritonClient(addresses, options.timeout_seconds, options.retries, options.encryption()) as client:
+        options.show(client, said)
 
 
 if __name__ == "__main__":

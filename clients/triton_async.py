@@ -7,20 +7,35 @@ async with AsyncTritonClient(["10.0.0.1:8001", "10.0.0.2:8001"]) as client:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from itertools import chain
 from typing import Any, Callable
 
 import numpy as np
 from tritonclient.grpc import aio
 from tritonclient.utils import InferenceServerException
 
-from clients.in_order import BATCH_SIZE, REQUESTS_IN_FLIGHT, in_order
+from clients.in_order import BATCH_SIZE, REQUESTS_IN_FLIGHT, Asked, Batch, batches, in_order, parts
 from clients.patience import RETRIES, TIMEOUT_SECONDS
 from clients.tls import TlsOptions
 from clients.triton_calls import DEFAULT_URL, PARTING_SECONDS, Calls
-from clients.triton_request import PREDICTIONS, inference, out_of_time, patience, read_predictions, read_scores
-from pipeline.labels.decoding import Prediction
-from pipeline.tensors import SCORES
+from clients.triton_request import (
+    classification,
+    inference,
+    joined_scores,
+    out_of_time,
+    patience,
+    read_answers,
+    read_model,
+    read_scores,
+    without_truncated,
+)
+from pipeline.errors import InputError, ServerError
+from pipeline.labels.decoding import Answer
+from pipeline.served import ServedModel
+from pipeline.tensors import ENSEMBLE, POLICY, SCORES, THRESHOLD, TOP_K
 
 
 class AsyncTritonClient:
@@ -39,6 +54,7 @@ class AsyncTritonClient:
     ) -> None:
         self._calls = Calls(aio.InferenceServerClient, urls, timeout_seconds, retries, tls)
         self._under_way: set[asyncio.Task[Any]] = set()
+        self._limits: ServedModel | None = None
 
     async def __aenter__(self) -> AsyncTritonClient:
         return self
@@ -67,16 +83,26 @@ class AsyncTritonClient:
         threshold: float | None = None,
         policy: str | None = None,
         top_k: int | None = None,
-    ) -> list[list[Prediction]]:
+    ) -> list[Answer]:
         """As `TritonClient.classify`."""
         if len(texts) == 0:
             return []
-        request = inference(texts, PREDICTIONS, threshold=threshold, policy=policy, top_k=top_k)
-        return read_predictions(await self._infer(request))
+        options = {THRESHOLD: threshold, POLICY: policy, TOP_K: top_k}
+        return list(chain.from_iterable(await self._in_parts(texts, partial(self._classify, options=options))))
 
     async def scores(self, texts: Sequence[str]) -> np.ndarray:
         """As `TritonClient.scores`."""
-        return read_scores(await self._infer(inference(texts, [SCORES])))
+        return joined_scores(await self._in_parts(texts, self._scores))
+
+    async def model(self) -> ServedModel:
+        """As `TritonClient.model`."""
+        return read_model(
+            await self._call(lambda connection, seconds: connection.get_model_config(ENSEMBLE, client_timeout=seconds))
+        )
+
+    async def labels(self) -> list[str]:
+        """As `TritonClient.labels`."""
+        return list((await self.model()).labels)
 
     async def classify_stream(
         self,
@@ -84,42 +110,64 @@ class AsyncTritonClient:
         batch_size: int = BATCH_SIZE,
         in_flight: int = REQUESTS_IN_FLIGHT,
         **options: Any,
-    ) -> AsyncIterator[tuple[str, list[Prediction]]]:
+    ) -> AsyncIterator[tuple[str, Answer]]:
         """As `TritonClient.classify_stream`.
 
         `texts` is read in the event loop, so it should not be slow: a list, a file. Of texts that arrive one by one,
         `classify` each as it comes; the server joins those that are there at the same time.
         """
-        tasks: set[asyncio.Task[list[list[Prediction]]]] = set()
-
-        def ask(batch: list[str]) -> asyncio.Task[list[list[Prediction]]]:
-            task = asyncio.ensure_future(self.classify(batch, **options))
-            tasks.add(task)
-            return task
-
-        try:
-            for batch, task in in_order(texts, ask, batch_size, in_flight):
+        async with _in_turn(batches(texts, batch_size), partial(self.classify, **options), in_flight) as turns:
+            for batch, task in turns:
                 with batch.placed():
-                    predictions = await task
-                tasks.remove(task)
-                for answer in zip(batch.texts, predictions):
+                    answers = await task
+                for answer in zip(batch.texts, answers):
                     yield answer
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _in_parts(self, texts: Sequence[str], ask: Callable[..., Awaitable[Asked]]) -> list[Asked]:
+        """As `Streams._in_parts`."""
+        cut = parts(texts, self._limits)
+        if len(cut) == 1:
+            try:
+                return [await ask(texts)]
+            except InputError as error:
+                refused = error
+            try:
+                self._limits = await self.model()
+            except ServerError:
+                raise refused from None
+            cut = parts(texts, self._limits)
+            if len(cut) == 1:
+                raise refused
+        given = []
+        async with _in_turn(cut, partial(self._in_parts, ask=ask), REQUESTS_IN_FLIGHT) as turns:
+            for part, task in turns:
+                with part.counted():
+                    given += await task
+        return given
+
+    async def _classify(self, texts: Sequence[str], options: dict[str, Any]) -> list[Answer]:
+        return read_answers(await self._infer(classification(texts, **options)))
+
+    async def _scores(self, texts: Sequence[str]) -> np.ndarray:
+        return read_scores(await self._infer(inference(texts, [SCORES])))
 
     async def _infer(self, request: dict[str, Any]) -> Any:
         async def send(connection: Any, seconds: float) -> Any:
-            answer = asyncio.ensure_future(connection.infer(**request, **patience(seconds)))
-            self._under_way.add(answer)
-            answer.add_done_callback(self._ended)
-            done, _ = await asyncio.wait([answer], timeout=seconds)
-            if not done:
-                raise out_of_time()
-            return answer.result()
+            try:
+                return await self._send(request, connection, seconds)
+            except InferenceServerException as refused:
+                return await self._send(without_truncated(request, refused), connection, seconds)
 
         return await self._call(send)
+
+    async def _send(self, request: dict[str, Any], connection: Any, seconds: float) -> Any:
+        answer = asyncio.ensure_future(connection.infer(**request, **patience(seconds)))
+        self._under_way.add(answer)
+        answer.add_done_callback(self._ended)
+        done, _ = await asyncio.wait([answer], timeout=seconds)
+        if not done:
+            raise out_of_time()
+        return answer.result()
 
     def _ended(self, answer: asyncio.Task[Any]) -> None:
         self._under_way.discard(answer)
@@ -137,3 +185,30 @@ class AsyncTritonClient:
             else:
                 call.succeeded()
                 return answer
+
+
+@asynccontextmanager
+async def _in_turn(
+    batches: Iterable[Sequence[str]], ask: Callable[[Sequence[str]], Awaitable[Asked]], in_flight: int
+) -> AsyncIterator[Iterator[tuple[Batch, asyncio.Future[Asked]]]]:
+    """`in_order`, with `ask` in tasks; at the end of the block those that are left are cancelled."""
+    tasks: set[asyncio.Future[Asked]] = set()
+
+    def begin(batch: Sequence[str]) -> asyncio.Future[Asked]:
+        task = asyncio.ensure_future(ask(batch))
+        tasks.add(task)
+        task.add_done_callback(end)
+        return task
+
+    def end(task: asyncio.Future[Asked]) -> None:
+        tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # seen
+
+    try:
+        yield in_order(batches, begin, in_flight)
+    finally:
+        left = list(tasks)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)

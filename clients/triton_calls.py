@@ -45,6 +45,7 @@ class Endpoint:
     url: str
     connection: Any = None
     rests_until: float = 0.0
+    has_answered: bool = False
     next_rest_seconds: float = FIRST_REST_SECONDS
 
 
@@ -109,6 +110,11 @@ class Endpoints:
         """`endpoint` answered."""
         with self._lock:
             endpoint.rests_until, endpoint.next_rest_seconds = 0.0, FIRST_REST_SECONDS
+            endpoint.has_answered = True
+
+    def answered(self) -> list[Endpoint]:
+        """Those that have answered, in the order in which they were named."""
+        return [endpoint for endpoint in self._endpoints if endpoint.has_answered]
 
     def close(self) -> list[Any]:
         """Give out no endpoint any more; the connections that were made, for the caller to close."""

@@ -10,12 +10,15 @@ from tritonclient import grpc
 from tritonclient.utils import InferenceServerException
 
 from pipeline.errors import InputError, ServerError
-from pipeline.labels.decoding import Prediction
-from pipeline.tensors import CONFIDENCE, ENSEMBLE, LABEL, SCORES, TEXT
+from pipeline.labels.decoding import Answer, Prediction
+from pipeline.served import ServedModel, unsaid
+from pipeline.tensors import ABOUT, CONFIDENCE, ENSEMBLE, LABEL, SCORES, TEXT, TRUNCATED
 
 GRACE_SECONDS = 5.0
 
 PREDICTIONS = (LABEL, CONFIDENCE)
+UNKNOWN_OUTPUT = "unexpected inference output"
+"""Of Triton's refusal of an output that the served version does not have."""
 
 
 def inference(texts: Sequence[str], outputs: Sequence[str], **options: Any) -> dict[str, Any]:
@@ -44,6 +47,19 @@ def inference(texts: Sequence[str], outputs: Sequence[str], **options: Any) -> d
     }
 
 
+def classification(texts: Sequence[str], **options: Any) -> dict[str, Any]:
+    """As `inference`, for all that `read_answers` reads."""
+    return inference(texts, (*PREDICTIONS, TRUNCATED), **options)
+
+
+def without_truncated(request: dict[str, Any], refused: InferenceServerException) -> dict[str, Any]:
+    """The request to a server of an earlier release; raises why it was refused where that is not the reason."""
+    said = str(refused)
+    if UNKNOWN_OUTPUT not in said or TRUNCATED not in said:
+        raise refused
+    return {**request, "outputs": [each for each in request["outputs"] if each.name() != TRUNCATED]}
+
+
 def patience(seconds: float) -> dict[str, Any]:
     """tritonclient's arguments for a request that somebody waits for that long.
 
@@ -59,16 +75,18 @@ def out_of_time() -> InferenceServerException:
     return InferenceServerException("Deadline Exceeded", status="StatusCode.DEADLINE_EXCEEDED")
 
 
-def read_predictions(result: Any) -> list[list[Prediction]]:
+def read_answers(result: Any) -> list[Answer]:
     """Per text its label paths, most confident first, without the padding.
 
     Raises:
         ServerError: the answer lacks the outputs.
     """
     labels, confidences = (_output(result, name) for name in PREDICTIONS)
+    told = result.as_numpy(TRUNCATED)
+    truncated = [None] * len(labels) if told is None else told[:, 0].tolist()
     return [
-        [Prediction(label.decode("utf-8"), float(confidence)) for label, confidence in zip(*row) if label]
-        for row in zip(labels, confidences)
+        Answer((Prediction(label.decode("utf-8"), float(score)) for label, score in zip(*row) if label), cut)
+        for *row, cut in zip(labels, confidences, truncated)
     ]
 
 
@@ -79,6 +97,29 @@ def read_scores(result: Any) -> np.ndarray:
         ServerError: the answer lacks the output.
     """
     return _output(result, SCORES).copy()  # what tritonclient gives is read-only
+
+
+def joined_scores(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """float32 [texts, labels] of the scores of several requests.
+
+    Raises:
+        ServerError: they come from models with different labels.
+    """
+    if len({part.shape[1] for part in parts}) > 1:
+        raise ServerError("a bundle with other labels was published between two requests; ask again")
+    return np.concatenate(parts)
+
+
+def read_model(configuration: Any) -> ServedModel:
+    """What the ensemble's configuration, as tritonclient gives it, says of the bundle.
+
+    Raises:
+        ServerError: nothing, or it cannot be read.
+    """
+    parameters = configuration.config.parameters
+    if ABOUT not in parameters:
+        raise unsaid(f"the model {ENSEMBLE}")
+    return ServedModel.from_json(parameters[ABOUT].string_value, f"the model {ENSEMBLE}")
 
 
 def _output(result: Any, name: str) -> np.ndarray:

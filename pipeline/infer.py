@@ -27,11 +27,11 @@ from pipeline.errors import InputError
 from pipeline.files.bundle import MANIFEST_FILE, Bundle
 from pipeline.files.chunks import CHARACTERS_PER_CHUNK, chunks, rows_per_chunk
 from pipeline.files.dataset import DATA_FILE, Example, bounded_lines, read_examples, read_texts, split_labels
-from pipeline.labels.decoding import Prediction
+from pipeline.labels.decoding import Answer
 from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.metrics.sets import Metrics
 from pipeline.options import Options, option, parse
-from pipeline.output import as_levels
+from pipeline.output import as_levels, cut_in_words
 from pipeline.predictor import Predictor
 
 DEFAULT_PRECISION = "float32"
@@ -107,7 +107,7 @@ class Measured:
         return "\n".join(lines)
 
 
-def predict(options: InferOptions) -> Iterator[tuple[str, list[Prediction]]]:
+def predict(options: InferOptions) -> Iterator[tuple[str, Answer]]:
     """Yield each text of the file with its label paths, most confident first.
 
     Raises:
@@ -246,8 +246,12 @@ def parse_args(argv: Sequence[str] | None) -> InferOptions:
 def main(argv: Sequence[str] | None = None) -> None:
     options = parse_args(argv)
     if not options.perf:
-        for text, predictions in predict(options):
-            print(as_levels(text, predictions))
+        texts = cut = 0
+        for text, answer in predict(options):
+            print(as_levels(text, answer))
+            texts, cut = texts + 1, cut + bool(answer.truncated)
+        if cut:
+            _note(cut_in_words(cut, texts, options.max_seq_length))
         return
     measured = measure(options)
     print(measured)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Callable
+from typing import Any, Callable
 
 from pipeline.files.dataset import join_labels
 from pipeline.labels.decoding import Prediction
 from pipeline.labels.hierarchy import SEPARATOR, parent_path
+from pipeline.tensors import TRUNCATED
 
 NO_LABEL = "(no label reaches its threshold)"
 
@@ -23,10 +24,23 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
+def cut_in_words(cut: int, texts: int, max_seq_length: int | None = None) -> str:
+    """`3 of 200 texts were longer than 128 tokens and were read in part`."""
+    limit = f"{max_seq_length} tokens" if max_seq_length else "the model reads"
+    verb = "was" if cut == 1 else "were"
+    return f"{cut:,} of {counted(texts, 'text')} {verb} longer than {limit} and {verb} read in part"
+
+
 def as_json_line(text: str, predictions: Sequence[Prediction]) -> str:
-    """`{"text": ..., "labels": [{"label": path, "confidence": p}, ...]}`, most confident first."""
+    """`{"text": ..., "labels": [{"label": path, "confidence": p}, ...]}`, most confident first.
+
+    `"truncated": true` follows, or false, where the predictions tell it.
+    """
     labels = [{"label": label, "confidence": round(confidence, 6)} for label, confidence in predictions]
-    line = json.dumps({"text": text, "labels": labels}, ensure_ascii=False)
+    fields: dict[str, Any] = {"text": text, "labels": labels}
+    if (truncated := getattr(predictions, TRUNCATED, None)) is not None:
+        fields[TRUNCATED] = truncated
+    line = json.dumps(fields, ensure_ascii=False)
     return _CONTROL_CHARACTERS.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
 
 

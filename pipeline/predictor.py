@@ -11,7 +11,7 @@ from pipeline.compute.batching import TOKEN_BUDGET
 from pipeline.compute.engine import Engine
 from pipeline.compute.runtimes import resolve
 from pipeline.files.bundle import Bundle
-from pipeline.labels.decoding import Decoded, Prediction
+from pipeline.labels.decoding import Answer, Decoded
 
 
 class Predictor:
@@ -50,6 +50,11 @@ class Predictor:
         self.runtime, self.precision = resolve(self.bundle, runtime, precision, device)
         self._engine = Engine(self.bundle, self.runtime, self.precision, threads, token_budget, device, device_id)
 
+    @property
+    def labels(self) -> list[str]:
+        """The label paths in the order of the columns of `logits`, and of the scores of `decode`."""
+        return list(self.bundle.hierarchy.labels)
+
     def logits(self, texts: Sequence[str]) -> np.ndarray:
         """float32 [len(texts), labels].
 
@@ -62,6 +67,9 @@ class Predictor:
         """The decoded batch; raises as `logits` does."""
         return self._decoder.decode(self.logits(texts))
 
-    def predict(self, texts: Sequence[str]) -> list[list[Prediction]]:
-        """Per text its label paths, most confident first; raises as `logits` does."""
-        return self.decode(texts).predictions()
+    def predict(self, texts: Sequence[str]) -> list[Answer]:
+        """Per text its label paths, most confident first, and whether it was truncated; raises as `logits` does."""
+        self._encoder.check(texts)
+        encoded = self._encoder.encode_checked(texts)
+        decoded = self._decoder.decode(self._engine.logits(encoded.ids))
+        return list(map(Answer, decoded.predictions(), encoded.truncated.tolist()))

@@ -4,7 +4,10 @@ A request is a list of keys and a list of as many values, all of them text. `sen
 text or a JSON array of texts: a value that begins with `[` is read as JSON. Upstream's client sends a list as numpy
 prints it, `array(['..', '..'], dtype='<U9')`; such a value is read as its texts, and never evaluated. `threshold`,
 `policy` and `top_k` change the decoding of that request alone. The value of `label` in the answer is a JSON array with,
-per text, an array of `{"label": path, "confidence": p}`, most confident first.
+per text, an array of `{"label": path, "confidence": p}`, most confident first; that of `truncated`, which comes after
+it, has per text whether it is longer than the model reads, so that only its beginning was classified.
+
+The key `about` alone, with any value, asks for what is served: its value in the answer is `pipeline.served`'s JSON.
 """
 
 from __future__ import annotations
@@ -17,9 +20,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import InputError, ServerError
-from pipeline.labels.decoding import Prediction
+from pipeline.labels.decoding import Answer, Prediction
 from pipeline.records import parse_json
-from pipeline.tensors import CONFIDENCE, LABEL, POLICY, THRESHOLD, TOP_K
+from pipeline.tensors import CONFIDENCE, LABEL, POLICY, THRESHOLD, TOP_K, TRUNCATED
 
 SERVICE, METHOD = "seq_cls", "prediction"
 """The operator, which is also the service's name, and the last part of the path of its HTTP service."""
@@ -160,14 +163,20 @@ def write_texts(texts: Sequence[str]) -> str:
     return json.dumps(list(texts), ensure_ascii=False)
 
 
-def write_predictions(predictions: Sequence[Sequence[Prediction]]) -> str:
-    """The value of `label` for the predictions of each text."""
+def bytes_in_request(text: str) -> int:
+    """What a text takes of a request over HTTP, where `sentence` is JSON within JSON; over RPC it takes less."""
+    return len(json.dumps(write_texts([text]), ensure_ascii=False).encode("utf-8", "surrogatepass"))
+
+
+def write_answers(predictions: Sequence[Sequence[Prediction]], truncated: Sequence[bool]) -> dict[str, str]:
+    """The fields of an answer, from the predictions of each text and whether it was truncated."""
     rows = [[{LABEL: label, CONFIDENCE: round(confidence, 6)} for label, confidence in row] for row in predictions]
-    return json.dumps(rows, ensure_ascii=False)
+    # `label` comes first: there are callers who read the first value.
+    return {LABEL: json.dumps(rows, ensure_ascii=False), TRUNCATED: json.dumps(list(truncated))}
 
 
-def read_predictions(err_no: int, err_msg: str, keys: Sequence[str], values: Sequence[str]) -> list[list[Prediction]]:
-    """Per text its predictions, out of the fields of an answer.
+def read_fields(err_no: int, err_msg: str, keys: Sequence[str], values: Sequence[str]) -> dict[str, str]:
+    """The fields of an answer.
 
     Raises:
         InputError: the service refuses the request.
@@ -178,7 +187,21 @@ def read_predictions(err_no: int, err_msg: str, keys: Sequence[str], values: Seq
     if err_no != OK:
         raise ServerError(f"{err_msg} (err_no {err_no})")
     try:
-        rows: Any = parse_json(dict(zip(keys, values))[LABEL])
-        return [[Prediction(entry[LABEL], float(entry[CONFIDENCE])) for entry in row] for row in rows]
+        return dict(zip(keys, values))
+    except TypeError as error:
+        raise ServerError(f"the answer is none of the service {SERVICE} ({error!r})") from None
+
+
+def read_answers(fields: Mapping[str, str]) -> list[Answer]:
+    """Per text its predictions, out of the fields of an answer.
+
+    Raises:
+        ServerError: they are none of ours.
+    """
+    try:
+        rows: Any = parse_json(fields[LABEL])
+        truncated = parse_json(fields[TRUNCATED]) if TRUNCATED in fields else [None] * len(rows)
+        answers = [[Prediction(entry[LABEL], float(entry[CONFIDENCE])) for entry in row] for row in rows]
+        return [Answer(row, cut) for row, cut in zip(answers, truncated)]
     except (KeyError, TypeError, ValueError) as error:
         raise ServerError(f"the answer is none of the service {SERVICE} ({error!r})") from None

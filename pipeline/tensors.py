@@ -2,6 +2,9 @@
 
 ENSEMBLE = "seqcls"
 """The model that clients ask."""
+ABOUT = "about"
+"""Where a server describes its model, see `pipeline.served`: a parameter of the ensemble's configuration in Triton, a
+key of requests and answers in Paddle Serving."""
 
 INPUT_IDS, TOKEN_TYPE_IDS = "input_ids", "token_type_ids"
 """Inputs of every plain graph: int64 [batch, length]."""
@@ -15,6 +18,8 @@ LABEL, CONFIDENCE = "label", "confidence"
 """Outputs of a server: label paths [batch, K], padded with "", and float32 [batch, K], padded with 0."""
 SCORES = "scores"
 """Output of a server for those who ask for it: every label's score, float32 [batch, labels]."""
+TRUNCATED = "truncated"
+"""Output of a server for those who ask for it: whether a text is longer than the model reads, bool [batch, 1]."""
 THRESHOLD, POLICY, TOP_K = "threshold", "policy", "top_k"
 """What a request may choose for itself."""
 ADMISSION = "admission"

@@ -13,22 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.errors import EnvironmentFault
+from pipeline.local_servers import PROJECT, build_dir
 
-PROJECT = Path(__file__).resolve().parent.parent
 MODEL_REPOSITORY = PROJECT / "model_repository"
 TRITON, PADDLE = SERVERS = ("triton", "paddle")
 """The servers, as --only and the records of their processes name them."""
 PLAIN = re.compile(r"[A-Za-z0-9._/-]+")
-
-
-def build_dir() -> Path:
-    """`build/` of this checkout, or of the current folder where this code was installed without one."""
-    return (PROJECT if (PROJECT / "pyproject.toml").is_file() else Path.cwd()) / "build"
-
-
-def default_state_dir() -> Path:
-    """Folder of process records and logs."""
-    return build_dir() / "run"
 
 
 def paddle_folder(model_repository: Path = MODEL_REPOSITORY) -> Path:

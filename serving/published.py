@@ -33,6 +33,7 @@ class PublishedVersion(Generic[Chosen]):
         model, data: the encoder's name and the name of the dataset folder that it learnt from; empty where unknown.
         micro_f1: on the development file; None where unknown.
         software: `serving.staging.software` of the code that was published with it.
+        tells_truncated: whether that code tells which texts it has read in part; earlier releases' did not.
     """
 
     number: int
@@ -45,6 +46,7 @@ class PublishedVersion(Generic[Chosen]):
     data: str = ""
     micro_f1: float | None = None
     software: str = ""
+    tells_truncated: bool = False
 
     @classmethod
     def now(
@@ -65,6 +67,7 @@ class PublishedVersion(Generic[Chosen]):
             data=str(data.get("folder", "")) if isinstance(data, Mapping) else "",
             micro_f1=micro_f1 if isinstance(micro_f1, float) else None,
             software=software(),
+            tells_truncated=True,
         )
 
     @property

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import EnvironmentFault, InputError
+from pipeline.local_servers import default_state_dir
 from pipeline.options import Options, option
 from serving.deployment import Deployment
-from serving.folders import MODEL_REPOSITORY, PADDLE, SERVERS, default_state_dir, paddle_folder
+from serving.folders import MODEL_REPOSITORY, PADDLE, SERVERS, paddle_folder
 from serving.paddle.control import ServiceControl
 from serving.paddle.deployment import PaddleDeployment
 from serving.process.record import running

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.command import run
+from pipeline.local_servers import default_state_dir
 from pipeline.options import Options, option, parse
-from serving.folders import SERVERS, default_state_dir
+from serving.folders import SERVERS
 from serving.process.record import SUFFIX, ProcessRecord, read
 
 RUNNING_STATUS = 5

@@ -30,7 +30,7 @@ from pipeline.command import run
 from pipeline.errors import ClassifierError, InputError
 from pipeline.files.chunks import CHARACTERS_PER_CHUNK, chunks, rows_per_chunk
 from pipeline.files.dataset import DATA_FILE, LABEL_FILE
-from pipeline.labels.decoding import Prediction
+from pipeline.labels.decoding import Answer
 from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.options import option, parse
 from pipeline.output import FORMATS
@@ -70,14 +70,14 @@ class WriteOptions(PredictOptions):
             raise InputError("--resume goes on with a file; give its --output_file")
 
 
-class Answer(NamedTuple):
+class Answered(NamedTuple):
     """A text and its label paths, most confident first."""
 
     text: str
-    labels: list[Prediction]
+    labels: Answer
 
 
-def predict(options: PredictOptions) -> Iterator[Answer]:
+def predict(options: PredictOptions) -> Iterator[Answered]:
     """Answer each text, in the file's order; texts are read and answered as the answers are asked for.
 
     Raises:
@@ -88,7 +88,7 @@ def predict(options: PredictOptions) -> Iterator[Answer]:
     opened = _open_data(options)  # what is missing shows before a model is loaded
     classifier = _classifier(options)
 
-    def answers() -> Iterator[Answer]:
+    def answers() -> Iterator[Answered]:
         with opened as stream:
             lines = InputLines(stream, str(stream.name))
             for answered in _answered(classifier, options, lines, lines.texts()):
@@ -167,7 +167,7 @@ def _classifier(options: PredictOptions) -> Classifier:
 
 def _answered(
     classifier: Classifier, options: PredictOptions, lines: InputLines, texts: Iterator[str]
-) -> Iterator[list[Answer]]:
+) -> Iterator[list[Answered]]:
     """The answers to `texts`, which are what is left of `lines`, piece by piece."""
     decoder = options.decoder(classifier.decoder)
     for chunk in chunks(texts, rows_per_chunk(len(classifier.hierarchy)), CHARACTERS_PER_CHUNK):
@@ -176,7 +176,9 @@ def _answered(
         except ClassifierError as error:
             place = f"{lines.name}, lines {lines.rows - len(chunk) + 1} to {lines.rows}"
             raise ClassifierError(f"{place}: {error}") from error
-        yield list(map(Answer, chunk, predictions))
+        encoder = classifier.encoder
+        truncated = encoder.encode_checked(chunk).truncated.tolist() if encoder else itertools.repeat(None)
+        yield list(map(Answered, chunk, map(Answer, predictions, truncated)))
 
 
 def _write(classifier: Classifier, stream: IO[bytes], options: WriteOptions) -> int:

@@ -13,7 +13,7 @@ All but `threshold` also make the confidences consistent, so that a parent is ne
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from dataclasses import fields as dataclass_fields
 from typing import Any, NamedTuple
@@ -32,6 +32,19 @@ class Prediction(NamedTuple):
 
     label: str
     confidence: float
+
+
+class Answer(list[Prediction]):
+    """What one text is answered: its label paths, most confident first.
+
+    Attributes:
+        truncated: whether the text is longer than the model reads, so that only its beginning was classified; None
+            where the server is of an earlier release, which does not tell.
+    """
+
+    def __init__(self, predictions: Iterable[Prediction] = (), truncated: bool | None = None) -> None:
+        super().__init__(predictions)
+        self.truncated = truncated
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pipeline.tensors import INPUT_IDS, LOGITS, TOKEN_TYPE_IDS
 from serving.options import GPU
 from serving.paddle.options import PRECISIONS, PaddleOptions
 
-CONFIG_FILE, MODEL_FOLDER = "config.yml", "serving_server"
+CONFIG_FILE, PUBLISHED_FILE, MODEL_FOLDER = "config.yml", "published.json", "serving_server"
 SERVER_PROTOTXT, STREAM_PROTOTXT = "serving_server_conf.prototxt", "serving_server_conf.stream.prototxt"
 INT64, FLOAT32 = 0, 1
 """Upstream's numbers of types."""

@@ -26,13 +26,12 @@ from pipeline.predictor import Predictor
 from serving.deployment import Deployment
 from serving.folders import PADDLE, alone_in
 from serving.golden import GOLDEN_SECONDS, expected_answers
-from serving.paddle.configuration import MODEL_FOLDER
+from serving.paddle.configuration import MODEL_FOLDER, PUBLISHED_FILE
 from serving.paddle.control import ServiceControl
 from serving.paddle.options import PaddleOptions
 from serving.paddle.publication import (
     LIVE,
     PARTS,
-    PUBLISHED_FILE,
     PaddleVersion,
     live_publication,
     read_publication,

@@ -20,12 +20,12 @@ from pipeline.errors import EnvironmentFault, InputError
 from pipeline.files.bundle import PADDLE_GRAPH_FILE, PADDLE_PARAMETERS_FILE, VOCABULARY_FILE, Bundle, stage
 from serving.folders import PROJECT
 from serving.options import CPU, MAX_BATCH_SIZE
-from serving.paddle.configuration import CONFIG_FILE, MODEL_FOLDER, config_text, write_model_config
+from serving.paddle.configuration import CONFIG_FILE, MODEL_FOLDER, PUBLISHED_FILE, config_text, write_model_config
 from serving.paddle.options import PaddleOptions, PaddleWishes
 from serving.published import PublishedVersion
 from serving.staging import copy_modules
 
-PUBLISHED_FILE, LIVE = "published.json", "live"
+LIVE = "live"
 SERVICE_MODULE = Path("serving", "paddle", "service.py")
 PARTS = (PUBLISHED_FILE, CONFIG_FILE, MODEL_FOLDER, "pipeline", "serving")
 """Of a publication; without the first it is none."""

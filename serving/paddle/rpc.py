@@ -11,8 +11,28 @@ import grpc
 from paddle_serving_server.pipeline.proto import pipeline_service_pb2
 
 from pipeline.errors import EnvironmentFault
+from pipeline.service_messages import OK
+from pipeline.tensors import ABOUT
 from serving.process.arrivals import Arrivals
 from serving.process.http_door import CONNECTIONS_PER_REQUEST
+
+
+class Describing:
+    """Upstream's servicer, and the answer to who asks what is served.
+
+    Args:
+        servicer: answers all else.
+        about: `pipeline.served.ServedModel.to_json`.
+    """
+
+    def __init__(self, servicer: Any, about: str) -> None:
+        self._servicer, self._about = servicer, about
+
+    def inference(self, request: Any, context: Any) -> Any:
+        if list(request.key) == [ABOUT]:
+            return pipeline_service_pb2.Response(err_no=OK, key=[ABOUT], value=[self._about])
+        return self._servicer.inference(request, context)
+
 
 METHODS = pipeline_service_pb2.DESCRIPTOR.services_by_name["PipelineService"].full_name
 

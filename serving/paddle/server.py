@@ -16,8 +16,9 @@ from typing import Any
 from clients.http_client import HttpClient
 from clients.paddle_client import TooLate, Unavailable
 from pipeline.errors import InputError, ServerError
+from pipeline.local_servers import default_state_dir
 from pipeline.service_messages import HTTP_PORT, RPC_PORT
-from serving.folders import PADDLE, default_state_dir, paddle_folder
+from serving.folders import PADDLE, paddle_folder
 from serving.golden import Expected
 from serving.paddle.environment import serving_python
 from serving.paddle.heartbeat import VARIABLE, Worker
@@ -116,7 +117,8 @@ class PaddleServer(GuardedServer):
         environment = {**os.environ, "PYTHONPATH": str(folder), "SERVING_LOG_PATH": str(work)}
         environment[VARIABLE] = str(self._heartbeat)
         self._started = time.monotonic()
-        serves = {"http_address": self.http_address, "paddle_folder": str(self.folder)}
+        serves = {"http_address": self.http_address, "client_address": self.rpc_address}
+        serves["paddle_folder"] = str(self.folder)
         self.launch(command, environment, work, **serves, version=str(self.version.number))
 
     def workers(self) -> list[Worker]:

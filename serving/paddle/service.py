@@ -35,6 +35,8 @@ from pipeline.errors import ClassifierError, EnvironmentFault, InputError
 from pipeline.files.bundle import Bundle
 from pipeline.labels.request_options import DecoderChoice
 from pipeline.options import Options, option, parse
+from pipeline.records import read_json
+from pipeline.served import ServedModel
 from pipeline.service_messages import (
     INPUT_ERROR,
     MODEL_ERROR,
@@ -42,15 +44,15 @@ from pipeline.service_messages import (
     SERVICE,
     TIMED_OUT,
     read_request,
-    write_predictions,
+    write_answers,
 )
-from pipeline.tensors import INPUT_IDS, LABEL, LOGITS, TOKEN_TYPE_IDS
+from pipeline.tensors import INPUT_IDS, LOGITS, TOKEN_TYPE_IDS, TRUNCATED
+from serving.paddle.configuration import CONFIG_FILE, PUBLISHED_FILE
 from serving.paddle.gateway import HttpGateway
 from serving.paddle.heartbeat import Worker
-from serving.paddle.rpc import rpc_server
+from serving.paddle.rpc import Describing, rpc_server
 from serving.process.ports import LOOPBACK
 
-CONFIG_FILE = "config.yml"
 REQUEST, ROWS, DEADLINE = "request", "rows", "deadline"
 PARTING_SECONDS = 5.0
 GPU_TYPES = (1, 2)
@@ -104,9 +106,10 @@ class SeqClsOp(Op):
         (fields,) = input_dicts.values()
         if time.monotonic() > fields[DEADLINE]:
             return None, True, TIMED_OUT, "the request waited too long for the model; ask again, or for less at once"
-        encoded = self._encoder.encode_checked(fields[REQUEST].texts).ids
-        rows = np.empty(len(encoded), object)  # of different lengths; upstream joins those of several requests
-        for number, row in enumerate(encoded):
+        encoded = self._encoder.encode_checked(fields[REQUEST].texts)
+        fields[TRUNCATED] = encoded.truncated.tolist()
+        rows = np.empty(len(encoded.ids), object)  # of different lengths; upstream joins those of several requests
+        for number, row in enumerate(encoded.ids):
             rows[number] = row
         return {ROWS: rows}, False, None, ""
 
@@ -126,7 +129,7 @@ class SeqClsOp(Op):
             decoded = self._choose(fields[REQUEST].parameters).decode(fetch_data[LOGITS])
         except ClassifierError as error:
             return {}, MODEL_ERROR, str(error)
-        return {LABEL: write_predictions(decoded.predictions())}, None, ""
+        return write_answers(decoded.predictions(), fields[TRUNCATED]), None, ""
 
     def _answer_part(self, input_ids: np.ndarray, token_type_ids: np.ndarray) -> np.ndarray:
         logits = self._run_model(input_ids, token_type_ids)
@@ -160,7 +163,9 @@ def _texts(waiting: Mapping[str, Any]) -> int:
 
 
 class SeqClsServer(PipelineServer):
-    """Listens for RPC and HTTP where it is told to, and nowhere else."""
+    """Listens for RPC and HTTP where it is told to, and nowhere else; `about` is what it says of the model."""
+
+    about = ""
 
     def run_server(self) -> None:
         if not self._build_dag_each_worker:
@@ -186,7 +191,7 @@ class SeqClsServer(PipelineServer):
         worker = SeqClsOp.worker = Worker.own(number)
         limits, shared, host = self._conf["limits"], self._build_dag_each_worker, self._conf["host"]
         threads = limits["requests_at_once"] if shared else self._worker_num
-        servicer = PipelineServicer(self._name, self._response_op, self._conf, number)
+        servicer = Describing(PipelineServicer(self._name, self._response_op, self._conf, number), self.about)
         bounds = limits["request_bytes"], threads, limits["request_seconds"], shared
         server = rpc_server(servicer, f"{host}:{self._rpc_port}", *bounds)
         try:
@@ -207,9 +212,10 @@ class SeqClsServer(PipelineServer):
 class SeqClsService(WebService):
     """Upstream's frame around server and operators."""
 
-    def __init__(self, bundle: Bundle, config: dict[str, Any]) -> None:
+    def __init__(self, bundle: Bundle, config: dict[str, Any], about: str) -> None:
         super().__init__(SERVICE)
         self._server = SeqClsServer(SERVICE)
+        self._server.about = about
         self._bundle, self._config = bundle, config
         self.prepare_pipeline_config(yml_dict=config)
 
@@ -245,7 +251,14 @@ def serve(options: ServiceOptions) -> None:
     if local["device_type"] in GPU_TYPES:
         _require_gpu()
     local["model_config"] = str(options.folder / local["model_config"])
-    SeqClsService(Bundle(local["model_config"]), config).run_service()
+    bundle = Bundle(local["model_config"])
+    SeqClsService(bundle, config, _describe(options.folder, bundle, config["limits"])).run_service()
+
+
+def _describe(folder: Path, bundle: Bundle, limits: Mapping[str, Any]) -> str:
+    """What the service says of what it serves."""
+    record, manifest, most = read_json(folder / PUBLISHED_FILE), bundle.manifest, limits["texts_per_request"]
+    return ServedModel.of(record, manifest.labels, manifest.max_seq_length, most, limits["request_bytes"]).to_json()
 
 
 def _quieten() -> None:

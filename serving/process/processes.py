@@ -7,18 +7,9 @@ import os
 import signal
 from pathlib import Path
 
+from pipeline.local_servers import stat_fields
+
 LISTEN = "0A"  # the state column of /proc/net/tcp
-
-
-def identity(pid: int) -> str | None:
-    """What tells process `pid` from a later one with the same number: boot and start time; None once it ended."""
-    try:
-        fields = _stat(pid)
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    state, start_ticks = fields[0], fields[19]
-    return None if state in "ZX" else f"{boot}:{start_ticks}"
 
 
 def command_line(pid: int) -> list[str]:
@@ -33,7 +24,7 @@ def command_line(pid: int) -> list[str]:
 def blot_out(pid: int, secret: str) -> bool:
     """Overwrite a secret in the command line of process `pid`, a descendant, which has read it; False if forbidden."""
     try:
-        fields = _stat(pid)
+        fields = stat_fields(pid)
         start, end = int(fields[45]), int(fields[46])  # arg_start, arg_end
         with open(f"/proc/{pid}/mem", "r+b", buffering=0) as memory:
             memory.seek(start)
@@ -57,7 +48,7 @@ def children(pid: int) -> list[int]:
     found = []
     for child in _all_pids():
         with contextlib.suppress(OSError):
-            if int(_stat(child)[1]) == pid:
+            if int(stat_fields(child)[1]) == pid:
                 found.append(child)
     return found
 
@@ -67,7 +58,7 @@ def descendants(pid: int) -> list[int]:
     children_of: dict[int, list[int]] = {}
     for child in _all_pids():
         with contextlib.suppress(OSError):
-            children_of.setdefault(int(_stat(child)[1]), []).append(child)
+            children_of.setdefault(int(stat_fields(child)[1]), []).append(child)
     found, waiting = [], [pid]
     while waiting:
         found += (below := children_of.get(waiting.pop(), []))
@@ -87,7 +78,7 @@ def processor_seconds(pid: int) -> float:
     ticks = 0
     for each in [pid, *descendants(pid)]:
         with contextlib.suppress(OSError):
-            ticks += sum(map(int, _stat(each)[11:13]))  # in user and in system mode
+            ticks += sum(map(int, stat_fields(each)[11:13]))  # in user and in system mode
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
@@ -101,11 +92,6 @@ def listener(port: int) -> int | None:
     """The process that listens on TCP `port`; None where there is none or where it is another user's."""
     wanted = {inode for inode, number in _listening_sockets().items() if number == port}
     return next((pid for pid in _all_pids() if wanted & _socket_inodes(pid)), None) if wanted else None
-
-
-def _stat(pid: int) -> list[str]:
-    """The fields of /proc/PID/stat from the third on; the second may itself hold spaces and parentheses."""
-    return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
 
 
 def _all_pids() -> list[int]:

@@ -11,20 +11,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pipeline.errors import ServerError
+from pipeline.local_servers import SUFFIX, identity
 from pipeline.records import from_fields, read_json
 from serving.process import processes
 from serving.process.guard import remove_shared_memory
-
-SUFFIX = ".process.json"
 
 
 @dataclass(frozen=True)
 class ProcessRecord:
     """A process that ends its server, children included, on SIGTERM within `patience_seconds`.
 
-    `identity` is `processes.identity(pid)` as it was at the start: a recycled process id does not match it.
-    `http_address` says where the server can be asked, `model_repository` or `paddle_folder` from where it serves, and
-    `version`, of a Paddle Serving service, what.
+    `identity` is what the function `identity` said at the start: a recycled process id does not match it.
+    `http_address` says where the server can be asked, `client_address` where over gRPC or RPC, `model_repository` or
+    `paddle_folder` from where it serves, and `version`, of a Paddle Serving service, what.
     """
 
     name: str
@@ -33,6 +32,7 @@ class ProcessRecord:
     patience_seconds: float
     shared_memory_prefix: str = ""
     http_address: str = ""
+    client_address: str = ""
     model_repository: str = ""
     paddle_folder: str = ""
     version: str = "0"
@@ -42,7 +42,7 @@ class ProcessRecord:
         cls, name: str, pid: int, patience_seconds: float, shared_memory_prefix: str = "", **serves: str
     ) -> ProcessRecord:
         """Record of running process `pid`."""
-        return cls(name, pid, processes.identity(pid) or "", patience_seconds, shared_memory_prefix, **serves)
+        return cls(name, pid, identity(pid) or "", patience_seconds, shared_memory_prefix, **serves)
 
     def path(self, state_dir: Path) -> Path:
         return state_dir / f"{self.name}{SUFFIX}"
@@ -62,7 +62,7 @@ class ProcessRecord:
                 self.path(state_dir).unlink()
 
     def is_running(self) -> bool:
-        return bool(self.identity) and processes.identity(self.pid) == self.identity
+        return bool(self.identity) and identity(self.pid) == self.identity
 
     def stop(self) -> bool:
         """End the process: SIGTERM, and SIGKILL when patience is over; False where it had ended before."""

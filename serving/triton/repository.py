@@ -19,12 +19,14 @@ import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pipeline.compute.graph_precision import write_graph
 from pipeline.compute.runtimes import graph_files
 from pipeline.errors import InputError
 from pipeline.files.atomic import DRAFT_SUFFIX, atomic_folder, atomic_writer, remove_folder
 from pipeline.files.bundle import MANIFEST_FILE, ONNX_FILE, VOCABULARY_FILE, Bundle, stage
+from pipeline.served import ServedModel
 from pipeline.tensors import ENSEMBLE
 from serving.folders import MODEL_REPOSITORY
 from serving.published import PublishedVersion
@@ -130,7 +132,7 @@ class ModelRepository:
             (self.path / ENSEMBLE / CONFIG_FILE).unlink(missing_ok=True)
             return
         self._folder(ENSEMBLE, ENSEMBLE_VERSION).mkdir(parents=True, exist_ok=True)
-        self._write(ENSEMBLE, ensemble_config(version.options, version.number))
+        self._write(ENSEMBLE, ensemble_config(version, self._about(version)))
 
     def touch(self, model: str, number: int) -> None:
         """Make a version of a component look changed, where this folder can be written."""
@@ -173,11 +175,18 @@ class ModelRepository:
     def _folder(self, model: str, version: object) -> Path:
         return self.path / model / str(version)
 
+    def _about(self, version: TritonVersion) -> str:
+        """What a version's callers are told of it."""
+        manifest = self._manifest(version.number)
+        limits = manifest["max_seq_length"], version.options.max_batch_size
+        return ServedModel.of(vars(version), manifest["labels"], *limits).to_json()
+
+    def _manifest(self, number: int) -> dict[str, Any]:
+        return json.loads((self._folder(MODEL, number) / MANIFEST_FILE).read_bytes())
+
     def _labels(self, number: int) -> int:
         """How many labels the configuration of a version states: 0 for none."""
-        if self.version(number).options.backend != NATIVE:
-            return 0
-        return len(json.loads((self._folder(MODEL, number) / MANIFEST_FILE).read_bytes())["labels"])
+        return len(self._manifest(number)["labels"]) if self.version(number).options.backend == NATIVE else 0
 
     def _kind_of(self, number: int) -> str:
         return _kind(self.version(number).options, self._labels(number))

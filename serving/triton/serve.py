@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from pipeline.local_servers import default_state_dir
 from pipeline.options import option
-from serving.folders import MODEL_REPOSITORY, default_state_dir
+from serving.folders import MODEL_REPOSITORY
 from serving.process.foreground import hold
 from serving.process.ports import LOOPBACK, PORT, Ports
 from serving.triton.admin_key import read_or_create

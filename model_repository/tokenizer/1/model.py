@@ -17,7 +17,7 @@ from pipeline.compute.padded_lengths import pad_to_length
 from pipeline.errors import ClassifierError
 from pipeline.files.bundle import Bundle
 from pipeline.metrics.traffic import token_counts
-from pipeline.tensors import ADMISSION, INPUT_IDS, TEXT, TOKEN_TYPE_IDS
+from pipeline.tensors import ADMISSION, INPUT_IDS, TEXT, TOKEN_TYPE_IDS, TRUNCATED
 from pipeline.text.normalisation import decode_text
 from serving.triton.backend.admission import Admission, Texts
 from serving.triton.backend.counters import Counters
@@ -53,7 +53,7 @@ class TritonPythonModel:
         joined = Joined(requests, lambda request: self._read(request, admissions))
         encoded = self._encoder.encode_checked(joined.rows)
         for number, admission in zip(joined.unanswered(), admissions):
-            joined.respond(number, lambda rows, admission=admission: self._tensors(encoded.ids[rows], admission))
+            joined.respond(number, lambda rows, admission=admission: self._tensors(encoded, rows, admission))
         self._count(encoded.part([not is_probe(requests[owner]) for owner in joined.owners]))
         return joined.responses
 
@@ -80,7 +80,12 @@ class TritonPythonModel:
         for name, count in token_counts(encoded, self._encoder.tokeniser.unknown_id).items():
             self._counters.add(f"{name}_total", count)
 
-    def _tensors(self, ids, admission):
-        input_ids = pad_to_length(pad(ids), self._lengths)
-        tensors = ((INPUT_IDS, input_ids), (TOKEN_TYPE_IDS, np.zeros_like(input_ids)), (ADMISSION, admission))
-        return [pb_utils.Tensor(name, values) for name, values in tensors]
+    def _tensors(self, encoded, rows, admission):
+        input_ids = pad_to_length(pad(encoded.ids[rows]), self._lengths)
+        tensors = {
+            INPUT_IDS: input_ids,
+            TOKEN_TYPE_IDS: np.zeros_like(input_ids),
+            ADMISSION: admission,
+            TRUNCATED: encoded.truncated[rows, None],
+        }
+        return [pb_utils.Tensor(name, values) for name, values in tensors.items()]

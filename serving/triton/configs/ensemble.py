@@ -8,7 +8,20 @@ from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2 as triton
 
 from pipeline.errors import InputError
-from pipeline.tensors import ADMISSION, CONFIDENCE, ENSEMBLE, INPUT_IDS, LABEL, LOGITS, SCORES, TEXT, TOKEN_TYPE_IDS
+from pipeline.tensors import (
+    ABOUT,
+    ADMISSION,
+    CONFIDENCE,
+    ENSEMBLE,
+    INPUT_IDS,
+    LABEL,
+    LOGITS,
+    SCORES,
+    TEXT,
+    TOKEN_TYPE_IDS,
+    TRUNCATED,
+)
+from serving.published import PublishedVersion
 from serving.triton.configs.native import native_model
 from serving.triton.configs.parts import admission_tensor, input_tensor, output_tensor
 from serving.triton.options import NATIVE, PYTHON, ServingOptions
@@ -32,17 +45,23 @@ def component_configs(options: ServingOptions, versions: Sequence[int], labels: 
     return {config.name: _text(config) for config in configs}
 
 
-def ensemble_config(options: ServingOptions, version: int) -> str:
-    """The text of the ensemble's config.pbtxt, every step pinned to one version of its component."""
+def ensemble_config(version: PublishedVersion[ServingOptions], about: str = "") -> str:
+    """The text of the ensemble's config.pbtxt, every step pinned to one version of its component.
+
+    Args:
+        version: which one.
+        about: `pipeline.served.ServedModel.to_json` of it, for callers.
+    """
+    options, truncated = version.options, (TRUNCATED,) * version.tells_truncated
 
     def step(model: str, takes: tuple[str, ...], gives: tuple[str, ...]) -> triton.ModelEnsembling.Step:
         inputs, outputs = ({name: name for name in side} for side in (takes, gives))
         return triton.ModelEnsembling.Step(
-            model_name=model, model_version=version, input_map=inputs, output_map=outputs
+            model_name=model, model_version=version.number, input_map=inputs, output_map=outputs
         )
 
     steps = [
-        step(TOKENISER, (TEXT,), (INPUT_IDS, TOKEN_TYPE_IDS, ADMISSION)),
+        step(TOKENISER, (TEXT,), (INPUT_IDS, TOKEN_TYPE_IDS, ADMISSION, *truncated)),
         step(MODEL, (INPUT_IDS, TOKEN_TYPE_IDS) + (ADMISSION,) * (options.backend == PYTHON), (LOGITS,)),
         step(POSTPROCESS, (LOGITS, ADMISSION), (LABEL, CONFIDENCE, SCORES)),
     ]
@@ -51,9 +70,11 @@ def ensemble_config(options: ServingOptions, version: int) -> str:
         platform="ensemble",
         max_batch_size=options.max_batch_size,
         input=[input_tensor(TEXT, triton.TYPE_STRING, 1)],
-        output=_answers(),
+        output=[*_answers(), *(_truncated() for _ in truncated)],
         ensemble_scheduling=triton.ModelEnsembling(step=steps),
     )
+    if about:
+        config.parameters[ABOUT].string_value = about
     return _text(config)
 
 
@@ -89,13 +110,10 @@ def common_version(steps: Iterable[int]) -> int | None:
 
 
 def _tokeniser(options: ServingOptions) -> triton.ModelConfig:
-    outputs = {INPUT_IDS: -1, TOKEN_TYPE_IDS: -1, ADMISSION: 3}
-    return _python_model(
-        TOKENISER,
-        options,
-        [input_tensor(TEXT, triton.TYPE_STRING, 1)],
-        [output_tensor(name, triton.TYPE_INT64, dimension) for name, dimension in outputs.items()],
-    )
+    dimensions = {INPUT_IDS: -1, TOKEN_TYPE_IDS: -1, ADMISSION: 3}
+    outputs = [output_tensor(name, triton.TYPE_INT64, dimension) for name, dimension in dimensions.items()]
+    inputs = [input_tensor(TEXT, triton.TYPE_STRING, 1)]
+    return _python_model(TOKENISER, options, inputs, [*outputs, _truncated()])
 
 
 def _model(options: ServingOptions) -> triton.ModelConfig:
@@ -117,6 +135,10 @@ def _postprocess(options: ServingOptions) -> triton.ModelConfig:
 def _answers() -> list[triton.ModelOutput]:
     types = {LABEL: triton.TYPE_STRING, CONFIDENCE: triton.TYPE_FP32, SCORES: triton.TYPE_FP32}
     return [output_tensor(name, data_type, -1) for name, data_type in types.items()]
+
+
+def _truncated() -> triton.ModelOutput:
+    return output_tensor(TRUNCATED, triton.TYPE_BOOL, 1)
 
 
 def _python_model(

@@ -15,8 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.errors import EnvironmentFault, InputError, ServerError
+from pipeline.local_servers import default_state_dir
 from pipeline.tensors import PROBE_VARIABLE
-from serving.folders import PLAIN, TRITON, default_state_dir, plain, private_folder
+from serving.folders import PLAIN, TRITON, plain, private_folder
 from serving.process import guard, processes
 from serving.process.guarded_server import KILL_MARGIN_SECONDS, GuardedServer
 from serving.process.ports import LOOPBACK, Ports, resolve_host
@@ -145,6 +146,7 @@ class TritonServer(GuardedServer):
             # Python backends have the working folder on their module path, where it would hide staged modules.
             "/",
             http_address=self.http_address,
+            client_address=self.grpc_address,
             model_repository=str(self.model_repository),
         )
         for front in self.fronts:

@@ -17,7 +17,8 @@ from tests.conftest import run_command
 
 @pytest.fixture(scope="module")
 def texts(sample_dataset) -> list[str]:
-    return [line.split("\t")[0] for line in (sample_dataset / "test.txt").read_text().splitlines()]
+    texts = [line.split("\t")[0] for line in (sample_dataset / "test.txt").read_text().splitlines()]
+    return [*texts, texts[0] + "。" + "无关" * 500]
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +48,7 @@ def test_both_ways_give_a_file_the_predictors_labels_and_confidences(
     for answer, expected in zip(answers, predicted):
         got = {entry["label"]: entry["confidence"] for entry in answer["labels"]}
         assert got == pytest.approx(expected, abs=1e-3)
+    assert [answer["truncated"] for answer in answers] == [False] * (len(texts) - 1) + [True]
 
 
 UPSTREAM = """
@@ -74,8 +76,9 @@ def test_the_plainest_request_is_one_text_under_the_key_sentence(service, texts,
     body = json.dumps({"key": ["sentence"], "value": [texts[0]]}).encode()
     with urllib.request.urlopen(f"http://{service.http_address}/seq_cls/prediction", body, timeout=10) as response:
         answer = json.load(response)
-    assert (answer["err_no"], answer["err_msg"], answer["key"]) == (0, "", ["label"])
+    assert (answer["err_no"], answer["err_msg"], answer["key"]) == (0, "", ["label", "truncated"])
     (row,) = json.loads(answer["value"][0])
+    assert json.loads(answer["value"][1]) == [False]
     assert {entry["label"] for entry in row} == set(predicted[0])
     assert [entry["confidence"] for entry in row] == sorted((entry["confidence"] for entry in row), reverse=True)
 
@@ -99,25 +102,34 @@ def test_an_error_names_the_row(client, texts):
         client.classify([texts[0], ""])
 
 
-@pytest.mark.parametrize("characters", [10_000, 100_000])
-def test_what_is_too_large_is_refused_and_not_sent_again(client, characters):
-    with pytest.raises(InputError, match="send at most 1048576"):
-        client.classify(["裁" * characters] * 128)
+def test_what_is_too_large_for_a_request_goes_in_several(client, service, texts, predicted, in_serving):
+    answers = client.classify([*texts, "裁" * 100_000, *["裁" * 10_000] * 50])
+    assert [set(dict(answer)) for answer in answers[: len(texts)]] == [set(row) for row in predicted]
+    assert [answer.truncated for answer in answers[-51:]] == [True] * 51
+    over_rpc = json.loads(in_serving("-c", TOO_LARGE, service.rpc_address).stdout)
+    assert over_rpc == [[True] * 50, client.labels()]
 
 
 TOO_LARGE = """
-import sys
+import json, sys
 from clients.rpc_client import RpcClient
-from pipeline.errors import InputError
-try:
-    RpcClient(sys.argv[1]).classify(["裁" * 10_000] * 128)
-except InputError as error:
-    print(error)
+with RpcClient(sys.argv[1]) as client:
+    answers = client.classify(["裁" * 10_000] * 50)
+    print(json.dumps([[answer.truncated for answer in answers], client.labels()]))
 """
 
 
-def test_what_is_too_large_is_refused_over_rpc(service, in_serving):
-    assert "send fewer" in in_serving("-c", TOO_LARGE, service.rpc_address).stdout
+def test_the_labels_are_those_of_the_scores(client, bundle_path):
+    predictor = Predictor(bundle_path)
+    assert client.labels() == predictor.labels
+    assert client.model().bundle == predictor.bundle.identity
+
+
+def test_a_single_text_that_is_too_large_is_refused_and_not_sent_again(client):
+    with pytest.raises(InputError, match="send at most 1048576"):
+        client.classify(["裁员", "裁" * 400_000, "裁员"])
+    with pytest.raises(InputError, match="row 2: "):
+        client.classify(["裁员", "裁员", ""])
 
 
 LATE = """

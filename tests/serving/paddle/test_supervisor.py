@@ -15,12 +15,12 @@ from clients.http_client import HttpClient
 from clients.paddle_client import Overloaded, TooLate, Unavailable
 from pipeline.errors import ServerError
 from pipeline.files.bundle import Bundle
+from pipeline.local_servers import identity
 from serving.paddle.deployment import PaddleDeployment
 from serving.paddle.options import PaddleOptions
 from serving.paddle.publication import live_publication
 from serving.paddle.server import PaddlePorts, PaddleServer
 from serving.paddle.supervision import PaddleSupervisor
-from serving.process import processes
 from serving.process.standstill import Standstill
 
 TEXT = "某公司宣布裁员两千人,昨日某地一辆货车与客车相撞"
@@ -165,4 +165,4 @@ def test_one_process_of_several_that_hangs_is_found(python39, bundle_path, tmp_p
         with pytest.raises(Restarted, match="nobody got an answer"):
             check_often(watching)
         server.stop(0)
-        assert processes.identity(process) is None
+        assert identity(process) is None

@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from pipeline.local_servers import identity
 from serving.process import guard, processes
 from serving.process.guarded_server import GuardedServer
 from serving.process.record import running
@@ -99,7 +100,7 @@ def test_a_guard_that_was_halted_is_told_to_stop(tmp_path):
         os.kill(server.pid, signal.SIGSTOP)
         started = time.monotonic()
     assert time.monotonic() - started < 2
-    assert processes.identity(server.pid) is None
+    assert identity(server.pid) is None
 
 
 def test_a_guard_that_does_not_end_is_killed_with_all_below_it(tmp_path):
@@ -107,7 +108,7 @@ def test_a_guard_that_does_not_end_is_killed_with_all_below_it(tmp_path):
         assert eventually(lambda: len(processes.descendants(server._guard.pid)) == 3)
         below = processes.descendants(server._guard.pid)
         server._wait(0.1)
-        assert eventually(lambda: not any(map(processes.identity, below)))
+        assert eventually(lambda: not any(map(identity, below)))
 
 
 def test_that_it_was_told_to_stop_is_known_while_it_takes_its_time(tmp_path):
@@ -127,7 +128,7 @@ def test_at_once_waits_for_nothing(tmp_path):
         started = time.monotonic()
         server.stop(0)
         assert time.monotonic() - started < 1.5
-    assert processes.identity(server.pid) is None
+    assert identity(server.pid) is None
 
 
 def test_a_record_that_was_removed_is_written_again(tmp_path):

@@ -10,6 +10,7 @@ from tritonclient import grpc
 from tritonclient.utils import InferenceServerException
 
 from clients.triton import TritonClient
+from pipeline.errors import InputError
 from pipeline.files.bundle import Bundle
 from pipeline.files.dataset import read_examples
 from pipeline.predictor import Predictor
@@ -26,7 +27,8 @@ def client(triton):
 @pytest.fixture(scope="module")
 def texts(sample_dataset, bundle_path):
     hierarchy = Bundle(bundle_path).hierarchy
-    return [example.text for example in read_examples(sample_dataset / "test.txt", hierarchy)]
+    texts = [example.text for example in read_examples(sample_dataset / "test.txt", hierarchy)]
+    return [*texts, texts[0] + "。" + "无关" * 50_000]
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +40,7 @@ def assert_same(answers, expected):
     for answer, wanted in zip(answers, expected, strict=True):
         assert {p.label for p in answer} == {p.label for p in wanted}
         confidences = dict(wanted)
+        assert answer.truncated == wanted.truncated
         for prediction in answer:
             assert prediction.confidence == pytest.approx(confidences[prediction.label], abs=1e-3)
 
@@ -47,6 +50,7 @@ def test_every_text_of_every_batch_is_answered_as_in_process(client, texts, expe
     answers = [answer for _, answer in client.classify_stream(texts, batch_size)]
     assert len(answers) == len(texts)
     assert any(len({p.label for p in answer}) > 2 for answer in answers)
+    assert [answer.truncated for answer in answers] == [False] * (len(texts) - 1) + [True]
     assert_same(answers, expected)
 
 
@@ -65,6 +69,7 @@ def test_the_interface_is_the_documented_one(triton):
         {"name": "label", "datatype": "BYTES", "shape": ["-1", "-1"]},
         {"name": "confidence", "datatype": "FP32", "shape": ["-1", "-1"]},
         {"name": "scores", "datatype": "FP32", "shape": ["-1", "-1"]},
+        {"name": "truncated", "datatype": "BOOL", "shape": ["-1", "1"]},
     ]
 
 
@@ -117,10 +122,22 @@ def test_a_wrong_input_name_is_named(triton):
         infer(triton, texts_tensor(b"ok"), name="TEXT")
 
 
-def test_long_texts_are_cut_not_refused(client, texts):
-    (short, long) = client.classify([texts[0], texts[0] + "。" + "无关" * 50_000])
-    assert short
-    assert long
+def test_more_texts_than_a_request_holds_are_asked_in_several(client, texts, expected):
+    assert_same(client.classify(texts), expected)
+    scores = client.scores(texts)
+    assert scores.shape == (len(texts), len(client.labels()))
+    with pytest.raises(InputError, match="row 150: text is empty"):
+        client.classify([*texts[:150], "", *texts[150:]])
+
+
+def test_labels_are_those_of_the_scores(client, bundle_path, texts):
+    predictor = Predictor(bundle_path)
+    assert client.labels() == predictor.labels
+    assert client.model().bundle == predictor.bundle.identity
+    best = client.scores(texts[:5]).argmax(axis=1)
+    assert [client.labels()[column] for column in best] == [
+        predictor.labels[column] for column in predictor.logits(texts[:5]).argmax(axis=1)
+    ]
 
 
 def test_tokeniser_and_postprocess_stay_small_and_never_load_paddle(triton):

@@ -14,6 +14,7 @@ from pipeline.files.bundle import Bundle, seal
 from pipeline.files.checksums import write_all_checksums
 from serving.process.ports import Ports
 from serving.publish import PublishOptions, publish
+from serving.published import PublishedVersion
 from serving.staging import imported_modules
 from serving.triton.configs.ensemble import COMPONENTS, component_configs, ensemble_config, pinned_version
 from serving.triton.deployment import TritonDeployment
@@ -47,13 +48,16 @@ def test_configs_name_the_tensors_of_the_graph(bundle_path):
     ) in configs.values():  # a queue that Triton bounds leaves requests waiting, see `serving.triton.backend.admission`
         assert config.HasField("dynamic_batching")
         assert not config.dynamic_batching.HasField("default_queue_policy")
-    ensemble = ensemble_config(ServingOptions(), 4)
-    assert pinned_version(ensemble) == 4
-    assert [tensor.name for tensor in text_format.Parse(ensemble, model_config_pb2.ModelConfig()).output] == [
-        "label",
-        "confidence",
-        "scores",
-    ]
+
+
+def test_the_ensemble_has_the_output_truncated_where_the_versions_code_gives_it():
+    for told in ((), ("truncated",)):
+        version = PublishedVersion(4, "", "", ServingOptions(), (), tells_truncated=bool(told))
+        ensemble = ensemble_config(version)
+        assert pinned_version(ensemble) == 4
+        config = text_format.Parse(ensemble, model_config_pb2.ModelConfig())
+        assert [tensor.name for tensor in config.output] == ["label", "confidence", "scores", *told]
+        assert [name in config.ensemble_scheduling.step[0].output_map for name in told] == [True] * len(told)
 
 
 def test_what_is_staged_is_what_is_tested(model_repository):

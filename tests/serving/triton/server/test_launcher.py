@@ -16,7 +16,7 @@ from dataclasses import replace
 import pytest
 
 from pipeline.errors import EnvironmentFault, InputError, ServerError
-from serving.process import processes
+from pipeline.local_servers import identity
 from serving.process.guard import remove_shared_memory
 from serving.process.ports import Ports
 from serving.triton.server.launcher import TritonServer
@@ -188,7 +188,7 @@ def test_a_stopped_server_can_be_started_again(server):
 def test_guard_killed_takes_the_server_along(server):
     server.wait_ready()
     server._guard.kill()
-    assert eventually(lambda: processes.identity(server.pid) is None)
+    assert eventually(lambda: identity(server.pid) is None)
     server.stop()
     assert eventually(lambda: traces(server.shared_memory_prefix) == [])
 
