@@ -7,10 +7,10 @@ set -eu
 triton=${1:-127.0.0.1:8000}
 paddle=${2:-127.0.0.1:9999}
 
-echo "Triton: two texts, at most two labels of each"
+echo "Triton: two texts, at most two labels of each, and whether a text was too long to be read as a whole"
 curl -sS --fail-with-body "$triton/v2/models/seqcls/infer" -d '{
     "inputs": [{"name": "INPUT", "datatype": "BYTES", "shape": [2, 1], "data": ["某公司宣布裁员两千人", "某地发生地震"]}],
-    "outputs": [{"name": "label"}, {"name": "confidence"}],
+    "outputs": [{"name": "label"}, {"name": "confidence"}, {"name": "truncated"}],
     "parameters": {"top_k": 2}
 }'
 echo

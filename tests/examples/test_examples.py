@@ -60,7 +60,7 @@ def test_ask_with_curl(triton, service):
     words = [PROJECT / "examples" / "ask_with_curl.sh", triton.http_address, service.http_address]
     printed = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split("\n")
     answers = [json.loads(line) for line in printed if line.startswith("{")]
-    assert {output["name"] for output in answers[0]["outputs"]} == {"label", "confidence"}
+    assert {output["name"] for output in answers[0]["outputs"]} == {"label", "confidence", "truncated"}
     assert "row 1: text is empty" in answers[1]["error"]
-    assert [answer["key"] for answer in answers[2:]] == [["label"], ["label"]]
+    assert [answer["key"] for answer in answers[2:]] == [["label", "truncated"]] * 2
     assert len(json.loads(answers[3]["value"][0])) == 2
