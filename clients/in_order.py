@@ -99,7 +99,7 @@ def parts(texts: Sequence[str], model: ServedModel | None) -> list[Sequence[str]
     """
     if model is None:
         return [texts]
-    sizes = list(map(bytes_in_request, texts)) if model.request_bytes else [0] * len(texts)
+    sizes = list(map(bytes_in_request, texts))
     cut, start = [], 0
     for end in range(1, len(texts) + 1):
         if end == len(texts) or not model.holds(sizes[start : end + 1]):

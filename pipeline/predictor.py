@@ -69,7 +69,7 @@ class Predictor:
 
     def predict(self, texts: Sequence[str]) -> list[Answer]:
         """Per text its label paths, most confident first, and whether it was truncated; raises as `logits` does."""
-        self._encoder.check(texts)
-        encoded = self._encoder.encode_checked(texts)
+        self.encoder.check(texts)
+        encoded = self.encoder.encode_checked(texts)
         decoded = self._decoder.decode(self._engine.logits(encoded.ids))
         return list(map(Answer, decoded.predictions(), encoded.truncated.tolist()))

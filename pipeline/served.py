@@ -10,8 +10,8 @@ from typing import Any
 from pipeline.errors import ServerError
 from pipeline.records import from_fields, parse_json
 
-ENVELOPE_BYTES = 512
-"""That a request takes beside its texts."""
+ENVELOPE_BYTES, SAFE_BYTES = 512, 4 << 20
+"""That a request takes beside its texts; and that it may have anywhere."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class ServedModel:
         labels: the label paths, in the order of the scores.
         max_seq_length: tokens that the model reads of a text, [CLS] and [SEP] included.
         max_batch_size: texts that a request may hold.
-        request_bytes: bytes that a request may have; 0 where nothing bounds them.
+        request_bytes: bytes that a request may have; 0 where that is another's to say, as the front's of Triton.
     """
 
     version: int
@@ -64,7 +64,7 @@ class ServedModel:
 
     def holds(self, sizes: Sequence[int]) -> bool:
         """Whether a request may hold texts that take so many bytes of it."""
-        return len(sizes) <= self.max_batch_size and not 0 < self.request_bytes < sum(sizes) + ENVELOPE_BYTES
+        return len(sizes) <= self.max_batch_size and sum(sizes) + ENVELOPE_BYTES <= (self.request_bytes or SAFE_BYTES)
 
 
 def in_words(version: int, bundle: str, model: str, published: str) -> str:

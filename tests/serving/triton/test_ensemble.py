@@ -126,6 +126,7 @@ def test_more_texts_than_a_request_holds_are_asked_in_several(client, texts, exp
     assert_same(client.classify(texts), expected)
     scores = client.scores(texts)
     assert scores.shape == (len(texts), len(client.labels()))
+    assert all(answer.truncated for answer in client.classify(["裁" * 199_000] * 40))
     with pytest.raises(InputError, match="row 150: text is empty"):
         client.classify([*texts[:150], "", *texts[150:]])
 
