@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.compute.in_process import fresh_process
-from pipeline.compute.runtimes.openvino_runtime import ELEMENT_TYPES
+from pipeline.compute.runtimes.openvino_runtime import ELEMENT_TYPES, openvino
 from pipeline.files.bundle import PADDLE_GRAPH_FILE, PADDLE_PARAMETERS_FILE, Bundle
 
 WIDTH, CHAIN, ROWS = 768, 16, 4096
@@ -58,9 +58,7 @@ def count_work(bundle: Bundle) -> Work:
 
 def _count(bundle: Bundle, length: int) -> tuple[int, int]:
     """FLOP of one text, and parameters."""
-    import openvino
-
-    model = openvino.Core().read_model(bundle.file(PADDLE_GRAPH_FILE), bundle.file(PADDLE_PARAMETERS_FILE))
+    model = openvino().Core().read_model(bundle.file(PADDLE_GRAPH_FILE), bundle.file(PADDLE_PARAMETERS_FILE))
     model.reshape({tensor.get_any_name(): [1, length] for tensor in model.inputs})
     flop = parameters = 0
     for operation in model.get_ops():
@@ -104,10 +102,8 @@ _run: Any
 
 def _compile(element_type: str, threads: int | None) -> None:
     global _run  # noqa: PLW0603
-    import openvino
-    from openvino import opset13
-
-    random = np.random.default_rng(3)
+    library = openvino()
+    opset13, random = library.opset13, np.random.default_rng(3)
     parameter = node = opset13.parameter([ROWS, WIDTH], np.float32)
     for _ in range(CHAIN):
         matrix = random.normal(0, WIDTH**-0.5, (WIDTH, WIDTH)).astype(np.float32)
@@ -115,8 +111,8 @@ def _compile(element_type: str, threads: int | None) -> None:
     options = {"INFERENCE_PRECISION_HINT": element_type, "PERFORMANCE_HINT": "LATENCY"}
     if threads:
         options["INFERENCE_NUM_THREADS"] = str(threads)
-    request = openvino.Core().compile_model(openvino.Model([node], [parameter]), "CPU", options).create_infer_request()
-    request.set_input_tensor(openvino.Tensor(random.normal(0, 1, (ROWS, WIDTH)).astype(np.float32)))
+    request = library.Core().compile_model(library.Model([node], [parameter]), "CPU", options).create_infer_request()
+    request.set_input_tensor(library.Tensor(random.normal(0, 1, (ROWS, WIDTH)).astype(np.float32)))
     _run = request.infer
     _run()
 

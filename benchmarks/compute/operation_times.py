@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.compute.in_process import fresh_process
 from pipeline.compute.batching import TOKEN_BUDGET, pad
 from pipeline.compute.packing import pack
-from pipeline.compute.runtimes.openvino_runtime import ELEMENT_TYPES
+from pipeline.compute.runtimes.openvino_runtime import ELEMENT_TYPES, openvino
 from pipeline.files.bundle import PACKED_GRAPH_FILE, PADDLE_GRAPH_FILE, PADDLE_PARAMETERS_FILE, Bundle
 from pipeline.tensors import INPUT_IDS, TOKEN_TYPE_IDS
 
@@ -34,8 +34,6 @@ def operation_times(bundle: Bundle, precision: str, texts: Sequence[str]) -> dic
 
 def _measure(path: Path, element_type: str, texts: list[str]) -> dict[str, int]:
     """Microseconds by kind, of RUNS calls after one that is not counted."""
-    import openvino
-
     bundle = Bundle(path)
     rows = bundle.encoder().encode(texts)
     if PACKED_GRAPH_FILE in bundle.files:
@@ -45,7 +43,7 @@ def _measure(path: Path, element_type: str, texts: list[str]) -> dict[str, int]:
         graph, padded = PADDLE_GRAPH_FILE, pad(rows)
         batches = [{INPUT_IDS: padded, TOKEN_TYPE_IDS: padded * 0}]
     options = {"INFERENCE_PRECISION_HINT": element_type, "PERFORMANCE_HINT": "LATENCY", "PERF_COUNT": "YES"}
-    core = openvino.Core()
+    core = openvino().Core()
     model = core.read_model(bundle.file(graph), bundle.file(PADDLE_PARAMETERS_FILE))
     request = core.compile_model(model, "CPU", options).create_infer_request()
     spent: Counter[str] = Counter()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Iterable
 from functools import cached_property
 from typing import Any, Callable
@@ -16,6 +18,15 @@ from pipeline.tensors import INPUT_IDS, LOGITS, TOKEN_TYPE_IDS
 ELEMENT_TYPES = {"float32": "f32", "bfloat16": "bf16"}
 GRAPH_FILES = {precision: (PADDLE_GRAPH_FILE, PADDLE_PARAMETERS_FILE) for precision in ELEMENT_TYPES}
 PACKED_GRAPH_FILES = (PACKED_GRAPH_FILE, PADDLE_PARAMETERS_FILE)
+
+
+def openvino() -> Any:
+    """The library; raises ImportError where it is not installed.
+
+    Left to itself, its import forks the process to send a message to its makers.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # as if that were not installed
+    return importlib.import_module("openvino")
 
 
 class OpenVinoRuntime:
@@ -41,9 +52,7 @@ class OpenVinoRuntime:
         return self._compile(PADDLE_GRAPH_FILE, PLAIN_INPUTS)
 
     def _compile(self, graph: str, inputs: Iterable[str]) -> Any:
-        import openvino
-
-        core = openvino.Core()
+        core = openvino().Core()
         path = self._bundle.file(graph)
         try:
             model = core.read_model(path, self._bundle.file(PADDLE_PARAMETERS_FILE))
@@ -57,12 +66,12 @@ class OpenVinoRuntime:
 def fault(precision: str, device: str) -> str | None:
     """See `pipeline.compute.runtimes.unavailable`."""
     try:
-        import openvino
+        library = openvino()
     except ImportError:
         return "openvino is not installed; install it or choose runtime onnxruntime"
     if device != "cpu":
         return "openvino computes on the CPU alone here; choose runtime onnxruntime for the GPU, or device cpu"
-    capabilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    capabilities = library.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     if precision == "bfloat16" and "BF16" not in capabilities:
         return "this processor has no bfloat16 instructions; choose precision float32"
     return None

@@ -74,6 +74,15 @@ def test_what_this_machine_has_is_available():
     assert "choose float16 for the GPU" in unavailable("onnxruntime", "int8", "gpu")
 
 
+def test_openvino_sends_its_makers_nothing():
+    script = (
+        "import os, sys; os.register_at_fork(before=lambda: os._exit(1))\n"
+        "from pipeline.compute.runtimes import unavailable; assert not unavailable('openvino')\n"
+        "assert 'openvino' in sys.modules and sys.modules['openvino_telemetry'] is None"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
 def test_each_precision_has_its_files(bundle_path, without_packed_graph):
     bundle = Bundle(bundle_path)
     assert graph_files(bundle, "onnxruntime") == ("model.onnx",)
