@@ -45,7 +45,7 @@ def run(main: Callable[[Sequence[str] | None], int | None]) -> None:
     sys.exit(status or 0)
 
 
-def stage(what: str) -> None:
+def announce(what: str) -> None:
     """Say on standard error, in one line, what is done next and may take long."""
     sys.stderr.write(f"{what} ...\n")
     sys.stderr.flush()

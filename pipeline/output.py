@@ -9,13 +9,11 @@ from typing import Any, Callable
 
 from pipeline.files.dataset import join_labels
 from pipeline.labels.decoding import Prediction
-from pipeline.labels.hierarchy import SEPARATOR, parent_path
+from pipeline.labels.hierarchy import CONTROL_CHARACTERS, SEPARATOR, parent_path
 from pipeline.tensors import TRUNCATED
 
 NO_LABEL = "(no label reaches its threshold)"
 
-_CONTROL_CHARACTERS = re.compile("[\0-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
-"""What a terminal would obey, turning the direction of writing among it; no label has one."""
 _FORMULA = re.compile(r"=|[@+-]\S*[(|!]")
 
 
@@ -41,7 +39,7 @@ def as_json_line(text: str, predictions: Sequence[Prediction]) -> str:
     if (truncated := getattr(predictions, TRUNCATED, None)) is not None:
         fields[TRUNCATED] = truncated
     line = json.dumps(fields, ensure_ascii=False)
-    return _CONTROL_CHARACTERS.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
+    return CONTROL_CHARACTERS.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
 
 
 def as_row(text: str, predictions: Sequence[Prediction]) -> str:
@@ -57,7 +55,7 @@ def as_row(text: str, predictions: Sequence[Prediction]) -> str:
 def as_cell(text: str) -> str:
     """`text` for a column of a file: a control character, a tab or a line break among them, becomes a space; and before
     what a spreadsheet would compute, such as `=1+1`, stands one."""
-    shown = _CONTROL_CHARACTERS.sub(" ", text)
+    shown = CONTROL_CHARACTERS.sub(" ", text)
     return f" {shown}" if _FORMULA.match(shown) else shown
 
 
@@ -100,7 +98,7 @@ def tree_lines(captions: Mapping[str, str]) -> list[str]:
 
 
 def _shown(text: str) -> str:
-    return _CONTROL_CHARACTERS.sub(lambda found: "\t" if found[0] == "\t" else " ", text)
+    return CONTROL_CHARACTERS.sub(lambda found: "\t" if found[0] == "\t" else " ", text)
 
 
 FORMATS: dict[str, Callable[[str, Sequence[Prediction]], str]] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import collections.abc
 import dataclasses
+import functools
 import json
 import math
 from collections.abc import Mapping
@@ -72,13 +73,18 @@ def from_fields(kind: type[Record], values: Any) -> Record:
     """
     if not isinstance(values, dict):
         raise InputError(f"a JSON object is needed, not {values!r:.40}")
-    hints, given = get_type_hints(kind), {}
+    hints, given = _hints(kind), {}  # type: ignore[arg-type]
     for field in dataclasses.fields(kind):  # type: ignore[arg-type]
         if field.name in values:
             given[field.name] = _converted(hints[field.name], values[field.name], field.name)
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise InputError(f"{field.name} is missing")
     return kind(**given)
+
+
+@functools.cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)
 
 
 def _converted(hint: Any, value: Any, place: str) -> Any:

@@ -12,47 +12,26 @@ from pathlib import Path
 
 from pipeline.command import run
 from pipeline.errors import InputError
-from pipeline.files.bundle import MANIFEST_FILE, MOST_GOLDENS, Bundle
+from pipeline.files.bundle import MANIFEST_FILE, Bundle
 from pipeline.files.checksums import check_replaceable
-from pipeline.files.dataset import read_texts
 from pipeline.options import option, parse
-from pipeline.output import counted
 from pipeline.run_folder import RunFolderOptions
 from training.checkpoint.files import RECORD_FILE, read_checkpoint
-from training.options import DecodingOptions, PublishingOptions
-
-TEXTS_HELD = {
-    (
-        False,
-        False,
-    ): "{} of the development file, to check servers with; --goldens FILE keeps others, --no_texts none",
-    (True, False): "{} of --goldens, and none of the development file",
-    (
-        False,
-        True,
-    ): "no text of the development file: servers are checked with {} of label names, which tells less",
-}
-"""What is said of an export, by whether --goldens and --no_texts are given."""
+from training.options import DecodingOptions, GoldenOptions, PublishingOptions
 
 
 @dataclass(frozen=True)
-class ExportOptions(DecodingOptions, PublishingOptions, RunFolderOptions):
+class ExportOptions(GoldenOptions, DecodingOptions, PublishingOptions, RunFolderOptions):
     """What to export, and where to."""
 
     params_path: Path = option("./checkpoint/", "the checkpoint's folder, or its parameter file", in_run="checkpoint")
     output_path: Path = option("./export", "where the export is written", in_run="export")
     num_classes: int | None = option(None, "number of labels, to check the checkpoint against", at_least=1)
     license: str = option("", "licence of the weights, such as apache-2.0, for the model card")
-    goldens: Path | None = option(
-        None, "texts that the bundle keeps to check servers with, one a line (some of the development file)"
-    )
-    no_texts: bool = option(False, "keep no text of the development file in the bundle; check servers with label names")
     model_name: str | None = option(None, "accepted for older command lines; the checkpoint knows its model")
 
     def check(self) -> None:
         super().check()
-        if self.goldens and self.no_texts:
-            raise InputError("--goldens names the texts that the bundle keeps, and --no_texts keeps none; choose one")
         if not self.license.isprintable():
             raise InputError(f"--license is {self.license!r}; give the licence's name, in one line")
 
@@ -70,7 +49,7 @@ def export(options: ExportOptions) -> Bundle:
             f"--num_classes is {options.num_classes}; {options.params_path} has {len(checkpoint.hierarchy)} labels"
         )
     decoder = options.decoder(checkpoint.decoder())
-    goldens = golden_texts(options)
+    goldens = options.golden_texts
     check_replaceable(options.output_path, "--output_path", MANIFEST_FILE, spared=RECORD_FILE)
     # Importing paddle takes seconds: what was asked for is judged first.
     from training.checkpoint.export import export_checkpoint
@@ -78,16 +57,6 @@ def export(options: ExportOptions) -> Bundle:
     bundle = export_checkpoint(checkpoint, options.output_path, decoder, license=options.license, goldens=goldens)
     options.publish(options.output_path)
     return bundle
-
-
-def golden_texts(options: ExportOptions) -> list[str] | None:
-    """The golden texts that are asked for, see `training.checkpoint.export.export_checkpoint`."""
-    if options.goldens is None:
-        return [] if options.no_texts else None
-    texts = list(read_texts(options.goldens))
-    if not 1 <= len(texts) <= MOST_GOLDENS:
-        raise InputError(f"--goldens {options.goldens} has {len(texts):,} texts; give 1 to {MOST_GOLDENS:,}")
-    return texts
 
 
 def parse_args(argv: Sequence[str] | None) -> ExportOptions:
@@ -98,8 +67,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parse_args(argv)
     bundle = export(replace(options, model_repository=None))
     print(f"exported bundle {bundle.identity} to {options.output_path}: {', '.join(bundle.files)}")
-    held = counted(len(bundle.manifest.goldens), "text")
-    print(f"it holds {TEXTS_HELD[(options.goldens is not None, options.no_texts)].format(held)}")
+    print(options.in_words(len(bundle.manifest.goldens)))
     print(f"decoding: {bundle.decoder().in_words()}")
     for published in options.publish(options.output_path):
         print(published)

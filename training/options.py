@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import ClassifierError, InputError
-from pipeline.files.dataset import DEV_FILE, LABEL_FILE, TRAIN_FILE
+from pipeline.files.bundle import MOST_GOLDENS
+from pipeline.files.dataset import DEV_FILE, LABEL_FILE, TRAIN_FILE, read_texts
 from pipeline.labels.decoding import POLICIES, Decoder
 from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.options import Options, option
+from pipeline.output import counted
 from pipeline.run_folder import RunFolderOptions
 from training.checkpoint.classifier import Classifier, load_classifier
 from training.checkpoint.files import read_checkpoint
@@ -142,6 +144,7 @@ class PublishingOptions(Options):
     )
 
     def check(self) -> None:
+        super().check()
         if self.model_repository is not None and self.model_repository.is_file():
             raise InputError(f"--model_repository is {self.model_repository}, a file; give a folder")
 
@@ -159,6 +162,46 @@ class PublishingOptions(Options):
             return publish(PublishOptions(bundle=bundle, model_repository=self.model_repository))
         except ClassifierError as error:
             raise type(error)(f"the bundle is in {bundle}, but was not published: {error}") from error
+
+
+@dataclass(frozen=True)
+class GoldenOptions(Options):
+    """Which texts a bundle keeps to check servers with."""
+
+    goldens: Path | None = option(
+        None, "texts that the bundle keeps to check servers with, one a line (some of the development file)"
+    )
+    no_texts: bool = option(False, "keep no text of the development file in the bundle; check servers with label names")
+
+    def check(self) -> None:
+        super().check()
+        if self.goldens and self.no_texts:
+            raise InputError("--goldens names the texts that the bundle keeps, and --no_texts keeps none; choose one")
+
+    @cached_property
+    def golden_texts(self) -> list[str] | None:
+        """The texts to keep; none for label names, None for those of the development file; raises InputError."""
+        if self.goldens is None:
+            return [] if self.no_texts else None
+        texts = list(read_texts(self.goldens))
+        if not 1 <= len(texts) <= MOST_GOLDENS:
+            raise InputError(f"--goldens {self.goldens} has {len(texts):,} texts; give 1 to {MOST_GOLDENS:,}")
+        return texts
+
+    def in_words(self, texts: int) -> str:
+        """What a bundle with so many texts holds."""
+        held = counted(texts, "text")
+        if self.goldens:
+            return f"it holds {held} of --goldens, and none of the development file"
+        if self.no_texts:
+            return (
+                f"it holds no text of the development file: servers are checked with {held} of label names, which "
+                "tells less"
+            )
+        return (
+            f"it holds {held} of the development file, to check servers with; --goldens FILE keeps others, --no_texts "
+            "none"
+        )
 
 
 @dataclass(frozen=True)

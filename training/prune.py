@@ -14,6 +14,7 @@ ONNX graph, and all else that makes it a bundle.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -39,6 +40,7 @@ def prune(options: PruningRun) -> list[Bundle]:
         ClassifierError: the loss is no longer finite, an exported graph's logits differ from its checkpoint's, or the
             bundle cannot be published.
     """
+    started = time.monotonic()
     checkpoint = read_checkpoint(options.params_dir)
     if checkpoint.record.width != "1":
         raise InputError(
@@ -50,11 +52,12 @@ def prune(options: PruningRun) -> list[Bundle]:
     options.check_inputs(*filter(None, [options.unlabelled_file]))
     if options.dataset_dir is not None:
         check_labels(options.dataset_dir / options.label_file, checkpoint.hierarchy)
-    from training.pruning.run import prune_widths
-
     if not options.given("max_seq_length"):
         options = replace(options, max_seq_length=checkpoint.record.max_seq_length)
-    return prune_widths(options, checkpoint)
+    _ = options.golden_texts  # an error in it, too
+    from training.pruning.run import prune_widths
+
+    return prune_widths(options, checkpoint, started)
 
 
 def parse_args(argv: Sequence[str] | None) -> PruneCommand:

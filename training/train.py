@@ -10,6 +10,7 @@ python training/train.py --dataset_dir data --model_name ernie-3.0-medium-zh --e
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from pipeline.command import run
@@ -29,11 +30,12 @@ def train(options: TrainingRun) -> Checkpoint:
         EnvironmentFault: the device or a pretrained model is not to be had, or the disk is full.
         ClassifierError: the loss is no longer finite; the best model so far is kept.
     """
+    started = time.monotonic()
     # Importing paddle takes seconds: names and places are judged first.
     options.check_inputs()
     from training.loop.run import run_training
 
-    return run_training(options)
+    return run_training(options, started)
 
 
 def parse_args(argv: Sequence[str] | None) -> TrainingRun:

@@ -19,7 +19,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -101,16 +101,16 @@ class Manifest:
 
     def __post_init__(self) -> None:
         check_thresholds(np.asarray(self.thresholds), len(self.labels))
-        if self.normalisation not in NORMALISATIONS:
-            known = ", ".join(NORMALISATIONS)
-            raise InputError(f"unknown normalisation {self.normalisation!r}; this version knows {known}")
         if self.vocabulary_size < 1:
             raise InputError(f"vocabulary_size is {self.vocabulary_size}; a vocabulary has at least one token")
-        if not 3 <= self.max_seq_length <= MAX_TEXT_CHARACTERS:
-            raise InputError(f"max_seq_length is {self.max_seq_length}; it lies between 3 and {MAX_TEXT_CHARACTERS:,}")
+        check_reading(self.normalisation, self.max_seq_length)
         check_width(self.width)
+        check_kept_texts("goldens", [golden.text for golden in self.goldens])
         self._check_gate()
-        self._check_goldens()
+        known = set(self.labels)
+        for number, golden in enumerate(self.goldens):
+            if unknown := set(golden.labels) - known:
+                raise InputError(f"goldens[{number}]: {min(unknown)!r:.40} is no label of this bundle")
 
     def _check_gate(self) -> None:
         choices = self.gate.get("choices", ())
@@ -120,16 +120,6 @@ class Manifest:
             named = [choice.get(name) for name in ("runtime", "precision")] if isinstance(choice, dict) else [None]
             if not all(isinstance(name, str) for name in named):
                 raise InputError(f"gate.choices: {choice!r:.40} names no runtime and precision")
-
-    def _check_goldens(self) -> None:
-        if len(self.goldens) > MOST_GOLDENS:
-            raise InputError(f"goldens are {len(self.goldens):,}; at most {MOST_GOLDENS:,} are asked of a server")
-        known = set(self.labels)
-        for number, golden in enumerate(self.goldens):
-            if fault := text_fault(golden.text):
-                raise InputError(f"goldens[{number}]: {fault}")
-            if unknown := set(golden.labels) - known:
-                raise InputError(f"goldens[{number}]: {min(unknown)!r:.40} is no label of this bundle")
 
     def to_json(self) -> dict[str, Any]:
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
@@ -142,6 +132,24 @@ class Manifest:
     def from_json(cls, fields: Any) -> Manifest:
         """What `to_json` gave; raises InputError for a field that is missing or wrong."""
         return from_fields(cls, fields)
+
+
+def check_reading(normalisation: str, max_seq_length: int) -> None:
+    """Raise InputError unless this version can read texts in this way."""
+    if normalisation not in NORMALISATIONS:
+        known = ", ".join(NORMALISATIONS)
+        raise InputError(f"unknown normalisation {normalisation!r:.40}; this version knows {known}")
+    if not 3 <= max_seq_length <= MAX_TEXT_CHARACTERS:
+        raise InputError(f"max_seq_length is {max_seq_length}; it lies between 3 and {MAX_TEXT_CHARACTERS:,}")
+
+
+def check_kept_texts(name: str, texts: Sequence[str]) -> None:
+    """Raise InputError unless servers can be checked with the texts, which the field `name` holds."""
+    if len(texts) > MOST_GOLDENS:
+        raise InputError(f"{name} are {len(texts):,}; at most {MOST_GOLDENS:,} are asked of a server")
+    for number, text in enumerate(texts):
+        if fault := text_fault(text):
+            raise InputError(f"{name}[{number}]: {fault}")
 
 
 def check_width(width: str) -> None:

@@ -20,8 +20,8 @@ from pipeline.errors import InputError
 
 SEPARATOR = "##"
 
-_DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""They make a terminal show what follows in another order."""
+CONTROL_CHARACTERS = re.compile("[\0-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""What a terminal would obey, turning the direction of writing among it; no label has one."""
 _IGNORABLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
@@ -72,9 +72,8 @@ def path_fault(path: str) -> str | None:
 def _faults(path: str) -> Iterator[str]:
     if not path:
         yield "the label is empty"
-    for character in path:
-        if unicodedata.category(character) in ("Cc", "Zl", "Zp") or character in _DIRECTIONS:
-            yield f"label {path!r} contains the control character U+{ord(character):04X}; take it out"
+    for character in CONTROL_CHARACTERS.findall(path):
+        yield f"label {path!r} contains the control character U+{ord(character):04X}; take it out"
     segments = path.split(SEPARATOR)
     if any(not segment.strip() for segment in segments):
         yield f"label {path!r} has an empty segment beside {SEPARATOR!r}"

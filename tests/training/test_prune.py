@@ -177,9 +177,19 @@ def test_texts_without_labels_are_learnt_from_too(sample_dataset, checkpoint, tm
     (data / "data.txt").write_text(f"又一条新闻\n{known}\n又一条新闻\n另一条新闻\n", encoding="utf-8")
     places = ("--dataset_dir", data, "--params_dir", checkpoint, "--output_dir", tmp_path / "prune")
     options = (*OPTIONS, "--width_mult", "1/2", "--unlabelled_file", "data.txt", "--per_device_train_batch_size", 102)
-    done = run_in_process(main, *places, *options, "--logging_steps", 1, "--engine", engine)
+    kept = ("--no_texts",) if engine == STUDENT else ("--goldens", data / "data.txt")
+    done = run_in_process(main, *places, *options, *kept, "--logging_steps", 1, "--engine", engine)
     assert done.returncode == 0, done.stderr
     assert "2 more texts without labels" in done.stdout
+    bundle, record = Bundle(tmp_path / "prune" / "0.5"), read_checkpoint(tmp_path / "prune" / "0.5").record
+    assert record.sample_texts == tuple(golden.text for golden in bundle.manifest.goldens)
+    if engine == STUDENT:
+        assert "it holds no text of the development file" in done.stdout
+        assert set(", ".join(record.sample_texts).split(", ")) <= {
+            label.replace("##", " ") for label in bundle.hierarchy.labels
+        }
+    else:
+        assert record.sample_texts == tuple(read_texts(data / "data.txt"))
     if engine == STUDENT:  # the other's steps are told by paddlenlp's logger
         assert done.stdout.count("global step") == 1
 
@@ -193,6 +203,8 @@ def test_texts_without_labels_are_learnt_from_too(sample_dataset, checkpoint, tm
         ),
         (("--width_mult", "1/5"), "such as 1/4"),
         (("--width_mult", "1/2", "--unlabelled_file", "none.txt"), "none.txt"),
+        (("--width_mult", "1/2", "--goldens", "none.txt"), "none.txt"),
+        (("--width_mult", "1/2", "--goldens", "own.txt", "--no_texts"), "--no_texts keeps none; choose one"),
         (("--width_mult", "2"), "above 0 and at most 1"),
         (("--width_mult", "1/2", "--engine", "paddleslim", "--resume"), "--engine paddleslim writes no training state"),
         (("--width_mult", "1/2", "--engine", "paddle_slim"), "did you mean paddleslim?"),

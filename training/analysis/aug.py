@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.command import run, stage
+from pipeline.command import announce, run
 from pipeline.errors import InputError
 from pipeline.files.dataset import DATA_FILE, LABEL_FILE, Example, read_examples, read_labels, write_examples
 from pipeline.labels.hierarchy import LabelHierarchy
@@ -67,9 +67,9 @@ def augment(options: AugOptions) -> Augmented:
     # Importing scikit-learn takes a second: the files are judged first.
     from training.analysis.rewriting.word_sources import create_augmenter
 
-    stage(f"learning words from {counted(len(rows), 'row')}")
+    announce(f"learning words from {counted(len(rows), 'row')}")
     augmenter = create_augmenter(rows, hierarchy, options, texts)
-    stage(f"making new rows from {counted(len(rows), 'row')}")
+    announce(f"making new rows from {counted(len(rows), 'row')}")
     made = list(augmenter.augment(rows, known_texts(rows, labelled, hierarchy)))
     write_examples(options.aug_path, made, hierarchy)
     return Augmented(made, len(rows))

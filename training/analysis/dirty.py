@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.command import run, stage
+from pipeline.command import announce, run
 from pipeline.errors import InputError
 from pipeline.files.atomic import atomic_writer
 from pipeline.files.dataset import LABEL_FILE, TRAIN_FILE, Example, read_examples, read_labels, write_examples
@@ -97,7 +97,7 @@ def find_doubtful(options: DirtyOptions) -> DoubtfulRows:
         raise InputError(f"{train_path} has {len(examples)} rows; what is unusual shows among many")
     if len({example.labels for example in examples}) == 1:
         raise InputError(f"all rows of {train_path} have the same labels; a wrong one shows among others")
-    stage(f"judging {counted(len(examples), 'row')}")
+    announce(f"judging {counted(len(examples), 'row')}")
     suspicion = _judge(options, examples, hierarchy)
     order = np.argsort(-suspicion.scores, kind="stable")[: options.dirty_num]
     rows = order[suspicion.scores[order] > options.dirty_threshold].tolist()

@@ -11,7 +11,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from pipeline.command import stage
+from pipeline.command import announce
 from pipeline.errors import ClassifierError, InputError
 from pipeline.files.chunks import CHARACTERS_PER_CHUNK, chunks, rows_per_chunk
 from pipeline.files.dataset import Example, join_labels, read_examples
@@ -173,7 +173,7 @@ def _chunks(classifier: Classifier, file: LabelledFile) -> Iterator[_Chunk]:
     hierarchy = classifier.hierarchy
     examples, done = read_examples(file.path, hierarchy), 0
     parts = chunks(examples, rows_per_chunk(len(hierarchy)), CHARACTERS_PER_CHUNK, lambda example: len(example.text))
-    stage(f"classifying {counted(file.rows, 'row')} of {file.path.name}")
+    announce(f"classifying {counted(file.rows, 'row')} of {file.path.name}")
     with tqdm(total=file.rows, desc=file.path.name, leave=False, disable=not sys.stderr.isatty()) as bar:
         for chunk in parts:
             try:

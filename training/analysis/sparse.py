@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.command import run, stage
+from pipeline.command import announce, run
 from pipeline.errors import InputError
 from pipeline.files.chunks import CHARACTERS_PER_CHUNK, chunks
 from pipeline.files.dataset import (
@@ -116,7 +116,7 @@ def find_sparse(options: SparseOptions) -> Sparse:
     from training.analysis.evidence.neighbours import Described, evidence, in_turns, sparsest, supporters
 
     features = load_features(options.params_path, options.device, options.max_seq_length, options.batch_size)
-    stage(f"computing features of {counted(len(train) + len(dev) + len(unlabelled), 'text')}")
+    announce(f"computing features of {counted(len(train) + len(dev) + len(unlabelled), 'text')}")
     normalised = [normalise(example.text) for example in train]
     vectoriser = tfidf_vectoriser(normalised).fit(normalised)
 
@@ -142,7 +142,7 @@ def find_sparse(options: SparseOptions) -> Sparse:
         written = [unlabelled[row] for row in chosen]
         write_texts(options.path("valid_file"), written)
     else:
-        stage(f"changing {counted(len(chosen), 'row')}")
+        announce(f"changing {counted(len(chosen), 'row')}")
         written = augmented([train[row] for row in chosen], train, dev, hierarchy, options)
         write_examples(options.path("valid_file"), written, hierarchy)
     return Sparse(rows, float(support[sparse].mean()), len(dev), float(support.mean()), len(chosen), written)

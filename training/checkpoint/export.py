@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.command import stage
+from pipeline.command import announce
 from pipeline.compute.batching import run_in_batches
 from pipeline.compute.engine import Engine
 from pipeline.compute.runtimes import RUNTIMES, create_runtime
@@ -53,15 +53,15 @@ def export_checkpoint(
     """
     kind, spared = (RECORD_FILE, "") if keep_checkpoint else (MANIFEST_FILE, RECORD_FILE)
     check_replaceable(output_path, "--output_path", kind, spared=spared)
-    stage(f"loading {checkpoint.path}")
+    announce(f"loading {checkpoint.path}")
     model = checkpoint.model()
     texts = checkpoint.record.sample_texts if goldens is None else goldens or label_texts(checkpoint)
     rows = checkpoint.encoder().encode(texts)
     expected = run_in_batches(rows, lambda *inputs: model_logits(model, *inputs))
     with atomic_folder(output_path) as folder:
-        stage("writing the Paddle graphs")
+        announce("writing the Paddle graphs")
         export_static(model, folder)
-        stage("writing the ONNX graph")
+        announce("writing the ONNX graph")
         export_onnx(folder, folder / ONNX_FILE)
         kept = read_checksums(checkpoint.path) if keep_checkpoint else (VOCABULARY_FILE,)
         for name in kept:
@@ -69,7 +69,7 @@ def export_checkpoint(
         manifest = _manifest(checkpoint, decoder, license, texts, expected)
         write_model_card(folder, manifest)
         bundle = seal(folder, manifest)
-        stage("comparing the graphs with the checkpoint")
+        announce("comparing the graphs with the checkpoint")
         _compare(bundle, rows, expected)
     return Bundle(output_path)
 
@@ -78,11 +78,11 @@ def label_texts(checkpoint: Checkpoint) -> list[str]:
     """Texts of label names alone, about as many and as long as those of the development file."""
     names = [label.replace(SEPARATOR, " ") for label in checkpoint.hierarchy.labels]
     lengths = [len(text) for text in checkpoint.record.sample_texts] or [len(names[0])]
-    texts = []
+    median, texts = statistics.median(lengths), []
     for start in range(0, len(names), -(-len(names) // len(lengths))):
         text = names[start]
         for name in names[start + 1 :]:
-            if len(text) + len(name) >= statistics.median(lengths):
+            if len(text) + len(name) >= median:
                 break
             text += f", {name}"
         texts.append(text)

@@ -19,14 +19,13 @@ from typing import Any
 
 from pipeline.errors import BundleError, InputError
 from pipeline.files.atomic import atomic_folder
-from pipeline.files.bundle import CHECKPOINT_FILE, MOST_GOLDENS, check_width
+from pipeline.files.bundle import CHECKPOINT_FILE, check_kept_texts, check_reading, check_width
 from pipeline.files.checksums import read_checksums, verify_file, write_all_checksums
 from pipeline.files.dataset import LABEL_FILE, read_labels, write_labels
 from pipeline.labels.decoding import DEFAULT_THRESHOLD, Decoder, DecodingPolicy
 from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.records import from_fields, read_json
 from pipeline.text.encoding import TextEncoder
-from pipeline.text.normalisation import MAX_TEXT_CHARACTERS, NORMALISATIONS, text_fault
 from pipeline.text.tokenisation import ADDED_TOKENS_FILE, CONFIG_FILE, VOCABULARY_FILE, Tokeniser
 from training.model.parameters import WEIGHTS_FILE
 
@@ -68,16 +67,8 @@ class TrainingRecord:
         check_width(self.width)
         if not self.thresholds:
             raise InputError("thresholds are empty; there is one for all labels, or one per label")
-        if not 3 <= self.max_seq_length <= MAX_TEXT_CHARACTERS:
-            raise InputError(f"max_seq_length is {self.max_seq_length}; it lies between 3 and {MAX_TEXT_CHARACTERS:,}")
-        if self.normalisation not in NORMALISATIONS:
-            known = ", ".join(NORMALISATIONS)
-            raise InputError(f"unknown normalisation {self.normalisation!r:.40}; this version knows {known}")
-        if len(self.sample_texts) > MOST_GOLDENS:
-            raise InputError(f"sample_texts are {len(self.sample_texts):,}; at most {MOST_GOLDENS:,} are kept")
-        for number, text in enumerate(self.sample_texts):
-            if fault := text_fault(text):
-                raise InputError(f"sample_texts[{number}]: {fault}")
+        check_reading(self.normalisation, self.max_seq_length)
+        check_kept_texts("sample_texts", self.sample_texts)
 
 
 @dataclass(frozen=True)

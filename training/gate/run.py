@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.command import stage
+from pipeline.command import announce
 from pipeline.compute.graph_precision import ONNX_FILES, write_graph
 from pipeline.compute.runtimes import graph_files, precisions_of, unavailable
 from pipeline.errors import ClassifierError, EnvironmentFault, InputError
@@ -82,7 +82,7 @@ def release_fastest(options: ReleaseOptions) -> Bundle:
 
     classifier = load_classifier(params_path, options.device, opened[0].manifest.max_seq_length, 32, check)
     (data,) = read
-    stage(f"{params_path} on {counted(len(data.texts), 'text')}")
+    announce(f"{params_path} on {counted(len(data.texts), 'text')}")
     logits = classifier.logits(data.texts)
     whole = classifier.decoder.decode(logits).selected
     unpruned = measure_quality(classifier.decoder, logits, logits, whole, data.actual)
@@ -92,7 +92,7 @@ def release_fastest(options: ReleaseOptions) -> Bundle:
     if note := too_few(len(data.texts), options):
         print(f"note: {options.labelled}: {note}", file=sys.stderr)
     with tempfile.TemporaryDirectory() as place:
-        stage(f"writing the graphs of {counted(len(opened), 'bundle')}")
+        announce(f"writing the graphs of {counted(len(opened), 'bundle')}")
         complete = [with_all_graphs(bundle, options.precisions, Path(place)) for bundle in opened]
         entries = _entries(complete, options)
         _measure(entries, data, whole, unpruned, options)
@@ -157,7 +157,7 @@ def _measure(
             bundle, candidate = entry.bundle, entry.candidate
             if candidate.refusal:
                 continue
-            stage(f"{candidate.bundle} in {candidate.runtime} {candidate.precision}")
+            announce(f"{candidate.bundle} in {candidate.runtime} {candidate.precision}")
             rows = bundle.encoder().encode(data.texts)
             if bundle.path not in references:
                 with Worker(bundle.path, REFERENCE, "float32", threads) as reference:
@@ -175,7 +175,7 @@ def _measure(
             same_width = measure_quality(bundle.decoder(), expected, expected, whole, data.actual).micro_f1
             candidate.refusal = refusal(candidate, same_width, unpruned, options)
             running.append((entry, worker, Timing(rows)))
-        stage(f"timing {counted(len(running), 'candidate')} in {counted(options.rounds, 'round')}")
+        announce(f"timing {counted(len(running), 'candidate')} in {counted(options.rounds, 'round')}")
         for _ in range(options.rounds):
             for _, worker, timing in running:
                 timing.take(worker)

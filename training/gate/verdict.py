@@ -52,12 +52,14 @@ class Quality:
 
     def losses(self, whole: Quality) -> str:
         """How far this lies below the checkpoint, in words."""
-        micro, macro = (
-            round(100 * (getattr(self, name) - getattr(whole, name)), 2) + 0 for name in ("micro_f1", "macro_f1")
-        )
+
+        def place(name: str) -> str:
+            points = round(100 * (getattr(self, name) - getattr(whole, name)), 2)
+            return f"{abs(points):.2f} points {'above' if points > 0 else 'below'}" if points else "equal to"
+
         return (
-            f"micro F1 {micro:+.2f} and macro F1 {macro:+.2f} points beside the checkpoint, "
-            f"{100 * self.checkpoint_agreement:.1f} % of its label sets"
+            f"micro F1 is {place('micro_f1')} and macro F1 {place('macro_f1')} the checkpoint's, "
+            f"{100 * self.checkpoint_agreement:.1f} % of the label sets are the same"
         )
 
 

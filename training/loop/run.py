@@ -38,9 +38,8 @@ SAMPLE_TEXTS = 32
 """Taken all over the development file: its first rows may be of one label."""
 
 
-def run_training(options: TrainingRun) -> Checkpoint:
-    """Train, and keep the best model in `save_dir`; see `training.train.train`."""
-    started = time.monotonic()
+def run_training(options: TrainingRun, started: float) -> Checkpoint:
+    """Train, and keep the best model in `save_dir`; see `training.train.train`, which was called at `started`."""
     save_dir = options.real_save_dir
     check_places(save_dir, "--save_dir")
     use_device(options.device)

@@ -11,7 +11,7 @@ from pipeline.metrics.threshold_tuning import MODES
 from pipeline.options import option
 from training.loop.options import LoopOptions
 from training.model.width import folder_name, parse_widths
-from training.options import PublishingOptions, RunOptions, SeedOptions
+from training.options import GoldenOptions, PublishingOptions, RunOptions, SeedOptions
 
 STUDENT, PADDLESLIM = ENGINES = ("student", "paddleslim")
 WIDTHS, WIDTHS_ALIAS, DEFAULT_WIDTH = "width_mult", "width_mult_list", "2/3"
@@ -49,7 +49,7 @@ class StudentOptions(SeedOptions):
 
 
 @dataclass(frozen=True)
-class PruningRun(StudentOptions, RunOptions, PublishingOptions):
+class PruningRun(StudentOptions, RunOptions, GoldenOptions, PublishingOptions):
     """Which checkpoint to prune, to which widths, and how the narrow models are taught."""
 
     params_dir: Path = option(

@@ -19,7 +19,7 @@ from pipeline.files.checksums import CHECKSUM_FILE
 from pipeline.files.dataset import read_texts
 from pipeline.labels.decoding import Decoder
 from training.checkpoint.classifier import check_labels
-from training.checkpoint.export import export_checkpoint
+from training.checkpoint.export import export_checkpoint, label_texts
 from training.checkpoint.files import RECORD_FILE, Checkpoint, read_checkpoint, write_checkpoint
 from training.data.encoded import EncodedDataset, read_encoded
 from training.data.row_collector import new_texts
@@ -45,8 +45,8 @@ from training.pruning.options import PADDLESLIM, PruningRun
 from training.pruning.selection import prune
 
 
-def prune_widths(options: PruningRun, checkpoint: Checkpoint) -> list[Bundle]:
-    """Prune a whole checkpoint to each width; see `training.prune.prune`."""
+def prune_widths(options: PruningRun, checkpoint: Checkpoint, started: float) -> list[Bundle]:
+    """Prune a whole checkpoint to each width; see `training.prune.prune`, which was called at `started`."""
     folders = {width: Path(os.path.realpath(options.output_dir / folder_name(width))) for width in options.widths}
     for folder in folders.values():
         check_places(folder, "--output_dir", checkpoint.path)
@@ -54,7 +54,7 @@ def prune_widths(options: PruningRun, checkpoint: Checkpoint) -> list[Bundle]:
     check_labels(options.folder / options.label_file, checkpoint.hierarchy)
     use_device(options.device)
     group = ProcessGroup.join()
-    pruning = Pruning(options, checkpoint, group)
+    pruning = Pruning(options, checkpoint, group, started)
     bundles = [pruning.run(width, folder) for width, folder in folders.items()]
     if group.leads:
         for published in options.publish(bundles[-1].path):
@@ -70,8 +70,8 @@ class Pruning:
         EnvironmentFault: paddleslim is asked for, and not installed.
     """
 
-    def __init__(self, options: PruningRun, checkpoint: Checkpoint, group: ProcessGroup) -> None:
-        self._options, self._checkpoint, self._group = options, checkpoint, group
+    def __init__(self, options: PruningRun, checkpoint: Checkpoint, group: ProcessGroup, started: float) -> None:
+        self._options, self._checkpoint, self._group, self._started = options, checkpoint, group, started
         thresholds = options.thresholds or checkpoint.record.options.get("thresholds", "fixed")
         least = checkpoint.record.decoding.at_least_one
         self._loop = options.loop(save_steps=options.save_steps, thresholds=thresholds, at_least_one=least)
@@ -93,6 +93,10 @@ class Pruning:
             unlabelled_path = options.folder / options.unlabelled_file
             self._inputs.append(unlabelled_path)
             self._train = self._with_unlabelled(list(read_texts(unlabelled_path)))
+        if options.goldens:
+            self._inputs.append(options.goldens)
+        # Those that a pruned checkpoint, and so its bundle, keeps; None for texts of the development file.
+        self._kept_texts = options.golden_texts if options.golden_texts != [] else label_texts(checkpoint)
 
     def _with_unlabelled(self, texts: list[str]) -> EncodedDataset:
         """The training rows and texts whose labels do not matter: the teacher says what is to be learnt."""
@@ -107,7 +111,7 @@ class Pruning:
         """Prune to one width, and leave the checkpoint and the bundle of the best student in `folder`."""
         options, group = self._options, self._group
         identity = {**run_identity(options, group, self._inputs), "--width_mult": str(width)}
-        unfinished, started = state_folder(folder).exists(), time.monotonic()
+        unfinished = state_folder(folder).exists()
         if not options.resume or unfinished or _run_of(folder) != identity:
             set_seed(options.seed)
             with tempfile.TemporaryDirectory() as tokeniser_folder:
@@ -127,8 +131,9 @@ class Pruning:
             scores = student.record.metrics["dev"]
             print(
                 f"width {width}: dev micro F1 {scores['micro_f1']:.4f}, macro F1 {scores['macro_f1']:.4f}; checkpoint "
-                f"and bundle in {folder} after {time.monotonic() - started:.0f} s"
+                f"and bundle in {folder} after {time.monotonic() - self._started:.0f} s"
             )
+            print(options.in_words(len(student.record.sample_texts)))
             print(f"decoding: {student.decoder().in_words()}")
         group.wait()
         return Bundle(folder)
@@ -145,7 +150,9 @@ class Pruning:
             record = run_record(
                 self._options, own.model_name, own.normalisation, scores, decoder, self._train, self._dev
             )
-            record = replace(record, width=str(width), options={**record.options, "run": files.identity})
+            texts = record.sample_texts if self._kept_texts is None else tuple(self._kept_texts)
+            more = {**record.options, "run": files.identity}
+            record = replace(record, width=str(width), options=more, sample_texts=texts)
             write_checkpoint(folder, student, tokeniser_folder, hierarchy, record)
 
         data = (self._train, self._dev, hierarchy)

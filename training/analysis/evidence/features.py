@@ -14,7 +14,7 @@ from pipeline.files.bundle import MANIFEST_FILE
 from pipeline.files.chunks import CHARACTERS_PER_CHUNK, ROWS_PER_CHUNK, chunks
 from training.analysis.progress import progress
 from training.checkpoint.classifier import checkpoint_model
-from training.checkpoint.files import read_checkpoint
+from training.checkpoint.files import RECORD_FILE, read_checkpoint
 
 Features = Callable[[Sequence[str]], np.ndarray]
 
@@ -32,7 +32,7 @@ def load_features(params_path: Path | str, device: str, max_seq_length: int | No
     """
     folder = Path(params_path)
     folder = folder.parent if folder.is_file() else folder
-    if (folder / MANIFEST_FILE).exists() and not (folder / "training.json").exists():
+    if (folder / MANIFEST_FILE).exists() and not (folder / RECORD_FILE).exists():
         raise InputError(f"--params_path {folder} is a bundle, which gives no features; name the checkpoint it is from")
     checkpoint = read_checkpoint(folder)
     length = max_seq_length or checkpoint.record.max_seq_length
