@@ -18,8 +18,9 @@ from pipeline.files.checksums import CHECKSUM_FILE
 from pipeline.labels.decoding import Decoder, DecodingPolicy
 from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.text.encoding import TextEncoder
-from pipeline.text.tokenisation import VOCABULARY_FILE, Tokeniser, TokeniserSettings
 from pipeline.text.vocabulary import build_vocabulary
+from pipeline.text.wordpiece import VOCABULARY_FILE, WordPiece
+from pipeline.text.words import TokeniserSettings
 from training.make_sample_dataset import LABELS
 from training.model.model_names import SCRATCH, ScratchShape
 
@@ -138,7 +139,7 @@ def _tune(
     """
     from training.model.encoders import model_logits
 
-    rows = TextEncoder("none", Tokeniser(folder / VOCABULARY_FILE, SETTINGS, max_seq_length)).encode(texts)
+    rows = TextEncoder("none", WordPiece(folder / VOCABULARY_FILE, SETTINGS, max_seq_length)).encode(texts)
     logits = run_in_batches(rows, lambda *inputs: model_logits(model, *inputs))
     scale = SPREAD / np.maximum(logits.std(axis=0), 1e-6)
     shift = np.quantile(logits * scale, 1 - LABELS_PER_TEXT / len(labels), axis=0)

@@ -47,7 +47,7 @@ def paddle_engine(model_dir: str, batch: dict[str, np.ndarray], threads: int) ->
     import paddle
 
     from pipeline.files.dataset import ReadReport
-    from pipeline.text.tokenisation import Tokeniser
+    from pipeline.text.tokeniser_files import checkpoint_tokeniser
     from training.data.encoded import EncodedDataset
     from training.loop.distributed import ProcessGroup
     from training.loop.losses import binary_cross_entropy
@@ -60,7 +60,7 @@ def paddle_engine(model_dir: str, batch: dict[str, np.ndarray], threads: int) ->
     use_device("cpu")
     with tempfile.TemporaryDirectory() as folder:
         model = create_model(model_dir, LABELS, max(LENGTHS), (), Path(folder))
-        tokeniser = Tokeniser.from_checkpoint(Path(folder), max(LENGTHS))
+        tokeniser = checkpoint_tokeniser(Path(folder), max(LENGTHS))
     model.classifier.weight.set_value(batch["classifier"])
     model.classifier.bias.set_value(np.zeros(LABELS, np.float32))
     rows = [row[:length] for length in LENGTHS for row in batch["input_ids"]]

@@ -35,9 +35,10 @@ from benchmarks.rounds import OURS, PAUSE_SECONDS, spread
 from benchmarks.serving.pair import Pair, PairOptions, serve_pair
 from pipeline.command import run
 from pipeline.errors import ClassifierError, EnvironmentFault
-from pipeline.files.bundle import VOCABULARY_FILE, Bundle
+from pipeline.files.bundle import Bundle
 from pipeline.options import option, parse
 from pipeline.tensors import ENSEMBLE, TEXT
+from pipeline.text.wordpiece import VOCABULARY_FILE
 from serving.process.ports import Ports
 from training.model.model_names import SCRATCH
 

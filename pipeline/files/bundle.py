@@ -1,7 +1,7 @@
 """The bundle: an immutable, self-describing folder with everything that serving a model needs.
 
     bundle.json     what it is: labels, thresholds, decoding policy, tokeniser, normalisation, metrics, golden texts
-    vocab.txt       the tokeniser's vocabulary
+    vocab.txt       the tokeniser's vocabulary; or tokenizer.json, the whole tokeniser
     model.onnx      the graph for onnxruntime
     model.float16.onnx, model.int8.onnx   the same in other precisions, optional: they can be derived from it
     float32.pdmodel, float32.pdiparams    the same graph for OpenVINO and Paddle
@@ -34,9 +34,11 @@ from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.records import from_fields, read_json
 from pipeline.text.encoding import TextEncoder
 from pipeline.text.normalisation import MAX_TEXT_CHARACTERS, NORMALISATIONS, text_fault
-from pipeline.text.tokenisation import VOCABULARY_FILE, Tokeniser, TokeniserSettings
+from pipeline.text.tokeniser_files import open_tokeniser, tokeniser_file
+from pipeline.text.words import SUBWORD, TokeniserSettings
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""The newest. A bundle states the oldest that says all of it: 1 knows no tokenizer.json."""
 MANIFEST_FILE = "bundle.json"
 CHECKPOINT_FILE = "training.json"
 """The file that a checkpoint has in its place; a pruned folder has both."""
@@ -126,7 +128,8 @@ class Manifest:
         fields["decoding"] = self.decoding.to_json()
         fields["tokeniser"] = self.tokeniser.to_json()
         fields["goldens"] = [asdict(golden) for golden in self.goldens]
-        return {"format_version": FORMAT_VERSION, **fields}
+        version = 2 if self.tokeniser.kind == SUBWORD else 1
+        return {"format_version": version, **fields}
 
     @classmethod
     def from_json(cls, fields: Any) -> Manifest:
@@ -213,6 +216,11 @@ class Bundle:
             raise BundleError(f"{self.path} holds no {name}; it holds {', '.join(self.files)}")
         return self.path / name
 
+    @property
+    def tokeniser_file(self) -> str:
+        """The name of the file that the tokeniser is read from."""
+        return tokeniser_file(self.manifest.tokeniser)
+
     def decoder(self) -> Decoder:
         """A decoder with the bundle's thresholds and policy."""
         return Decoder(self.hierarchy, self.manifest.thresholds, self.manifest.decoding)
@@ -229,14 +237,15 @@ class Bundle:
         """
         manifest = self.manifest
         try:
-            tokeniser = Tokeniser(self.file(VOCABULARY_FILE), manifest.tokeniser, manifest.max_seq_length)
+            path = self.file(self.tokeniser_file)
+            tokeniser = open_tokeniser(path, manifest.tokeniser, manifest.max_seq_length)
         except BundleError:
             raise
         except InputError as error:
             raise BundleError(f"{self.path / MANIFEST_FILE}: {error}") from error
         if tokeniser.vocabulary_size != manifest.vocabulary_size:
             raise BundleError(
-                f"{self.path / VOCABULARY_FILE} has {tokeniser.vocabulary_size:,} tokens, and {MANIFEST_FILE} says "
+                f"{path} has {tokeniser.vocabulary_size:,} tokens, and {MANIFEST_FILE} says "
                 f"{manifest.vocabulary_size:,}; export the bundle again"
             )
         length = manifest.max_seq_length if max_seq_length is None else min(max_seq_length, manifest.max_seq_length)

@@ -19,6 +19,8 @@ from pipeline.errors import InputError
 from pipeline.text.normalisation import decompose
 
 KINDS = ("bert", "ernie")
+SUBWORD = "subword"
+"""The kind of tokeniser that reads no words; see `pipeline.text.subword`."""
 TABLE_CHARACTERS = 1 << 15  # bounds a table's memory, some 5 MB, whatever callers send
 CHARACTERS_PER_WORD = 8  # a first guess: how much of a long text is read for its first words
 
@@ -38,7 +40,8 @@ class TokeniserSettings:
     """How a checkpoint's tokeniser reads texts, beside its vocabulary.
 
     Args:
-        kind: "bert" or "ernie", whose tokeniser is followed; they differ in how a special token is recognised.
+        kind: "bert" or "ernie", whose tokeniser is followed; they differ in how a special token is recognised. Or
+            "subword": a tokenizer.json says how texts are read, and of what follows the special tokens alone count.
         lower_case: lower-case the text.
         strip_accents: drop combining marks after canonical decomposition.
         split_cjk: make every CJK character a word.
@@ -59,8 +62,8 @@ class TokeniserSettings:
     mask_token: str = "[MASK]"
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise InputError(f"unknown kind of tokeniser {self.kind!r}; this version knows {', '.join(KINDS)}")
+        if self.kind not in (known := (*KINDS, SUBWORD)):
+            raise InputError(f"unknown kind of tokeniser {self.kind!r}; this version knows {', '.join(known)}")
         for name in ("lower_case", "strip_accents", "split_cjk"):
             if not isinstance(getattr(self, name), bool):
                 raise InputError(f"{name} of the tokeniser must be true or false, not {getattr(self, name)!r}")

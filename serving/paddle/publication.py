@@ -17,7 +17,7 @@ from pathlib import Path
 from pipeline.compute.batching import TOKEN_BUDGET
 from pipeline.compute.runtimes import AUTO, PADDLE, resolve, unavailable
 from pipeline.errors import EnvironmentFault, InputError
-from pipeline.files.bundle import PADDLE_GRAPH_FILE, PADDLE_PARAMETERS_FILE, VOCABULARY_FILE, Bundle, stage
+from pipeline.files.bundle import PADDLE_GRAPH_FILE, PADDLE_PARAMETERS_FILE, Bundle, stage
 from serving.folders import PROJECT
 from serving.options import CPU, MAX_BATCH_SIZE
 from serving.paddle.configuration import CONFIG_FILE, MODEL_FOLDER, PUBLISHED_FILE, config_text, write_model_config
@@ -73,7 +73,7 @@ def write_publication(bundle: Bundle, version: PaddleVersion, folder: Path) -> N
         BundleError: the bundle lacks a file.
     """
     (folder / MODEL_FOLDER).mkdir()
-    stage(bundle, [VOCABULARY_FILE, PADDLE_GRAPH_FILE, PADDLE_PARAMETERS_FILE], folder / MODEL_FOLDER)
+    stage(bundle, [bundle.tokeniser_file, PADDLE_GRAPH_FILE, PADDLE_PARAMETERS_FILE], folder / MODEL_FOLDER)
     write_model_config(bundle, folder / MODEL_FOLDER)
     (folder / CONFIG_FILE).write_text(config_text(version.options), encoding="utf-8")
     copy_modules(PROJECT / SERVICE_MODULE, folder, SERVICE_MODULE)

@@ -25,7 +25,7 @@ from pipeline.compute.graph_precision import write_graph
 from pipeline.compute.runtimes import graph_files
 from pipeline.errors import InputError
 from pipeline.files.atomic import DRAFT_SUFFIX, atomic_folder, atomic_writer, remove_folder
-from pipeline.files.bundle import MANIFEST_FILE, ONNX_FILE, VOCABULARY_FILE, Bundle, stage
+from pipeline.files.bundle import MANIFEST_FILE, ONNX_FILE, Bundle, stage
 from pipeline.served import ServedModel
 from pipeline.tensors import ENSEMBLE
 from serving.folders import MODEL_REPOSITORY
@@ -99,7 +99,7 @@ class ModelRepository:
         if live := self.live():
             kind = _kind(options, len(bundle.manifest.labels))
             self._require_alike({live.number: self._kind_of(live.number), number: kind})
-        needed = {TOKENISER: (VOCABULARY_FILE,), POSTPROCESS: ()}
+        needed = {TOKENISER: (bundle.tokeniser_file,), POSTPROCESS: ()}
         native = options.backend == NATIVE
         needed[MODEL] = (ONNX_FILE,) if native else graph_files(bundle, options.runtime, options.precision)
         for model in COMPONENTS:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.files.bundle import ONNX_FILE, VOCABULARY_FILE, Bundle, Golden, seal
+from pipeline.files.bundle import ONNX_FILE, Bundle, Golden, seal
 from pipeline.labels.hierarchy import SEPARATOR
 from pipeline.predictor import Predictor
+from pipeline.text.subword import TOKENISER_FILE
+from pipeline.text.wordpiece import VOCABULARY_FILE, read_vocabulary
 
 
 def renamed_bundle(bundle: Bundle, folder: Path, mark: str) -> Bundle:
@@ -47,6 +49,28 @@ def top_level_bundle(bundle: Bundle, folder: Path) -> Bundle:
     shutil.copytree(bundle.path, folder)
     decoding = replace(bundle.manifest.decoding, top_k=1, at_least_one=True)
     silent = seal(folder, replace(bundle.manifest, decoding=decoding, goldens=()))
+    texts = [golden.text for golden in bundle.manifest.goldens]
+    answers = zip(texts, Predictor(silent).predict(texts))
+    goldens = tuple(Golden(text, tuple(label for label, _ in answer)) for text, answer in answers)
+    return seal(folder, replace(silent.manifest, goldens=goldens))
+
+
+def subword_bundle(bundle: Bundle, folder: Path) -> Bundle:
+    """`bundle` with as many tokens in a Unigram tokenizer.json, which reads texts in its own way."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    tokens = read_vocabulary(bundle.file(VOCABULARY_FILE))
+    pieces = [(token, -1.0) if number < 5 else (f"{token}\u2582{number}", -9.0) for number, token in enumerate(tokens)]
+    characters = sorted({character for golden in bundle.manifest.goldens for character in golden.text} - {" "})
+    pieces[5 : 5 + len(characters)] = [(character, -3.0) for character in characters]
+    tokenizer = Tokenizer(models.Unigram(pieces, unk_id=1))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    shutil.copytree(bundle.path, folder)
+    (folder / VOCABULARY_FILE).unlink()
+    tokenizer.save(str(folder / TOKENISER_FILE))
+    settings = replace(bundle.manifest.tokeniser, kind="subword")
+    decoding = replace(bundle.manifest.decoding, at_least_one=True)
+    silent = seal(folder, replace(bundle.manifest, tokeniser=settings, decoding=decoding, goldens=()))
     texts = [golden.text for golden in bundle.manifest.goldens]
     answers = zip(texts, Predictor(silent).predict(texts))
     goldens = tuple(Golden(text, tuple(label for label, _ in answer)) for text, answer in answers)

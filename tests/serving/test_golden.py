@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import BundleError
-from pipeline.files.bundle import ONNX_FILE, VOCABULARY_FILE, Bundle, Golden, seal
+from pipeline.files.bundle import ONNX_FILE, Bundle, Golden, seal
 from pipeline.labels.decoding import POLICIES, Decoder, DecodingPolicy
 from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.predictor import Predictor
+from pipeline.text.wordpiece import VOCABULARY_FILE
 from serving.golden import MARGIN, expected_answers, label_sets, unexplained
 
 HIERARCHY = LabelHierarchy(("a", "a##b", "a##b##c", "a##d", "e", "e##f"))

@@ -18,7 +18,7 @@ from serving.paddle.environment import serving_python
 from serving.paddle.server import PaddlePorts
 from serving.process.ports import Ports
 from tests.conftest import ENVIRONMENT, PROJECT, run_in_process
-from tests.serving.bundles import renamed_bundle
+from tests.serving.bundles import renamed_bundle, subword_bundle
 from tests.serving.tiny_model import eventually
 
 
@@ -150,6 +150,13 @@ def test_a_switch_that_fails_in_the_second_is_taken_back_in_the_first(both, bund
     assert at_triton == [[set(other.manifest.goldens[0].labels)]]  # it had changed over already
     assert both.run(versions) == before
     assert both.answer_by(bundle)
+
+
+def test_a_bundle_with_another_kind_of_tokeniser_answers_alike(both, bundle, tmp_path):
+    pieces = subword_bundle(bundle, tmp_path / "bundle")
+    assert pieces.manifest.to_json()["format_version"] == 2
+    both.run(publish, "--bundle", pieces.path)
+    assert both.answer_by(pieces)
 
 
 def test_health_names_each_server_that_does_not_answer(both):

@@ -16,10 +16,11 @@ from pipeline.compute.engine import Engine
 from pipeline.compute.runtimes import RUNTIMES, create_runtime
 from pipeline.errors import ClassifierError
 from pipeline.files.atomic import atomic_folder
-from pipeline.files.bundle import MANIFEST_FILE, ONNX_FILE, VOCABULARY_FILE, Bundle, Golden, Manifest, seal
+from pipeline.files.bundle import MANIFEST_FILE, ONNX_FILE, Bundle, Golden, Manifest, seal
 from pipeline.files.checksums import check_replaceable, read_checksums
 from pipeline.labels.decoding import Decoder
 from pipeline.labels.hierarchy import SEPARATOR
+from pipeline.text.tokeniser_files import tokeniser_file
 from training.checkpoint.files import RECORD_FILE, Checkpoint
 from training.checkpoint.model_card import write_model_card
 from training.model.encoders import model_logits
@@ -63,7 +64,8 @@ def export_checkpoint(
         export_static(model, folder)
         announce("writing the ONNX graph")
         export_onnx(folder, folder / ONNX_FILE)
-        kept = read_checksums(checkpoint.path) if keep_checkpoint else (VOCABULARY_FILE,)
+        own = (tokeniser_file(checkpoint.encoder().tokeniser.settings),)
+        kept = read_checksums(checkpoint.path) if keep_checkpoint else own
         for name in kept:
             shutil.copyfile(checkpoint.path / name, folder / name)
         manifest = _manifest(checkpoint, decoder, license, texts, expected)

@@ -2,7 +2,7 @@
 
 model_state.pdparams, config.json     parameters and encoder configuration, as paddlenlp writes them
 model_config.json                     the configuration once more, under the name that older paddlenlp gave it
-vocab.txt, tokenizer_config.json      the tokeniser
+vocab.txt or tokenizer.json, tokenizer_config.json   the tokeniser
 label.txt                             the label paths, in the order of the logits' columns
 training.json                         how it was trained, what it reached, texts to check an export with
 SHA256SUMS                            a checksum of each file above
@@ -26,12 +26,14 @@ from pipeline.labels.decoding import DEFAULT_THRESHOLD, Decoder, DecodingPolicy
 from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.records import from_fields, read_json
 from pipeline.text.encoding import TextEncoder
-from pipeline.text.tokenisation import ADDED_TOKENS_FILE, CONFIG_FILE, VOCABULARY_FILE, Tokeniser
+from pipeline.text.subword import TOKENISER_FILE
+from pipeline.text.tokeniser_files import ADDED_TOKENS_FILE, CONFIG_FILE, checkpoint_tokeniser
+from pipeline.text.wordpiece import VOCABULARY_FILE
 from training.model.parameters import WEIGHTS_FILE
 
 RECORD_FILE = CHECKPOINT_FILE
 MODEL_CONFIG_FILE = "config.json"
-TOKENISER_FILES = (VOCABULARY_FILE, CONFIG_FILE, "special_tokens_map.json", ADDED_TOKENS_FILE)
+TOKENISER_FILES = (VOCABULARY_FILE, TOKENISER_FILE, CONFIG_FILE, "special_tokens_map.json", ADDED_TOKENS_FILE)
 READ_FILES = (RECORD_FILE, MODEL_CONFIG_FILE, WEIGHTS_FILE, LABEL_FILE, *TOKENISER_FILES)
 
 
@@ -103,7 +105,7 @@ class Checkpoint:
 
     def encoder(self, max_seq_length: int | None = None) -> TextEncoder:
         """What turns texts into token ids, as many per text as the model was trained to read unless told otherwise."""
-        tokeniser = Tokeniser.from_checkpoint(self.path, max_seq_length or self.record.max_seq_length)
+        tokeniser = checkpoint_tokeniser(self.path, max_seq_length or self.record.max_seq_length)
         return TextEncoder(self.record.normalisation, tokeniser)
 
     def decoder(self) -> Decoder:

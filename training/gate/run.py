@@ -26,7 +26,6 @@ from pipeline.files.bundle import (
     PACKED_GRAPH_FILE,
     PADDLE_GRAPH_FILE,
     PADDLE_PARAMETERS_FILE,
-    VOCABULARY_FILE,
     Bundle,
     seal,
 )
@@ -34,6 +33,8 @@ from pipeline.files.checksums import check_replaceable
 from pipeline.files.dataset import read_examples
 from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.output import counted
+from pipeline.text.subword import TOKENISER_FILE
+from pipeline.text.wordpiece import VOCABULARY_FILE
 from training.checkpoint.classifier import load_classifier
 from training.checkpoint.files import RECORD_FILE
 from training.checkpoint.model_card import write_model_card
@@ -45,6 +46,7 @@ from training.gate.worker import Worker
 PLOT_FILE = "gate.png"
 RELEASED_FILES = (
     VOCABULARY_FILE,
+    TOKENISER_FILE,
     PADDLE_GRAPH_FILE,
     PADDLE_PARAMETERS_FILE,
     PACKED_GRAPH_FILE,

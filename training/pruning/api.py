@@ -30,7 +30,7 @@ from pipeline.files.atomic import atomic_folder
 from pipeline.files.checksums import check_replaceable, write_all_checksums
 from pipeline.labels.decoding import Decoder
 from pipeline.labels.hierarchy import LabelHierarchy
-from pipeline.text.tokenisation import Tokeniser
+from pipeline.text.tokeniser_files import checkpoint_tokeniser
 from training.checkpoint.files import save_model
 from training.loop.distillation import Distillation
 from training.loop.distributed import ProcessGroup
@@ -173,7 +173,7 @@ class Trainer:
             self._tokenizer.save_pretrained(place)
             StudentTrainer(
                 student,
-                Tokeniser.from_checkpoint(place, student.config.max_position_embeddings),
+                checkpoint_tokeniser(place, student.config.max_position_embeddings),
                 self._train,
                 self._dev,
                 LabelHierarchy(map(str, range(student.config.num_labels))),

@@ -9,8 +9,9 @@ from pathlib import Path
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2 as triton
 
-from pipeline.files.bundle import ONNX_FILE, VOCABULARY_FILE, Bundle
+from pipeline.files.bundle import ONNX_FILE, Bundle
 from pipeline.tensors import CONFIDENCE, ENSEMBLE, INPUT_IDS, LABEL, LOGITS, TEXT, TOKEN_TYPE_IDS
+from pipeline.text.wordpiece import VOCABULARY_FILE
 
 TOKENISER, MODEL, POSTPROCESS = "tokenizer", "seqcls_model", "seqcls_postprocess"
 VERSION = "1"

@@ -10,7 +10,7 @@ from pipeline.errors import BundleError, InputError
 from pipeline.files.bundle import CHECKPOINT_FILE, Bundle, Golden, Manifest, seal, stage
 from pipeline.files.checksums import check_replaceable, write_all_checksums, write_checksums
 from pipeline.labels.decoding import DecodingPolicy
-from pipeline.text.tokenisation import TokeniserSettings
+from pipeline.text.words import TokeniserSettings
 from training.checkpoint.model_card import model_card
 
 
@@ -111,8 +111,8 @@ def test_a_missing_file_is_named(folder):
 
 
 def test_a_newer_format_is_refused_with_what_to_do(folder):
-    rewrite(folder, format_version=2)
-    with pytest.raises(BundleError, match="bundle format 2, and this version reads formats up to 1; update"):
+    rewrite(folder, format_version=3)
+    with pytest.raises(BundleError, match="bundle format 3, and this version reads formats up to 2; update"):
         Bundle(folder)
 
 

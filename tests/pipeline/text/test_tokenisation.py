@@ -12,9 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import InputError
-from pipeline.text import tokenisation, words
-from pipeline.text.tokenisation import Tokeniser, TokeniserSettings, read_vocabulary
+from pipeline.text import wordpiece, words
+from pipeline.text.tokeniser_files import checkpoint_tokeniser
 from pipeline.text.vocabulary import build_vocabulary
+from pipeline.text.wordpiece import WordPiece, read_vocabulary
+from pipeline.text.words import TokeniserSettings
 from tests.conftest import PROJECT, REAL_DATA
 
 SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -36,7 +38,7 @@ ANY_TEXT = st.lists(st.sampled_from(FRAGMENTS) | st.characters(exclude_categorie
 
 
 def test_a_text_becomes_the_ids_of_its_words():
-    tokeniser = Tokeniser(VOCABULARY, TokeniserSettings(), max_length=8)
+    tokeniser = WordPiece(VOCABULARY, TokeniserSettings(), max_length=8)
     encoded = tokeniser.encode_flagged(["Layoffs,裁员", "裁\x00 走", "400 [SEP] layoffs layoffs", ""])
     assert [ids.tolist() for ids in encoded.ids] == [
         [2, 5, 6, 7, 10, 8, 9, 3],
@@ -53,8 +55,8 @@ def test_a_text_becomes_the_ids_of_its_words():
 @given(st.lists(ANY_TEXT, max_size=6), st.integers(1, 50), st.integers(3, 40), st.sampled_from(words.KINDS))
 def test_a_cut_text_has_the_first_ids_of_the_whole_text(texts, times, max_length, kind):
     texts = [text * times for text in texts]
-    cut = Tokeniser(VOCABULARY, TokeniserSettings(kind), max_length).encode_flagged(texts)
-    whole = Tokeniser(VOCABULARY, TokeniserSettings(kind), 100_000).encode(texts)
+    cut = WordPiece(VOCABULARY, TokeniserSettings(kind), max_length).encode_flagged(texts)
+    whole = WordPiece(VOCABULARY, TokeniserSettings(kind), 100_000).encode(texts)
     for ids, truncated, all_ids in zip(cut.ids, cut.truncated, whole):
         assert truncated == (len(all_ids) > max_length)
         assert ids.tolist() == [*all_ids[: max_length - 1], 3] if truncated else all_ids.tolist()
@@ -73,17 +75,17 @@ def test_the_first_words_do_not_depend_on_where_a_text_is_cut(monkeypatch, chara
 @settings(deadline=None)
 @given(st.lists(ANY_TEXT, max_size=6))
 def test_what_is_remembered_changes_no_ids(texts):
-    fresh, forgetful = (Tokeniser(VOCABULARY, TokeniserSettings(), 64) for _ in range(2))
+    fresh, forgetful = (WordPiece(VOCABULARY, TokeniserSettings(), 64) for _ in range(2))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(words, "TABLE_CHARACTERS", 2)
-        patch.setattr(tokenisation, "REMEMBERED_WORDS", 2)
+        patch.setattr(wordpiece, "REMEMBERED_WORDS", 2)
         forgot = [ids.tolist() for ids in forgetful.encode(texts)]
         assert len(forgetful._ids_of_word) <= 2
     assert [ids.tolist() for ids in fresh.encode(texts)] == forgot
 
 
 def test_importing_loads_no_library_but_numpy():
-    imports = "import sys, pipeline.text.tokenisation, pipeline.text.vocabulary"
+    imports = "import sys, pipeline.text.tokeniser_files, pipeline.text.vocabulary"
     code = f"{imports}; print({{'tokenizers', 'paddle'}} & set(sys.modules))"
     printed = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=True, capture_output=True, text=True)
     assert printed.stdout.strip() == "set()"
@@ -126,7 +128,7 @@ def checkpoint(tmp_path):
 
 
 def test_a_checkpoint_brings_its_vocabulary_and_settings(checkpoint):
-    tokeniser = Tokeniser.from_checkpoint(checkpoint, max_length=128)
+    tokeniser = checkpoint_tokeniser(checkpoint, max_length=128)
     assert tokeniser.settings == TokeniserSettings("ernie", lower_case=False, strip_accents=False)
     assert (tokeniser.vocabulary_size, tokeniser.pad_id, tokeniser.max_length) == (len(VOCABULARY), 0, 128)
     assert tokeniser.encode(["layoff Layoff"])[0].tolist() == [2, 5, 6, 1, 3]
@@ -160,12 +162,12 @@ def test_a_wrong_checkpoint_is_refused_with_the_file(checkpoint, file, content, 
     if content is not None:
         (checkpoint / file).write_bytes(content)
     with pytest.raises(InputError, match=message):
-        Tokeniser.from_checkpoint(checkpoint, 128)
+        checkpoint_tokeniser(checkpoint, 128)
 
 
 def test_too_short_a_maximum_length_is_refused():
     with pytest.raises(InputError, match="a maximum length of 2 leaves no room for text"):
-        Tokeniser(VOCABULARY, TokeniserSettings(), 2)
+        WordPiece(VOCABULARY, TokeniserSettings(), 2)
 
 
 # Equality with paddlenlp
@@ -198,7 +200,7 @@ def pair(transformers, folder, configuration, vocabulary):
     (folder / "tokens.txt").write_text("".join(f"{token}\n" for token in tokens), encoding="utf-8")
     tokenizer_class = getattr(transformers, name)
     tokenizer_class(str(folder / "tokens.txt"), **options).save_pretrained(str(folder))
-    return tokenizer_class.from_pretrained(str(folder)), Tokeniser.from_checkpoint(folder, 128)
+    return tokenizer_class.from_pretrained(str(folder)), checkpoint_tokeniser(folder, 128)
 
 
 def assert_equal(reference, tokeniser, texts):

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import InputError
-from pipeline.text.tokenisation import Tokeniser, TokeniserSettings
 from pipeline.text.vocabulary import build_vocabulary
+from pipeline.text.wordpiece import WordPiece
+from pipeline.text.words import TokeniserSettings
 from tests.conftest import PROJECT
 
 SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -53,7 +54,7 @@ def test_the_order_of_texts_does_not_matter(texts, size, rng):
 @given(st.lists(st.text(max_size=20), max_size=10))
 def test_texts_that_gave_the_vocabulary_have_no_unknown_token(texts):
     vocabulary = build_vocabulary(texts, 2_000, min_count=1)
-    for ids in Tokeniser(vocabulary, TokeniserSettings(), 512).encode(texts):
+    for ids in WordPiece(vocabulary, TokeniserSettings(), 512).encode(texts):
         assert vocabulary.index("[UNK]") not in ids
 
 

@@ -10,7 +10,8 @@ from pipeline.files.dataset import write_labels
 from pipeline.labels.decoding import Decoder
 from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.text.encoding import TextEncoder
-from pipeline.text.tokenisation import Tokeniser, TokeniserSettings
+from pipeline.text.wordpiece import WordPiece
+from pipeline.text.words import TokeniserSettings
 from tests.prediction import checked
 from tests.training.analysis.conftest import LABELS, classifier
 from training.analysis import evaluate as command
@@ -30,7 +31,7 @@ def evaluation(tmp_path, monkeypatch, capsys):
     write_labels(tmp_path / "label.txt", LABELS)
     settings = TokeniserSettings()
     vocabulary = [*settings.special_tokens, "生", "灾"]
-    encoder = TextEncoder("none", Tokeniser(vocabulary, settings, 4))
+    encoder = TextEncoder("none", WordPiece(vocabulary, settings, 4))
     monkeypatch.setattr(command.EvaluateOptions, "classifier", checked(replace(classifier(), encoder=encoder)))
     monkeypatch.chdir(tmp_path)
 

@@ -17,7 +17,7 @@ from pipeline.files.checksums import write_all_checksums
 from pipeline.files.dataset import ReadReport, read_examples
 from pipeline.labels.decoding import POLICIES, DecodingPolicy
 from pipeline.text.normalisation import NORMALISATIONS
-from pipeline.text.tokenisation import TokeniserSettings
+from pipeline.text.words import TokeniserSettings
 from training import export_model
 from training.checkpoint.files import read_checkpoint
 from training.checkpoint.model_card import NORMALISATION_PHRASES, POLICY_SENTENCES, escape, model_card

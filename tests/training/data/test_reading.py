@@ -7,7 +7,8 @@ import pytest
 
 from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.text.encoding import TextEncoder
-from pipeline.text.tokenisation import Tokeniser, TokeniserSettings
+from pipeline.text.wordpiece import WordPiece
+from pipeline.text.words import TokeniserSettings
 from training.data.reading import label_notes, measure_reading
 
 PATH = Path("train.txt")
@@ -15,7 +16,7 @@ PATH = Path("train.txt")
 
 def encoder(length):
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b"]
-    return TextEncoder("none", Tokeniser(vocabulary, TokeniserSettings(), length))
+    return TextEncoder("none", WordPiece(vocabulary, TokeniserSettings(), length))
 
 
 def test_cut_texts_and_the_length_that_reads_nearly_all_are_told():

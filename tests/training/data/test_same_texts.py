@@ -6,7 +6,8 @@ import pytest
 from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.text.encoding import TextEncoder
 from pipeline.text.normalisation import comparable
-from pipeline.text.tokenisation import Tokeniser, TokeniserSettings
+from pipeline.text.wordpiece import WordPiece
+from pipeline.text.words import TokeniserSettings
 from tests.doccano import convert, lines, write_records
 from training.data.encoded import read_encoded, repetitions, shared_texts
 from training.data.row_collector import new_texts
@@ -25,7 +26,7 @@ PAIRS = [
 @pytest.fixture
 def encoder():
     settings = TokeniserSettings(kind="bert", lower_case=True, strip_accents=False)
-    return TextEncoder("half_width_composed", Tokeniser(VOCABULARY, settings, 16))
+    return TextEncoder("half_width_composed", WordPiece(VOCABULARY, settings, 16))
 
 
 def dataset(path, encoder, *rows):

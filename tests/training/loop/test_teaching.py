@@ -6,7 +6,8 @@ import pytest
 from pipeline.errors import DatasetError, InputError
 from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.text.encoding import TextEncoder
-from pipeline.text.tokenisation import Tokeniser, TokeniserSettings
+from pipeline.text.wordpiece import WordPiece
+from pipeline.text.words import TokeniserSettings
 from training.data.encoded import read_encoded
 from training.loop.teaching import add_taught_rows
 
@@ -16,7 +17,7 @@ VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"甲乙丙"]
 
 @pytest.fixture
 def encoder():
-    return TextEncoder("half_width", Tokeniser(VOCABULARY, TokeniserSettings(kind="bert"), 8))
+    return TextEncoder("half_width", WordPiece(VOCABULARY, TokeniserSettings(kind="bert"), 8))
 
 
 @pytest.fixture

@@ -1,0 +1,97 @@
+"""Texts to token ids as a tokenizer.json describes it: Unigram (SentencePiece) or BPE, run by the library tokenizers.
+
+Special tokens that a text contains literally are text.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import InputError
+from pipeline.records import read_json
+from pipeline.text.tokenisation import Tokeniser
+from pipeline.text.words import TokeniserSettings
+
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # of the library: a server has a process for each core
+TOKENISER_FILE = "tokenizer.json"
+MODELS = ("Unigram", "BPE")
+HIDDEN = "\U0010ffff"
+"""Stands before special tokens; no text has it."""
+CHARACTERS_PER_TOKEN = 4
+"""A first guess: how much of a long text is read for its first tokens."""
+UNSETTLED_TOKENS = 16
+"""At the end of a text that is cut short: these might be others, had it gone on."""
+
+
+class Subword(Tokeniser):
+    """A tokeniser of pieces, with or without words.
+
+    Args:
+        path: of its tokenizer.json.
+        settings: of which the special tokens are used; the file says all else.
+        max_length: tokens that a text gets at most, the two special ones included.
+
+    Raises:
+        InputError: the file cannot be read, is of another kind than MODELS, or has a component that the library does
+            not know; it lacks a special token; or `max_length` is below 3.
+    """
+
+    def __init__(self, path: Path, settings: TokeniserSettings, max_length: int) -> None:
+        self._tokenizer = _load(path, settings)
+        ids = {token.removeprefix(HIDDEN): number for token, number in self._tokenizer.get_vocab().items()}
+        if sorted(ids.values()) != list(range(len(ids))):
+            raise InputError(f"{path}: the ids of its {len(ids):,} tokens are not 0 to {len(ids) - 1:,}")
+        super().__init__(ids, str(path), settings, max_length)
+        self.vocabulary_size = len(ids)
+
+    def words(self, text: str) -> list[str]:
+        return self._tokenizer.encode(text, add_special_tokens=False).tokens
+
+    def first_tokens(self, texts: Sequence[str], count: int) -> Iterator[list[int]]:
+        size = CHARACTERS_PER_TOKEN * (count + UNSETTLED_TOKENS)
+        encoded = self._tokenizer.encode_batch_fast([text[:size] for text in texts], add_special_tokens=False)
+        for text, each in zip(texts, encoded):
+            ids, read = each.ids, size
+            while read < len(text) and len(ids) < count + UNSETTLED_TOKENS:
+                read *= 4
+                ids = self._tokenizer.encode(text[:read], add_special_tokens=False).ids
+            yield ids
+
+
+def _load(path: Path, settings: TokeniserSettings) -> Any:
+    from tokenizers import Tokenizer
+
+    try:
+        description = read_json(path)
+        model = description.get("model") if isinstance(description, dict) else None
+        kind = model.get("type") if isinstance(model, dict) else None
+        if kind not in MODELS:
+            raise InputError(f"{path}: its model is {kind!r:.40}; supported are {', '.join(MODELS)}")
+        if kind == "Unigram":
+            _hide(description, settings.special_tokens)
+        tokenizer = Tokenizer.from_str(json.dumps(description, ensure_ascii=False))
+    except InputError:
+        raise
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+    except BaseException as error:  # the library raises Exception, and what its own panics are
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            raise
+        raise InputError(f"{path} is no tokeniser that loads: {error}") from None
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    tokenizer.encode_special_tokens = True
+    return tokenizer
+
+
+def _hide(description: dict[str, Any], special_tokens: Sequence[str]) -> None:
+    """Let no text be cut into special tokens, which stand in a Unigram vocabulary as other pieces do."""
+    pieces = description["model"]["vocab"]
+    hidden = {piece for piece, _ in pieces} & set(special_tokens)
+    description["model"]["vocab"] = [[HIDDEN + piece if piece in hidden else piece, score] for piece, score in pieces]
+    added = description.get("added_tokens") or ()
+    description["added_tokens"] = [token for token in added if token["content"] not in hidden]
