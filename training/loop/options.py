@@ -14,6 +14,7 @@ from pipeline.options import option
 from pipeline.text.normalisation import DEFAULT_NORMALISATION, NORMALISATIONS
 from training.checkpoint.files import RECORD_FILE, read_checkpoint
 from training.model.model_names import PRETRAINED, SCRATCH, check_model_name
+from training.model.pretrained.trimming import AUTO, NEVER
 from training.options import RunOptions, SeedOptions
 
 LOSSES = ("bce", "zlpr")
@@ -73,7 +74,12 @@ class TrainingRun(LoopOptions, RunOptions):
     model_name: str = option(
         "ernie-3.0-medium-zh",
         f"encoder to start from: {', '.join(PRETRAINED)}; {', '.join(SCRATCH)}, which train from nothing; or a local "
-        "folder",
+        "folder, such as `make e5` fetches",
+    )
+    trim_vocabulary: str = option(
+        AUTO,
+        "whether a vocabulary of many languages is cut down to the texts at hand and their scripts",
+        choices=(AUTO, NEVER),
     )
     init_from_ckpt: Path | None = option(None, "parameters to start from, e.g. checkpoint/model_state.pdparams")
     teachers: tuple[Path, ...] | None = option(

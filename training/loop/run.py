@@ -18,7 +18,7 @@ from pipeline.labels.decoding import Decoder
 from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.text.encoding import TextEncoder
 from pipeline.text.normalisation import normalise
-from pipeline.text.tokenisation import Tokeniser
+from pipeline.text.tokeniser_files import checkpoint_tokeniser
 from training.checkpoint.files import Checkpoint, TrainingRecord, read_checkpoint, write_checkpoint
 from training.data.encoded import EncodedDataset, describe, read_encoded, repetitions, shared_texts
 from training.data.reading import label_notes, measure_reading
@@ -91,8 +91,10 @@ def create_trainer(
     if start:
         model = load_checkpoint(start, options, hierarchy, tokeniser_folder)
     else:
-        model = create_model(options.model_name, len(hierarchy), length, normalised, tokeniser_folder)
-    encoder = TextEncoder(options.normalisation, Tokeniser.from_checkpoint(tokeniser_folder, length))
+        model = create_model(
+            options.model_name, len(hierarchy), length, normalised, tokeniser_folder, options.trim_vocabulary
+        )
+    encoder = TextEncoder(options.normalisation, checkpoint_tokeniser(tokeniser_folder, length))
     train_set, dev_set = read_encoded(train_path, hierarchy, encoder), read_encoded(dev_path, hierarchy, encoder)
     if group.leads:
         report(train_path, train_set, dev_path, dev_set, hierarchy, encoder)

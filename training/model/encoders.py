@@ -16,27 +16,30 @@ from paddlenlp.transformers import (
 )
 
 from pipeline.errors import ClassifierError, EnvironmentFault, InputError
-from pipeline.files.bundle import VOCABULARY_FILE
 from pipeline.text.vocabulary import build_vocabulary
+from pipeline.text.wordpiece import VOCABULARY_FILE
 from pipeline.text.words import TokeniserSettings
 from training.model.folders import load_encoder
 from training.model.model_names import PRETRAINED, SCRATCH, SCRATCH_VOCABULARY_SIZE, ScratchShape, check_model_name
+from training.model.pretrained.hugging_face import AUTO
 
 SCRATCH_TOKENISER = TokeniserSettings(kind="bert", strip_accents=False)
 """Marks tell words apart in Vietnamese, Hindi, Japanese and Russian: they stay."""
 
 
 def create_model(
-    name: str, labels: int, max_seq_length: int, texts: Iterable[str], tokeniser_folder: Path
+    name: str, labels: int, max_seq_length: int, texts: Iterable[str], tokeniser_folder: Path, trim: str = AUTO
 ) -> paddle.nn.Layer:
     """A model ready to train, its tokeniser's files written to `tokeniser_folder`.
 
     Args:
-        name: a name of PRETRAINED or SCRATCH, or a folder: one that paddlenlp wrote, or a Hugging Face BERT model.
+        name: a name of PRETRAINED or SCRATCH, or a folder: one that paddlenlp wrote, or a Hugging Face model.
         labels: width of the classifier.
         max_seq_length: tokens per text; bounds the position embeddings of a scratch model.
-        texts: normalised training texts, from which a scratch model's vocabulary is made.
+        texts: normalised training texts, from which a scratch model's vocabulary is made, and to which a large one of
+            Hugging Face is cut down.
         tokeniser_folder: an existing folder.
+        trim: as for `training.model.pretrained.hugging_face.read_hugging_face`.
 
     Raises:
         InputError: an unknown name, a folder that does not load, or a `max_seq_length` that the model cannot read.
@@ -51,7 +54,7 @@ def create_model(
         return ErnieForSequenceClassification(scratch_config(SCRATCH[name], len(tokeniser), labels, max_seq_length))
     check_model_name(name)
     try:
-        model = _load_pretrained(name, labels, tokeniser_folder)
+        model = _load_pretrained(name, labels, tokeniser_folder, texts, trim)
     except ClassifierError:
         raise
     except Exception as error:
@@ -72,10 +75,12 @@ def check_length(model: paddle.nn.Layer, name: str, max_seq_length: int) -> None
         raise InputError(f"--max_seq_length is {max_seq_length}, and {name} reads at most {most}")
 
 
-def _load_pretrained(name: str, labels: int, tokeniser_folder: Path) -> paddle.nn.Layer:
+def _load_pretrained(
+    name: str, labels: int, tokeniser_folder: Path, texts: Iterable[str], trim: str
+) -> paddle.nn.Layer:
     """A pretrained encoder with a classifier on top, its tokeniser's files written to `tokeniser_folder`."""
     if Path(name).is_dir():
-        return load_encoder(Path(name), labels, tokeniser_folder)
+        return load_encoder(Path(name), labels, tokeniser_folder, texts, trim)
     # paddlenlp knows the name, and fetches the files.
     AutoTokenizer.from_pretrained(name).save_pretrained(str(tokeniser_folder))
     return AutoModelForSequenceClassification.from_pretrained(name, num_labels=labels, ignore_mismatched_sizes=True)

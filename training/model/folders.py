@@ -6,6 +6,8 @@ and both have to fit: a parameter that is missing would begin at random, without
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,22 +28,21 @@ from paddlenlp.utils.log import logger as paddlenlp_logger
 
 from pipeline.errors import BundleError, InputError
 from pipeline.records import read_json
-from pipeline.text.tokenisation import CONFIG_FILE, VOCABULARY_FILE
+from pipeline.text.subword import TOKENISER_FILE
+from pipeline.text.tokeniser_files import CONFIG_FILE
 from training.model.narrowing import narrowed
 from training.model.parameters import (
     HUGGING_FACE_WEIGHTS_FILE,
     WEIGHTS_FILE,
     part_of,
-    read_hugging_face_bert,
     read_parameters,
     set_parameters,
 )
+from training.model.pretrained.hugging_face import AUTO, read_hugging_face
 
 paddlenlp_logger.set_level("ERROR")
-TOKENISER_OPTIONS = ("do_lower_case", "tokenize_chinese_chars", "strip_accents")
 MODEL_CONFIG_FILES = ("config.json", "model_config.json")
 """The second is the name that older paddlenlp gave it."""
-HUGGING_FACE_FILES = ("config.json", HUGGING_FACE_WEIGHTS_FILE, VOCABULARY_FILE, CONFIG_FILE)
 
 
 class Family(NamedTuple):
@@ -87,11 +88,16 @@ def load_masked_words(folder: Path) -> tuple[paddle.nn.Layer, Any]:
     return model, _load_tokeniser(folder)
 
 
-def load_encoder(folder: Path, labels: int, tokeniser_folder: Path) -> paddle.nn.Layer:
+def load_encoder(
+    folder: Path, labels: int, tokeniser_folder: Path, texts: Iterable[str] = (), trim: str = AUTO
+) -> paddle.nn.Layer:
     """The encoder in a folder with a new classifier on top, its tokeniser's files written to `tokeniser_folder`.
 
     A folder may hold a classifier for other labels: its encoder is what counts. Of several files of parameters the one
     that paddlenlp writes is read.
+
+    Args:
+        texts, trim: as for `training.model.pretrained.hugging_face.read_hugging_face`.
 
     Raises:
         InputError: there is no such model, or it is of another kind than those that are read.
@@ -102,13 +108,21 @@ def load_encoder(folder: Path, labels: int, tokeniser_folder: Path) -> paddle.nn
         model = _create(folder, "classifier", num_labels=labels)
         parameters = part_of(read_parameters(folder), f"{model.base_model_prefix}.")
         source = folder / WEIGHTS_FILE
-        _load_tokeniser(folder).save_pretrained(str(tokeniser_folder))
+        _copy_tokeniser(folder, tokeniser_folder)
     else:
-        model = _create_from_hugging_face(folder, labels, tokeniser_folder)
-        parameters = read_hugging_face_bert(folder)
+        config, parameters = read_hugging_face(folder, tokeniser_folder, texts, trim)
+        model = BertForSequenceClassification(BertConfig(**config, num_labels=labels))
         source = folder / HUGGING_FACE_WEIGHTS_FILE
     _set_encoder(model, parameters, source)
     return model
+
+
+def _copy_tokeniser(folder: Path, destination: Path) -> None:
+    if (folder / TOKENISER_FILE).exists():
+        for name in (TOKENISER_FILE, CONFIG_FILE):
+            shutil.copyfile(folder / name, destination / name)
+    else:
+        _load_tokeniser(folder).save_pretrained(str(destination))
 
 
 def _set_encoder(model: paddle.nn.Layer, parameters: dict[str, np.ndarray], source: Path) -> None:
@@ -147,32 +161,6 @@ def _load_tokeniser(folder: Path) -> Any:
     if not isinstance(name, str) or name not in known:
         raise InputError(f"{path}: tokenizer_class is {name!r:.60}; supported are {', '.join(known)}")
     return known[name].from_pretrained(str(folder))
-
-
-def _create_from_hugging_face(folder: Path, labels: int, tokeniser_folder: Path) -> paddle.nn.Layer:
-    for file in HUGGING_FACE_FILES:
-        if not (folder / file).exists():
-            raise InputError(
-                f"{folder} holds neither {WEIGHTS_FILE} nor {file}; a local model is a folder of paddlenlp, "
-                f"or a Hugging Face BERT model with {', '.join(HUGGING_FACE_FILES)}"
-            )
-    supported = {"model_type": ("bert",), "position_embedding_type": (None, "absolute")}
-    _check_settings(folder / "config.json", supported)
-    _check_settings(folder / CONFIG_FILE, {"tokenizer_class": (None, "BertTokenizer", "BertTokenizerFast")})
-    config = _read_object(folder / CONFIG_FILE)
-    kept = {key: config[key] for key in TOKENISER_OPTIONS if key in config}
-    BertTokenizer(str(folder / VOCABULARY_FILE), **kept).save_pretrained(str(tokeniser_folder))
-    return _create(folder, "classifier", num_labels=labels)
-
-
-def _check_settings(path: Path, supported: dict[str, tuple[str | None, ...]]) -> None:
-    settings = _read_object(path)
-    for name, values in supported.items():
-        if settings.get(name) not in values:
-            known = ", ".join(value for value in values if value)
-            raise InputError(
-                f"{path}: {name} is {settings.get(name)!r:.60}; of Hugging Face models those with {known} are read"
-            )
 
 
 def _kind(folder: Path) -> str:

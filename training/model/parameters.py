@@ -7,7 +7,6 @@ is checked is what is used: no other reader opens the file.
 
 from __future__ import annotations
 
-import functools
 import pickle
 import re
 from collections.abc import Mapping
@@ -113,38 +112,3 @@ def part_of(parameters: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.n
     if not any(name.startswith(prefix) for name in parameters):
         return dict(parameters)
     return {name.removeprefix(prefix): array for name, array in parameters.items() if name.startswith(prefix)}
-
-
-_FROM_HUGGING_FACE = (
-    ("LayerNorm.gamma", "LayerNorm.weight"),
-    ("LayerNorm.beta", "LayerNorm.bias"),
-    ("embeddings.LayerNorm", "embeddings.layer_norm"),
-    ("encoder.layer.", "encoder.layers."),
-    ("attention.self.query", "self_attn.q_proj"),
-    ("attention.self.key", "self_attn.k_proj"),
-    ("attention.self.value", "self_attn.v_proj"),
-    ("attention.output.dense", "self_attn.out_proj"),
-    ("attention.output.LayerNorm", "norm1"),
-    ("intermediate.dense", "linear1"),
-    ("output.dense", "linear2"),
-    ("output.LayerNorm", "norm2"),
-)
-"""What stands in BERT's names there, and here, in the order in which it is replaced."""
-
-
-def read_hugging_face_bert(folder: Path) -> dict[str, np.ndarray]:
-    """The parameters of a BERT encoder in the folder's HUGGING_FACE_WEIGHTS_FILE, by paddlenlp's names.
-
-    Raises:
-        Exception: whatever safetensors raises for a file that it does not read.
-    """
-    from safetensors.numpy import load_file
-
-    parameters = {}
-    for name, array in part_of(load_file(folder / HUGGING_FACE_WEIGHTS_FILE), "bert.").items():
-        if name in ("embeddings.position_ids", "embeddings.token_type_ids"):
-            continue  # constants that older versions saved
-        own = functools.reduce(lambda place, names: place.replace(*names), _FROM_HUGGING_FACE, name)
-        linear = array.ndim == 2 and not own.startswith("embeddings.")  # [out, in] there, [in, out] here
-        parameters[own] = array.T if linear else array
-    return parameters

@@ -10,100 +10,28 @@ from safetensors.numpy import load_file, save_file
 
 from pipeline.errors import BundleError, InputError
 from pipeline.text.normalisation import normalise
-from pipeline.text.tokenisation import Tokeniser
+from pipeline.text.tokeniser_files import checkpoint_tokeniser
+from tests.training.model.tiny_bert import (
+    FEED_FORWARD,
+    LAYERS,
+    WIDTH,
+    WORDS,
+    bert_features,
+    bert_weights,
+    write_hugging_face_folder,
+)
 from training.model.encoders import create_model, freeze_layers, model_logits
-
-WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "train", "was", "late", "##r", "Train"]
-WIDTH, LAYERS, FEED_FORWARD = 8, 2, 16
 
 
 @pytest.fixture(scope="module")
 def hugging_face_folder(tmp_path_factory):
-    """As `transformers` saves a BertModel, the tokeniser's settings other than the usual ones."""
-    folder = tmp_path_factory.mktemp("hub") / "tiny"
-    folder.mkdir()
-    config = {
-        "architectures": ["BertModel"],
-        "model_type": "bert",
-        "hidden_size": WIDTH,
-        "num_hidden_layers": LAYERS,
-        "num_attention_heads": 2,
-        "intermediate_size": FEED_FORWARD,
-        "vocab_size": len(WORDS),
-        "max_position_embeddings": 16,
-        "type_vocab_size": 2,
-        "hidden_act": "gelu",
-        "use_cache": True,
-    }
-    (folder / "config.json").write_text(json.dumps(config))
-    (folder / "vocab.txt").write_text("\n".join(WORDS) + "\n")
-    (folder / "tokenizer_config.json").write_text(
-        json.dumps({"do_lower_case": False, "tokenizer_class": "BertTokenizer", "model_max_length": 16})
-    )
-    save_file(bert_weights(), folder / "model.safetensors", metadata={"format": "pt"})
-    return folder
-
-
-def bert_weights():
-    """By the names that PyTorch gives them; a linear layer's weight is [out, in] there."""
-    random = np.random.default_rng(3)
-    shapes = {
-        f"embeddings.{name}_embeddings.weight": (rows, WIDTH)
-        for name, rows in (("word", len(WORDS)), ("position", 16), ("token_type", 2))
-    }
-    shapes |= linear("pooler.dense", WIDTH, WIDTH) | norm("embeddings.LayerNorm")
-    for layer in range(LAYERS):
-        place = f"encoder.layer.{layer}"
-        for name in ("query", "key", "value"):
-            shapes |= linear(f"{place}.attention.self.{name}", WIDTH, WIDTH)
-        shapes |= linear(f"{place}.attention.output.dense", WIDTH, WIDTH) | norm(f"{place}.attention.output.LayerNorm")
-        shapes |= linear(f"{place}.intermediate.dense", FEED_FORWARD, WIDTH)
-        shapes |= linear(f"{place}.output.dense", WIDTH, FEED_FORWARD) | norm(f"{place}.output.LayerNorm")
-    return {name: random.normal(0, 0.5, shape).astype(np.float32) for name, shape in shapes.items()}
-
-
-def linear(name, output, input_width):
-    return {f"{name}.weight": (output, input_width), f"{name}.bias": (output,)}
-
-
-def norm(name):
-    return {f"{name}.weight": (WIDTH,), f"{name}.bias": (WIDTH,)}
-
-
-def bert_features(weights, ids):
-    """The pooled output of BERT (Devlin et al. 2019) for one text, written out in numpy."""
-
-    def dense(x, name):
-        return x @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
-
-    def normalised(x, name):
-        scaled = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-12)
-        return scaled * weights[f"{name}.weight"] + weights[f"{name}.bias"]
-
-    def gelu(x):
-        from scipy.special import erf
-
-        return x * (1 + erf(x / np.sqrt(2))) / 2
-
-    x = weights["embeddings.word_embeddings.weight"][ids] + weights["embeddings.token_type_embeddings.weight"][0]
-    x = normalised(x + weights["embeddings.position_embeddings.weight"][: len(ids)], "embeddings.LayerNorm")
-    for layer in range(LAYERS):
-        place = f"encoder.layer.{layer}"
-        queries, keys, values = (
-            dense(x, f"{place}.attention.self.{name}").reshape(len(ids), 2, -1) for name in ("query", "key", "value")
-        )
-        scores = np.exp(np.einsum("thd,shd->hts", queries, keys) / np.sqrt(WIDTH // 2))
-        mixed = np.einsum("hts,shd->thd", scores / scores.sum(-1, keepdims=True), values).reshape(len(ids), WIDTH)
-        x = normalised(x + dense(mixed, f"{place}.attention.output.dense"), f"{place}.attention.output.LayerNorm")
-        y = dense(gelu(dense(x, f"{place}.intermediate.dense")), f"{place}.output.dense")
-        x = normalised(x + y, f"{place}.output.LayerNorm")
-    return np.tanh(dense(x[0], "pooler.dense"))
+    return write_hugging_face_folder(tmp_path_factory.mktemp("hub") / "tiny")
 
 
 def test_a_hugging_face_folder_computes_what_its_weights_say(hugging_face_folder, tmp_path):
     model = create_model(str(hugging_face_folder), 3, 12, [], tmp_path)
     model.eval()
-    ids = Tokeniser.from_checkpoint(tmp_path, 12).encode(["a Train was later"])[0]
+    ids = checkpoint_tokeniser(tmp_path, 12).encode(["a Train was later"])[0]
     features = bert_features(bert_weights(), ids)
     expected = features @ model.classifier.weight.numpy() + model.classifier.bias.numpy()
     assert model_logits(model, ids[None], np.zeros_like(ids)[None])[0] == pytest.approx(expected, abs=1e-5)
@@ -111,7 +39,7 @@ def test_a_hugging_face_folder_computes_what_its_weights_say(hugging_face_folder
 
 def test_its_tokeniser_comes_along(hugging_face_folder, tmp_path):
     create_model(str(hugging_face_folder), 3, 12, [], tmp_path)
-    ids = Tokeniser.from_checkpoint(tmp_path, 12).encode(["a Train was later"])[0]
+    ids = checkpoint_tokeniser(tmp_path, 12).encode(["a Train was later"])[0]
     assert [WORDS[i] for i in ids] == ["[CLS]", "a", "Train", "was", "late", "##r", "[SEP]"]
 
 
@@ -125,12 +53,12 @@ def test_the_folder_stays_as_it_is(hugging_face_folder, tmp_path):
 
 
 def test_a_folder_that_is_no_model_is_named(hugging_face_folder, tmp_path):
-    with pytest.raises(InputError, match=r"holds neither model_state\.pdparams nor config\.json; a local model is"):
+    with pytest.raises(InputError, match=r"cannot read .*config\.json: No such file"):
         create_model(str(tmp_path), 3, 12, [], tmp_path)
     pickled = tmp_path / "pickled"
     shutil.copytree(hugging_face_folder, pickled)
     (pickled / "model.safetensors").rename(pickled / "pytorch_model.bin")
-    with pytest.raises(InputError, match=r"neither model_state\.pdparams nor model\.safetensors"):
+    with pytest.raises(InputError, match=r"no model\.safetensors; weights in pytorch_model\.bin .* convert them"):
         create_model(str(pickled), 3, 12, [], tmp_path)
     (pickled / "model.safetensors").write_bytes(b"no such format")
     with pytest.raises(InputError, match="does not load as a paddlenlp or Hugging Face model"):
@@ -153,8 +81,12 @@ def changed(folder, target, *, config=None, tokeniser=None, weights=None):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"config": {"model_type": "roberta"}}, "model_type is 'roberta'; of Hugging Face models those with bert"),
-        ({"config": {"model_type": "ernie"}}, "model_type is 'ernie'"),
+        (
+            {"config": {"model_type": "deberta"}},
+            "model_type is 'deberta'; of .* those with bert, ernie",
+        ),
+        ({"config": {"hidden_act": "silu"}}, "hidden_act is 'silu'"),
+        ({"config": {"hidden_size": "8"}}, "hidden_size is '8'; it must be a whole number"),
         ({"config": {"position_embedding_type": "relative_key"}}, "position_embedding_type is 'relative_key'"),
         ({"tokeniser": {"tokenizer_class": "BertJapaneseTokenizer"}}, "tokenizer_class is 'BertJapaneseTokenizer'"),
         (
@@ -230,5 +162,5 @@ def test_frozen_layers_do_not_learn(hugging_face_folder, tmp_path):
 def test_a_scratch_model_tells_words_apart_by_their_marks(texts, tmp_path):
     normalised = [normalise(text) for text in texts]
     create_model("scratch-tiny", 2, 16, normalised * 2, tmp_path)
-    rows = Tokeniser.from_checkpoint(tmp_path, 16).encode(normalised)
+    rows = checkpoint_tokeniser(tmp_path, 16).encode(normalised)
     assert len({tuple(row.tolist()) for row in rows}) == len(texts)
