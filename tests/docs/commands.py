@@ -26,7 +26,7 @@ PLAIN = ("curl", "grep", "cat")
 IN_DOCCANO = re.compile(r"# in doccano: import ([^\s,]+).* as (\S+)")
 
 NOT_RUN: Mapping[str, str] = {
-    r"make (setup|demo|bench|minilm|stop|docs)\b": "takes minutes or changes this checkout; the acceptance runs it",
+    r"make (setup|demo|bench|e5|minilm|stop|docs)\b": "takes minutes or changes this checkout; the acceptance runs it",
     r"make serve(-paddle)?\b": "runs until it is stopped; the servers of the blocks after it are fixtures",
     r".* training/train\.py .*--resume$": "needs an interrupted run: tests/training/loop/test_resume.py",
     r".* -m paddle\.distributed\.launch ": "needs free processors: tests/training/loop/test_distributed.py",
