@@ -24,6 +24,7 @@ from pipeline.files.bundle import Bundle
 from serving.golden import GOLDEN_SECONDS, Refused
 from serving.published import Chosen, PublishedVersion
 from serving.staging import software
+from serving.targets import choose_targets, number_beside
 
 KEPT_VERSIONS = 5
 
@@ -51,6 +52,10 @@ class Deployment(ABC, Generic[Chosen]):
         """The published versions, oldest first."""
 
     @abstractmethod
+    def damaged(self) -> dict[int, str]:
+        """What is wrong with the versions whose records cannot be read, by number; `versions` passes over them."""
+
+    @abstractmethod
     def live(self) -> PublishedVersion[Chosen] | None:
         """The version that answers; None before the first."""
 
@@ -63,8 +68,12 @@ class Deployment(ABC, Generic[Chosen]):
         return options
 
     @abstractmethod
-    def is_intact(self, version: PublishedVersion[Chosen]) -> bool:
-        """Whether the files that a version was published with are as they were."""
+    def verify(self, version: PublishedVersion[Chosen]) -> None:
+        """Raise BundleError where the files that a version was published with are not as they were."""
+
+    @abstractmethod
+    def verify_live(self, version: PublishedVersion[Chosen]) -> None:
+        """Raise BundleError where a server that starts now would not serve the live version as it was published."""
 
     @abstractmethod
     def remove(self, number: int) -> None:
@@ -103,6 +112,10 @@ class Deployment(ABC, Generic[Chosen]):
             WrongAnswer, Refused, ServerError: it answers otherwise, has too much to do, or does not answer.
         """
 
+    def numbers(self) -> set[int]:
+        """The numbers of all versions, damaged ones among them."""
+        return {version.number for version in self.versions()} | self.damaged().keys()
+
     def require_live(self) -> PublishedVersion[Chosen]:
         """The version that answers; raises InputError before the first."""
         version = self.live()
@@ -115,9 +128,10 @@ class Deployment(ABC, Generic[Chosen]):
         live = self.live()
         if live is None or (live.bundle, live.software) != (bundle.identity, software()) or note not in ("", live.note):
             return None
-        if live.options != self.settled(bundle, options, live.options) or not self.is_intact(live):
+        if live.options != self.settled(bundle, options, live.options):
             return None
         try:
+            self.verify_live(live)
             for server in self.servers:
                 with contextlib.suppress(Refused):
                     self.check(server)
@@ -169,7 +183,7 @@ def publish_together(
     if kept < 1:
         raise InputError(f"the number of versions to keep is {kept}; give at least 1")
     with _alone(wanted):
-        number = 1 + max([above, *(version.number for each in wanted for version in each.versions())])
+        number = 1 + max([above, *(number for each in wanted for number in each.numbers())])
         before = {each: each.live() for each in wanted}
         versions = _go_live({each: each.prepared(bundle, options, number, note) for each, options in wanted.items()})
 
@@ -203,51 +217,15 @@ def roll_back_together(
     """
     with _alone(deployments):
         live = {each: each.require_live() for each in deployments}
-        targets = _targets(live, _next(live, forward) if number is None else number)
+        targets = choose_targets(live, number_beside(live, forward) if number is None else number)
         moving = {each: version for each, version in targets.items() if version != live[each]}
         if not moving:
             raise InputError(f"version {next(iter(targets.values())).number} is live already")
+        for each, version in moving.items():
+            with _told(each, moving):
+                each.verify(version)
         _go_live({each: each.beside(version) for each, version in moving.items()})
         _settle(moving, lambda each: each.retire_others())
-    return targets
-
-
-def _next(live: Mapping[Deployment, PublishedVersion], forward: bool) -> int:
-    """The number beside the live ones."""
-    numbers = {version.number for each in live for version in each.versions()}
-    newest = max(version.number for version in live.values())
-    beside = [number for number in numbers if (number > newest if forward else number < newest)]
-    if not beside:
-        where, way = ("after", "forward") if forward else ("before", "back")
-        paths = " and ".join(str(each.path) for each in live)
-        raise InputError(f"there is no version {where} {newest} in {paths} to go {way} to")
-    return min(beside) if forward else max(beside)
-
-
-def _targets(live: Mapping[Deployment, PublishedVersion], number: int) -> dict[Deployment, PublishedVersion]:
-    """Per deployment, of which the live version is given, the version to go back to."""
-    held = {each: each.versions() for each in live}
-    paths = " and ".join(str(each.path) for each in live)
-    numbers = sorted({version.number for versions in held.values() for version in versions})
-    named = {each: version for each, versions in held.items() for version in versions if version.number == number}
-    bundles = {version.bundle for version in named.values()}
-    if not bundles:
-        there = ", ".join(map(str, numbers)) or "none"
-        raise InputError(f"there is no version {number} in {paths}; versions there: {there}")
-    if len(bundles) > 1:
-        which = " and ".join(f"bundle {version.bundle} in {each.server}" for each, version in named.items())
-        raise InputError(f"version {number} is {which}; choose one by --only")
-    (bundle,) = bundles
-    targets = {}
-    for each, versions in held.items():
-        same = [version for version in versions if version.bundle == bundle]
-        if not same:
-            raise InputError(
-                f"{each.server} holds no version of bundle {bundle}, which is version {number} of the other server; "
-                f"--only {next(iter(named)).key} leaves {each.server} as it is"
-            )
-        served = live[each]
-        targets[each] = named.get(each) or (served if served in same else same[-1])
     return targets
 
 

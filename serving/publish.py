@@ -110,7 +110,7 @@ def publish(options: PublishOptions) -> list[Published]:
         if all(live.values()):
             return [Published(each, version, new=False) for each, version in live.items() if version]
     everywhere: list[Deployment] = [options.triton(), options.paddle()]
-    taken = max((version.number for each in everywhere for version in each.versions()), default=0)
+    taken = max((number for each in everywhere for number in each.numbers()), default=0)
     versions = publish_together(bundle, wanted, options.keep, taken, options.note)
     return [Published(each, version) for each, version in versions.items()]
 

@@ -85,11 +85,16 @@ class PublishedVersion(Generic[Chosen]):
         return json.dumps(fields, ensure_ascii=False, indent=1) + "\n"
 
     @classmethod
-    def read(cls, path: Path, options: type[Chosen]) -> PublishedVersion[Chosen]:
+    def read(cls, path: Path, options: type[Chosen], number: int | None = None) -> PublishedVersion[Chosen]:
         """The record in a file, this version's or an older one's.
 
+        Args:
+            path: the file.
+            options: of the server's kind.
+            number: that the file's place stands for.
+
         Raises:
-            BundleError: it is damaged.
+            BundleError: it is damaged, or another version's.
         """
         try:
             fields = read_json(path)
@@ -99,6 +104,8 @@ class PublishedVersion(Generic[Chosen]):
             version = cls(**{"number": 0, **known, "options": chosen, "expected": expected})
             if not isinstance(version.micro_f1, (float, int, type(None))):
                 raise TypeError(f"micro_f1 is {version.micro_f1!r:.40}")
+            if number not in (None, version.number):
+                raise ValueError(f"its number is {version.number!r:.40}, and its folder's {number}")
             return version
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise BundleError(f"{path} is damaged ({error!r}); remove the version that it describes") from None

@@ -11,9 +11,41 @@ import shutil
 from collections.abc import Container, Iterator
 from pathlib import Path
 
+from pipeline.errors import BundleError
+from pipeline.files.checksums import sha256_file
 from serving.folders import PROJECT
 
 STAGED_PACKAGES = ("pipeline", "serving")
+
+
+SEAL_FILE = "code.sha256"
+"""In the format of `sha256sum --check`."""
+
+
+def write_seal(folder: Path, *more: str) -> None:
+    """List the code in a folder with its checksums, and `more` files of it."""
+    code = (path.relative_to(folder).as_posix() for path in folder.rglob("*.py"))
+    lines = [f"{sha256_file(folder / name)}  {name}\n" for name in sorted({*code, *more})]
+    (folder / SEAL_FILE).write_text("".join(lines), encoding="utf-8")
+
+
+def verify_seal(folder: Path, *apart: str) -> None:
+    """Hold what `write_seal` listed against it; what earlier releases wrote has no list and passes.
+
+    Args:
+        folder: where it was written.
+        apart: names of files that may differ.
+
+    Raises:
+        BundleError: a file is missing or has changed.
+    """
+    if not (folder / SEAL_FILE).exists():
+        return
+    for line in (folder / SEAL_FILE).read_text(encoding="utf-8", errors="replace").splitlines():
+        digest, _, name = line.partition("  ")
+        path = folder / name
+        if name not in apart and not (path.is_file() and sha256_file(path) == digest):
+            raise BundleError(f"{path} is damaged, missing or changed since it was published; publish the bundle again")
 
 
 def copy_modules(script: Path, folder: Path, target: Path | str) -> None:

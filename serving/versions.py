@@ -14,7 +14,7 @@ def versions(options: ServerOptions) -> Iterator[str]:
     """Lines that tell of each server's folder: its versions, the live one, and who has loaded which.
 
     Raises:
-        InputError, BundleError: a folder or a record in it cannot be read.
+        InputError, BundleError: a folder, or the record of the live version, cannot be read.
     """
     for each in options.deployments():
         yield f"{each.server}: {each.path}"
@@ -24,6 +24,8 @@ def versions(options: ServerOptions) -> Iterator[str]:
             engine = f"{version.options.engine} {version.options.precision_in_words}"
             line = f"{version.number:4}  {mark:4}  {version.bundle}  {version.published}  {engine:22}  {version.about}"
             yield line.rstrip()
+        for number, reason in each.damaged().items():
+            yield f"{number:4}        {reason}"
         if not known:
             yield "      nothing is published here; .venv/bin/python -m serving.publish does"
         for server in each.servers:

@@ -61,15 +61,11 @@ def verify_file(folder: Path, name: str, sums: Mapping[str, str]) -> None:
         raise BundleError(f"{path} is damaged: its checksum differs from {CHECKSUM_FILE}; copy the folder again")
 
 
-def is_intact(folder: Path) -> bool:
-    """Whether a folder has its SHA256SUMS, and every file as it lists it."""
-    try:
-        sums = read_checksums(folder)
-        for name in sums:
-            verify_file(folder, name, sums)
-    except BundleError:
-        return False
-    return True
+def verify_folder(folder: Path) -> None:
+    """Raise BundleError unless a folder has its SHA256SUMS, and every file as it lists it."""
+    sums = read_checksums(folder)
+    for name in sums:
+        verify_file(folder, name, sums)
 
 
 def check_replaceable(folder: Path, option: str, kind: str, *, spared: str = "", inputs: Iterable[Path] = ()) -> None:

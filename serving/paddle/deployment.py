@@ -18,10 +18,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from pipeline.errors import InputError
+from pipeline.errors import BundleError, InputError
 from pipeline.files.atomic import DRAFT_SUFFIX, atomic_folder, remove_folder
 from pipeline.files.bundle import Bundle
-from pipeline.files.checksums import is_intact
+from pipeline.files.checksums import verify_folder
 from pipeline.predictor import Predictor
 from serving.deployment import Deployment
 from serving.folders import PADDLE, alone_in
@@ -38,6 +38,7 @@ from serving.paddle.publication import (
     write_publication,
 )
 from serving.published import PublishedVersion
+from serving.staging import verify_seal
 
 LEFTOVER = re.compile(rf"\.({LIVE}|[0-9]+)\.\w{{8}}({DRAFT_SUFFIX})?")
 """What a process that was killed while it published has left; a folder may hold other hidden files, of others."""
@@ -67,12 +68,35 @@ class PaddleDeployment(Deployment[PaddleOptions]):
         return alone_in(self.path)
 
     def versions(self) -> list[PaddleVersion]:
+        found = [each for each in self._read().values() if not isinstance(each, BundleError)]
+        return sorted(found, key=lambda version: version.number)
+
+    def damaged(self) -> dict[int, str]:
+        return {number or 0: str(each) for number, each in self._read().items() if isinstance(each, BundleError)}
+
+    def _read(self) -> dict[int | None, PaddleVersion | BundleError]:
+        """The records by the number of their folder; None for what an earlier release has written."""
+        found: dict[int | None, PaddleVersion | BundleError] = {}
         records = [*self.path.glob(f"[0-9]*/{PUBLISHED_FILE}"), *self.path.glob(PUBLISHED_FILE)]
-        return sorted((read_publication(record.parent) for record in records), key=lambda version: version.number)
+        for folder in (record.parent for record in records):
+            number = self._number(folder)
+            try:
+                found[number] = read_publication(folder, number)
+            except BundleError as error:
+                found[number] = error
+        return found
+
+    def _number(self, folder: Path) -> int | None:
+        return int(folder.name) if folder.parent == self.path and folder.name.isdecimal() else None
 
     def live(self) -> PaddleVersion | None:
         folder = live_publication(self.path)
-        return read_publication(folder) if (folder / PUBLISHED_FILE).is_file() else None
+        if not (folder / PUBLISHED_FILE).is_file():
+            return None
+        try:
+            return read_publication(folder, self._number(folder))
+        except BundleError as error:
+            raise BundleError(f"{error}; it is live: remove {self.path / LIVE}, and publish a bundle again") from None
 
     def write(self, bundle: Bundle, options: PaddleOptions, number: int, note: str = "") -> PaddleVersion:
         version = PublishedVersion.now(number, bundle, options, expected_answers(Predictor(bundle)), note)
@@ -85,8 +109,12 @@ class PaddleDeployment(Deployment[PaddleOptions]):
             write_publication(bundle, version, draft)
         return version
 
-    def is_intact(self, version: PaddleVersion) -> bool:
-        return is_intact(self._folder(version.number) / MODEL_FOLDER)
+    def verify(self, version: PaddleVersion) -> None:
+        verify_folder(self._folder(version.number) / MODEL_FOLDER)
+        verify_seal(self._folder(version.number))
+
+    def verify_live(self, version: PaddleVersion) -> None:
+        self.verify(version)
 
     def remove(self, number: int) -> None:
         folder = self._folder(number)

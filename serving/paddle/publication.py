@@ -23,7 +23,7 @@ from serving.options import CPU, MAX_BATCH_SIZE
 from serving.paddle.configuration import CONFIG_FILE, MODEL_FOLDER, PUBLISHED_FILE, config_text, write_model_config
 from serving.paddle.options import PaddleOptions, PaddleWishes
 from serving.published import PublishedVersion
-from serving.staging import copy_modules
+from serving.staging import copy_modules, write_seal
 
 LIVE = "live"
 SERVICE_MODULE = Path("serving", "paddle", "service.py")
@@ -78,6 +78,7 @@ def write_publication(bundle: Bundle, version: PaddleVersion, folder: Path) -> N
     (folder / CONFIG_FILE).write_text(config_text(version.options), encoding="utf-8")
     copy_modules(PROJECT / SERVICE_MODULE, folder, SERVICE_MODULE)
     (folder / PUBLISHED_FILE).write_text(version.text(), encoding="utf-8")
+    write_seal(folder, CONFIG_FILE, PUBLISHED_FILE)
 
 
 def live_publication(folder: Path) -> Path:
@@ -85,15 +86,15 @@ def live_publication(folder: Path) -> Path:
     return (folder / LIVE).resolve() if (folder / LIVE).exists() else folder
 
 
-def read_publication(folder: Path) -> PaddleVersion:
-    """What is published in a folder of its own.
+def read_publication(folder: Path, number: int | None = None) -> PaddleVersion:
+    """What is published in a folder of its own, which stands for a version of that number.
 
     Raises:
         InputError: nothing is.
-        BundleError: the record is damaged.
+        BundleError: the record is damaged, or another version's.
     """
     if not (folder / PUBLISHED_FILE).is_file():
         raise InputError(
             f"{folder} holds nothing to serve: run `make demo`, or `.venv/bin/python -m serving.publish --bundle ...`"
         )
-    return PublishedVersion.read(folder / PUBLISHED_FILE, PaddleOptions)
+    return PublishedVersion.read(folder / PUBLISHED_FILE, PaddleOptions, number)

@@ -93,14 +93,24 @@ def allow_files() -> None:
 
 
 def write_log(reading: int, path: str) -> None:
-    """Write what comes out of a pipe to a log until the pipe ends; what cannot be written is lost."""
-    log = None
+    """Write what comes out of a pipe to a log until the pipe ends; of what cannot be written it is said how much."""
+    log, lost, reason = None, 0, ""
     while piece := os.read(reading, PIECE_BYTES):
-        with contextlib.suppress(
-            OSError
-        ):  # a full disk, a folder that may not be made: no reason to hold up the server
+        try:
             log = open_log(path, log)
-            log.write(piece)
+            if lost:
+                write_all(log, f"error: {lost} bytes could not be written here ({reason})\n".encode())
+                lost = 0
+            write_all(log, piece)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the server must not wait for its log
+            log, lost, reason = None, lost + len(piece), repr(error)
+
+
+def write_all(log: BinaryIO, piece: bytes) -> None:
+    """Write all of a piece, as an unbuffered file may take only a part at a time."""
+    left = memoryview(piece)
+    while left:
+        left = left[log.write(left) :]
 
 
 def open_log(path: str, log: BinaryIO | None) -> BinaryIO:

@@ -15,7 +15,6 @@ from dataclasses import replace
 
 from pipeline.errors import ClassifierError, ServerError
 from pipeline.files.bundle import Bundle
-from pipeline.files.checksums import is_intact
 from pipeline.predictor import Predictor
 from pipeline.tensors import ENSEMBLE
 from serving.deployment import Deployment
@@ -49,6 +48,9 @@ class TritonDeployment(Deployment[ServingOptions]):
     def versions(self) -> list[TritonVersion]:
         return self.repository.versions()
 
+    def damaged(self) -> dict[int, str]:
+        return self.repository.damaged()
+
     def live(self) -> TritonVersion | None:
         return self.repository.live()
 
@@ -69,8 +71,12 @@ class TritonDeployment(Deployment[ServingOptions]):
         fitted = options.fitted(bundle.manifest.max_seq_length)
         return fitted if fitted.queue_size else replace(fitted, queue_size=live.queue_size)
 
-    def is_intact(self, version: TritonVersion) -> bool:
-        return all(is_intact(self.repository.path / model / str(version.number)) for model in COMPONENTS)
+    def verify(self, version: TritonVersion) -> None:
+        self.repository.verify(version)
+
+    def verify_live(self, version: TritonVersion) -> None:
+        self.repository.verify(version)
+        self.repository.verify_configs(version)
 
     def remove(self, number: int) -> None:
         self.repository.remove(number)

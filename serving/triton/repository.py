@@ -23,14 +23,15 @@ from typing import Any
 
 from pipeline.compute.graph_precision import write_graph
 from pipeline.compute.runtimes import graph_files
-from pipeline.errors import InputError
+from pipeline.errors import BundleError, InputError
 from pipeline.files.atomic import DRAFT_SUFFIX, atomic_folder, atomic_writer, remove_folder
 from pipeline.files.bundle import MANIFEST_FILE, ONNX_FILE, Bundle, stage
+from pipeline.files.checksums import verify_folder
 from pipeline.served import ServedModel
 from pipeline.tensors import ENSEMBLE
 from serving.folders import MODEL_REPOSITORY
 from serving.published import PublishedVersion
-from serving.staging import copy_modules
+from serving.staging import copy_modules, verify_seal, write_seal
 from serving.triton.configs.ensemble import (
     COMPONENTS,
     ENSEMBLE_VERSION,
@@ -39,6 +40,7 @@ from serving.triton.configs.ensemble import (
     TOKENISER,
     component_configs,
     ensemble_config,
+    is_damaged,
     names_versions,
     pinned_version,
 )
@@ -66,26 +68,62 @@ class ModelRepository:
             raise InputError(f"{self.path} is a file; give --model_repository a folder")
 
     def versions(self) -> list[TritonVersion]:
-        """The published versions, oldest first; those that were never finished are left out."""
-        found = []
-        for record in self.path.glob(f"{MODEL}/*/{VERSION_FILE}"):
-            if all((self._folder(model, record.parent.name) / VERSION_FILE).is_file() for model in COMPONENTS):
-                found.append(PublishedVersion.read(record, ServingOptions))
-        return sorted(found, key=lambda version: version.number)
+        """The published versions, oldest first; those that were never finished, or are damaged, are left out."""
+        return [each for each in self._read().values() if not isinstance(each, BundleError)]
+
+    def damaged(self) -> dict[int, str]:
+        """What is wrong with the records that cannot be read, by number."""
+        return {number: str(each) for number, each in self._read().items() if isinstance(each, BundleError)}
+
+    def _read(self) -> dict[int, TritonVersion | BundleError]:
+        found: dict[int, TritonVersion | BundleError] = {}
+        numbers = sorted(int(path.name) for path in self.path.glob(f"{MODEL}/*") if path.name.isdecimal())
+        for number in numbers:
+            if all((self._folder(model, number) / VERSION_FILE).is_file() for model in COMPONENTS):
+                try:
+                    record = self._folder(MODEL, number) / VERSION_FILE
+                    found[number] = PublishedVersion.read(record, ServingOptions, number)
+                except BundleError as error:
+                    found[number] = error
+        return found
 
     def version(self, number: int) -> TritonVersion:
-        """One version; raises InputError where there is none of that number."""
-        versions = {version.number: version for version in self.versions()}
+        """One version; raises InputError where there is none of that number, BundleError where it is damaged."""
+        versions = self._read()
         if number not in versions:
             there = ", ".join(map(str, versions)) or "none"
             raise InputError(f"{self.path} holds no version {number}; it holds {there}")
-        return versions[number]
+        found = versions[number]
+        if isinstance(found, BundleError):
+            raise found
+        return found
 
     def live(self) -> TritonVersion | None:
         """The version that answers; None before the first."""
         config = self.path / ENSEMBLE / CONFIG_FILE
         number = pinned_version(config.read_text(encoding="utf-8")) if config.is_file() else None
-        return None if number is None else self.version(number)
+        try:
+            return None if number is None else self.version(number)
+        except InputError as error:
+            raise BundleError(f"{error}; it is live: remove {config}, and publish a bundle again") from None
+
+    def verify(self, version: TritonVersion) -> None:
+        """Raise BundleError where files of a version are not as they were published."""
+        for model in COMPONENTS:
+            folder = self._folder(model, version.number)
+            verify_folder(folder)
+            tracked = folder / ADAPTER_FILE == _source(model)  # it changes with the project
+            verify_seal(folder, *([ADAPTER_FILE] if tracked else []))
+
+    def verify_configs(self, version: TritonVersion) -> None:
+        """Raise BundleError where a configuration is not as it is written for the live version."""
+        configs = component_configs(version.options, [version.number], self._labels(version.number))
+        for model, text in {**configs, ENSEMBLE: ensemble_config(version.options, version.number)}.items():
+            path = self.path / model / CONFIG_FILE
+            if not path.is_file() or path.read_bytes() != text.encode():
+                raise BundleError(f"{path} is damaged, missing or changed; publish the bundle again")
+        if not self._folder(ENSEMBLE, ENSEMBLE_VERSION).is_dir():
+            raise BundleError(f"{self._folder(ENSEMBLE, ENSEMBLE_VERSION)} is missing; publish the bundle again")
 
     def add(self, bundle: Bundle, version: TritonVersion) -> None:
         """Write a version of the bundle; nothing refers to it yet.
@@ -111,6 +149,7 @@ class ModelRepository:
                 stage(bundle, needed[model], folder)
                 copy_modules(_source(model), folder, ADAPTER_FILE)
                 (folder / VERSION_FILE).write_text(version.text(), encoding="utf-8")
+                write_seal(folder, VERSION_FILE)
 
     def load_only(self, *versions: TritonVersion) -> None:
         """Let servers load these versions of the components, and no others, as the last one is to be served.
@@ -150,7 +189,7 @@ class ModelRepository:
 
     def remove_unfinished(self) -> None:
         """Clear away what a process that was killed has left; only to be called alone."""
-        finished = {version.number for version in self.versions()}
+        finished = self._read()
         for model in COMPONENTS:
             for record in self.path.glob(f"{model}/*/{VERSION_FILE}"):
                 if record.parent.name.isdigit() and int(record.parent.name) not in finished:
@@ -164,13 +203,19 @@ class ModelRepository:
             folders = self.path.glob(f"{model}/[0-9]*") if model in COMPONENTS else ()
             foreign = [folder for folder in folders if not _is_own(folder, model)]
             config = self.path / model / CONFIG_FILE
-            if config.is_file() and not names_versions(config.read_text(encoding="utf-8", errors="replace")):
+            if config.is_file() and not self._is_own_config(config, model):
                 foreign.append(config)
             if foreign:
                 raise InputError(
                     f"{foreign[0]} was not written by publishing, which writes a model named {model} there; move "
                     "it away, or give --model_repository another folder"
                 )
+
+    def _is_own_config(self, config: Path, model: str) -> bool:
+        """Whether publishing has written a configuration, or it is none, beside versions of ours."""
+        text = config.read_text(encoding="utf-8", errors="replace")
+        ours = model in COMPONENTS and any(self.path.glob(f"{model}/*/{VERSION_FILE}"))
+        return names_versions(text) or (ours and is_damaged(text))
 
     def _folder(self, model: str, version: object) -> Path:
         return self.path / model / str(version)

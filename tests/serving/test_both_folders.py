@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.errors import InputError, ServerError
+from pipeline.errors import BundleError, InputError, ServerError
 from pipeline.files.bundle import Bundle, seal
 from serving import publish, rollback, versions
 from serving.paddle.deployment import PaddleDeployment
@@ -70,15 +70,70 @@ def test_what_is_live_already_is_published_again_only_where_something_differs(fo
     assert numbers() == []
     (said, _) = map(str, publish.publish(PublishOptions(bundle=bundle_path, **places)))
     assert said.endswith("is live already as version 1 (onnxruntime, float32); --again publishes it once more")
-    (triton.path / "seqcls_model" / "1" / "bundle.json").write_text("{}")
-    assert numbers(only="triton") == [2]  # what is damaged is mended
-    assert numbers(note="before the sale") == [3, 3]
+    assert numbers(note="before the sale") == [2, 2]
     assert numbers() == []
-    assert numbers(max_batch_size=64) == [4, 4]
+    assert numbers(max_batch_size=64) == [3, 3]
     assert numbers(max_batch_size=64, only="triton") == []
-    assert numbers(again=True, only="triton") == [5]
+    assert numbers(again=True, only="triton") == [4]
     monkeypatch.setattr("serving.deployment.software", lambda: "changed")
-    assert numbers(only="paddle") == [6]
+    assert numbers(only="paddle") == [5]
+
+
+def spoil(*files):
+    for file in files:
+        file.write_text("")
+
+
+def test_what_is_live_and_damaged_is_published_again(folders, bundle_path):
+    places, triton, paddle = folders
+    publish.publish(PublishOptions(bundle=bundle_path, **places))
+
+    def live():
+        """The number of Triton's live version."""
+        return triton.live().number
+
+    spoilt = [
+        lambda: spoil(triton.path / "seqcls_model" / str(live()) / "bundle.json"),
+        lambda: spoil(triton.path / "tokenizer" / str(live()) / "model.py"),
+        lambda: (triton.path / "tokenizer" / str(live()) / "pipeline" / "errors.py").unlink(),
+        lambda: spoil(triton.path / "seqcls_postprocess" / "config.pbtxt"),
+        lambda: (triton.path / "seqcls_model" / "config.pbtxt").write_text("max_batch_size: nothing"),
+        lambda: (triton.path / "seqcls" / "1").rmdir(),
+    ]
+    for number, damage in enumerate(spoilt, 2):
+        damage()
+        publish.publish(PublishOptions(bundle=bundle_path, only="triton", **places))
+        assert live() == number
+    spoil(paddle.path / "live" / "config.yml")
+    publish.publish(PublishOptions(bundle=bundle_path, only="paddle", **places))
+    assert paddle.live().number == number + 1
+
+
+def test_a_damaged_version_is_shown_passed_over_and_not_taken_back(folders, bundle_path):
+    places, triton, paddle = folders
+    for _ in range(4):
+        publish.publish(PublishOptions(bundle=bundle_path, again=True, **places))
+    record = triton.path / "seqcls_model" / "2" / "version.json"
+    record.write_text(record.read_text().replace('"number": 2', '"number": 4'))
+    (paddle.path / "3" / "published.json").write_text("{")
+    for model in ("seqcls_model", "seqcls_postprocess"):
+        spoil(triton.path / model / "1" / "model.py")
+    lines = list(versions.versions(ServerOptions(**places)))
+    assert [line[:12].split() for line in lines if line[:4].strip().isdigit()] == [
+        *(["1"], ["3"], ["4", "live"], ["2"]),
+        *(["1"], ["2"], ["4", "live"], ["3"]),
+    ]
+    assert sum("is damaged (" in line for line in lines) == 2
+    reasons = {2: "its number is 4, and its folder's 2", 3: "is damaged", 1: r"1/model\.py is damaged"}
+    for number, reason in reasons.items():
+        with pytest.raises(BundleError, match=reason):
+            rollback.roll_back(rollback.RollbackOptions(version=number, **places))
+    assert [triton.live().number, paddle.live().number] == [4, 4]
+    rollback.roll_back(rollback.RollbackOptions(only="triton", **places))
+    assert triton.live().number == 3
+    publish.publish(PublishOptions(bundle=bundle_path, again=True, **places))
+    assert [triton.live().number, paddle.live().number] == [5, 5]
+    assert record.exists()
 
 
 def test_a_bundle_that_says_nothing_of_its_training_is_published(folders, bundle, tmp_path):

@@ -103,6 +103,14 @@ def names_versions(config: str) -> bool:
     return pinned is not None or bool(parsed.version_policy.specific.versions)
 
 
+def is_damaged(config: str) -> bool:
+    """Whether a config.pbtxt is empty, or cannot be read."""
+    try:
+        return not text_format.Parse(config, triton.ModelConfig()).ListFields()
+    except text_format.ParseError:
+        return True
+
+
 def common_version(steps: Iterable[int]) -> int | None:
     """The version that all steps of an ensemble ask for; None where they differ, or ask for the latest (-1)."""
     versions = set(steps)

@@ -17,6 +17,7 @@ from serving.paddle.deployment import PaddleDeployment
 from serving.paddle.options import PaddleOptions
 from serving.paddle.publication import choose_precision, live_publication
 from serving.paddle.server import PaddlePorts
+from serving.staging import SEAL_FILE
 from tests.conftest import run_command
 
 READ_BY_UPSTREAM = """
@@ -141,7 +142,7 @@ def test_what_an_earlier_release_published_is_served_and_kept(bundle_path, tmp_p
     """It lay in the folder itself, and its record had no number."""
     PaddleDeployment(tmp_path / "made").publish(Bundle(bundle_path), PaddleOptions(workers=7))
     earlier = tmp_path / "earlier"
-    shutil.copytree(tmp_path / "made" / "1", earlier)
+    shutil.copytree(tmp_path / "made" / "1", earlier, ignore=shutil.ignore_patterns(SEAL_FILE))
     record = json.loads((earlier / "published.json").read_text())
     del record["number"]
     (earlier / "published.json").write_text(json.dumps(record))

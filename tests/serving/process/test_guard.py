@@ -82,6 +82,21 @@ def test_a_log_that_cannot_be_written_holds_nobody_up(log):
     path.parent.unlink()
     os.write(writing, b"again\n")
     assert holds(path, b"again\n")
+    assert path.read_bytes().startswith(b"error: ")
+    assert path.read_bytes().count(b"could not be written here (") == 1
+
+
+def test_a_log_that_cannot_be_put_aside_holds_nobody_up(log, monkeypatch):
+    monkeypatch.setattr(guard, "LOG_BYTES", 1000 * len(LINE))
+    path, writing = log
+    path.parent.mkdir()
+    aside = path.with_name("server.log.1")
+    aside.mkdir()
+    for _ in range(100):
+        os.write(writing, LINE * 100)
+    aside.rmdir()
+    os.write(writing, b"again\n")
+    assert holds(path, b"again\n")
 
 
 def test_a_server_may_open_as_many_files_as_its_user(tmp_path):

@@ -58,8 +58,9 @@ def test_damaged_records_are_named(repository):
     record = repository.path / "seqcls_model" / "1" / "version.json"
     for content in ("", "[]", "{}", '{"expected": 1}'):
         record.write_text(content)
-        with pytest.raises(BundleError, match=r"version\.json is damaged"):
-            repository.versions()
+        assert repository.versions() == []
+        with pytest.raises(BundleError, match=r"version\.json is damaged.*is live: remove .*config\.pbtxt, and"):
+            repository.live()
 
 
 def test_a_repository_that_is_a_file(tmp_path):
