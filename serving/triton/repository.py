@@ -118,7 +118,7 @@ class ModelRepository:
     def verify_configs(self, version: TritonVersion) -> None:
         """Raise BundleError where a configuration is not as it is written for the live version."""
         configs = component_configs(version.options, [version.number], self._labels(version.number))
-        for model, text in {**configs, ENSEMBLE: ensemble_config(version.options, version.number)}.items():
+        for model, text in {**configs, ENSEMBLE: ensemble_config(version, self._about(version))}.items():
             path = self.path / model / CONFIG_FILE
             if not path.is_file() or path.read_bytes() != text.encode():
                 raise BundleError(f"{path} is damaged, missing or changed; publish the bundle again")
