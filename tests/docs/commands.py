@@ -22,7 +22,9 @@ from tests.conftest import ENVIRONMENT, PROJECT
 from tests.docs.workspace import Annotator
 
 PYTHON, PYTHON_SERVING = ".venv/bin/python", ".venv-serving/bin/python"
-PLAIN = ("curl", "grep", "cat")
+PLAIN = ("curl", "grep", "cat", "cut")
+TO_BASH = re.compile(r"(tar|mkdir|\(cd) ")
+"""Lines that a shell runs as they stand."""
 IN_DOCCANO = re.compile(r"# in doccano: import ([^\s,]+).* as (\S+)")
 
 NOT_RUN: Mapping[str, str] = {
@@ -35,6 +37,10 @@ NOT_RUN: Mapping[str, str] = {
     r".*\bdocker (run|compose) ": "there is no docker here: tests/serving/container/test_files.py",
     r"cd serving/container$": "there is no docker here",
     r"\(umask 077; openssl ": "writes a secret into this checkout",
+    r"git (pull|checkout) ?": "changes this checkout",
+    r"(sudo|cd /opt/)": "takes root: tests/serving/systemd/test_unit.py",
+    r"nohup make serve ": "runs until it is stopped",
+    r"tritonserver ": "runs until it is stopped: tests/serving/triton/test_publish.py",
     r"python3 -m venv build/peers ": "installs packages",
     r"\.venv/bin/python -m pip install notebook ": "installs packages",
     r"(python3 -m venv )?caller\b": "installs packages: tests/clients/test_installed.py",
@@ -57,6 +63,9 @@ SHRINK: Mapping[str, str] = {
     "training/analysis/sparse.py": "--sparse_num 10 --valid_num 10 --valid_threshold 0.1",
 }
 """Options that are added, by script."""
+PLACES = ("--save_dir", "--model_repository")
+EPOCHS = re.compile(r"(epochs\"?[=:] ?)[1-9]\d*")
+"""Of a snippet; one is enough."""
 
 
 @dataclass
@@ -91,8 +100,11 @@ class Shell:
         target = None
         if ">" in words:
             words, target = words[: words.index(">")], words[words.index(">") + 1]
+        if TO_BASH.match(line):
+            subprocess.run(["bash", "-ec", line], check=True)
+            words = []
         output = b""
-        for part in _split(words, "|"):
+        for part in _split(words, "|") if words else ():
             output = self._program(part, output)
         if target:
             assert output, f"{plain} writes nothing to {target}"
@@ -117,7 +129,7 @@ class Shell:
 
     def _in_process(self, name: str, words: list[str], given: bytes) -> bytes:
         module = name.removesuffix(".py").replace("/", ".")
-        added = [*SHRINK.get(name, "").split(), *self.extra.get(name, ())]
+        added = [*_not_given(words, SHRINK.get(name, "").split()), *_not_given(words, self.extra.get(name, ()))]
         try:
             main = importlib.import_module(module).main
         except ModuleNotFoundError as error:
@@ -138,6 +150,17 @@ def lines(text: str) -> list[str]:
             found.append(" ".join(open_line.split()) if "'" not in open_line else open_line.strip())
             open_line = ""
     return [line for line in found if line]
+
+
+def _not_given(words: list[str], added: Sequence[str]) -> list[str]:
+    """What is added, without the places that the line itself names: a folder that is there, or one to write to."""
+    kept = []
+    for place, word in enumerate(added):
+        option = word if word.startswith("--") else added[place - 1]
+        given = words[words.index(option) + 1] if option in words else ""
+        if not (option in PLACES or (option == "--model_name" and Path(given).is_dir())) or not given:
+            kept.append(word)
+    return kept
 
 
 def _without_repeated(words: list[str], added: list[str]) -> list[str]:

@@ -6,6 +6,7 @@ import contextlib
 import io
 import re
 import shutil
+from unittest import mock
 
 import pytest
 
@@ -13,9 +14,9 @@ from pipeline.errors import EnvironmentFault
 from serving.paddle.environment import serving_python
 from serving.paddle.server import PaddleServer
 from tests.conftest import PROJECT
-from tests.docs.commands import NOT_RUN, Shell, lines
+from tests.docs.commands import EPOCHS, NOT_RUN, Shell, lines
 from tests.docs.pages import ENGLISH, Block, blocks
-from tests.docs.workspace import Annotator, furnish
+from tests.docs.workspace import Annotator, Graphs, furnish
 
 PAGES = [PROJECT / "README.md", *sorted(ENGLISH.rglob("*.md"))]
 RUN = [page for page in PAGES if any(block.language in ("shell", "python") for block in blocks(page))]
@@ -37,6 +38,13 @@ def template(sample_dataset, checkpoint, bundle_path, tmp_path_factory):
     place, annotator = tmp_path_factory.mktemp("template"), Annotator(sample_dataset)
     furnish(place, sample_dataset, checkpoint, bundle_path, annotator)
     return place, annotator
+
+
+@pytest.fixture(scope="module", autouse=True)
+def graphs(tmp_path_factory):
+    """Pages export the same checkpoint again and again; its graphs are written once."""
+    with mock.patch("training.checkpoint.export.export_static", Graphs(tmp_path_factory.mktemp("graphs"))):
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +105,7 @@ def run_line(shell: Shell, block: Block, line: str) -> None:
 def run_snippet(code: str) -> str:
     output = io.StringIO()
     with contextlib.redirect_stdout(output):
-        exec(compile(code, "snippet", "exec"), {"__name__": "__main__"})
+        exec(compile(EPOCHS.sub(r"\g<1>1", code), "snippet", "exec"), {"__name__": "__main__"})
     return output.getvalue()
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from pipeline.files.checksums import write_all_checksums
 from pipeline.files.dataset import read_examples, read_labels, write_examples, write_labels, write_texts
 from tests.training.data.tables.workbooks import write_workbook
 from training.checkpoint.files import RECORD_FILE
+from training.model.static_graph import export_static
 
-TRAIN_ROWS, DEV_ROWS, UNLABELLED_ROWS = 250, 60, 40
+TRAIN_ROWS, DEV_ROWS, UNLABELLED_ROWS = 120, 40, 30
 
 
 class Annotator:
@@ -54,10 +57,27 @@ def furnish(place: Path, dataset: Path, checkpoint: Path, bundle: Path, annotato
         [text, *hierarchy.labels[max(hierarchy.deepest(labels))].split("##")] for text, labels in rows[:TRAIN_ROWS]
     ]
     write_workbook(place / "orders.xlsx", [["text", "category", "subcategory"], *(row[:3] for row in table)])
-    for name in ("checkpoint", "teacher1", "runs/orders/checkpoint"):
+    for name in ("checkpoint", "old/checkpoint", "teacher1", "runs/orders/checkpoint"):
         shutil.copytree(checkpoint, place / name)
     for name in ("export", "release", "prune/0.75", "prune/0.5"):
         shutil.copytree(bundle, place / name)
         if name.startswith("prune"):  # a pruned model is a checkpoint, too
             shutil.copyfile(checkpoint / RECORD_FILE, place / name / RECORD_FILE)
             write_all_checksums(place / name)
+
+
+class Graphs:
+    """Writes a model's static graphs, and copies of them when the same parameters come again."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __call__(self, model: Any, folder: Path) -> None:
+        digest = hashlib.sha256()
+        for name, tensor in model.state_dict().items():
+            digest.update(name.encode() + tensor.numpy().tobytes())
+        known = self._folder / digest.hexdigest()
+        if not known.exists():
+            known.mkdir()
+            export_static(model, known)
+        shutil.copytree(known, folder, dirs_exist_ok=True)
