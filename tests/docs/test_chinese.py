@@ -12,7 +12,12 @@ from tests.conftest import PROJECT
 from tests.docs.pages import CHINESE, without_blocks
 
 TRANSLATIONS = CHINESE / "options.json"
-PAGES = {str(path.relative_to(PROJECT)): path for path in [PROJECT / "README.zh-CN.md", *sorted(CHINESE.rglob("*.md"))]}
+PICTURE = PROJECT / "docs" / "pictures" / "architecture.zh.svg"
+REPORT = PROJECT / "training" / "analysis" / "report_page" / "messages.js"
+PAGES = {
+    str(path.relative_to(PROJECT)): path
+    for path in [PROJECT / "README.zh-CN.md", *sorted(CHINESE.rglob("*.md")), PICTURE, REPORT]
+}
 HAN = r"[\u4e00-\u9fff]"
 FAULTS = {
     "no space between Chinese and other letters": rf"{HAN}[A-Za-z0-9@+-]|[A-Za-z0-9@%+-]{HAN}",
@@ -21,19 +26,33 @@ FAULTS = {
     "two spaces, or one between Chinese characters": rf"\S  +\S|{HAN} +{HAN}",
 }
 WORDS = {
-    "检查点": r"(?i)\bcheckpoints?\b(?!/)",
-    "词元": r"(?i)\btokens?\b|令牌",
+    "检查点": r"(?i)\bcheckpoints?\b(?!/)|存盘点|权重快照",
+    "词元": r"(?i)\btokens?\b|令牌|记号",
     "模型包": r"(?<!（)\bbundles?\b",
     "集成模型": r"(?<!（)\bensembles?\b",
-    "自检样本": r"(?i)\bgoldens?\b|黄金",
-    "发布门禁": r"(?i)\bgate\b|关卡",
+    "自检样本": r"(?i)\bgoldens?\b|黄金|金标|问一[条个]自检",
+    "发布门禁": r"(?i)\bgate\b|关卡|闸门",
+    "默认不对外暴露": "默认(是)?(关闭|封闭|不开放)",
     "裁剪": "剪枝",
     "推理引擎": "运行库",
     "精度": "数值格式",
     "回滚": "回退",
-    "施加负载": "对.{0,10}加载负载|服务加载，",
+    "施加负载": "对.{0,10}加载负载|服务加载，|(?<!施)加负载|负荷",
+    "响应": "答复|应答",
+    "守护": "监护|监管|看护",
+    "断点续训": "中断后继续",
+    "计算图": "导出的图|打包图|描述图",
 }
 """The word for a thing, and what would be another one for it."""
+
+
+def read(page):
+    """A page's text; of the report's messages, and of a picture, what they say, in a line each."""
+    text = PAGES[page].read_text(encoding="utf-8")
+    if PAGES[page] == REPORT:
+        said = re.findall(r"(?<!\w)[\"`]([^\"`\n]+)[\"`]", text.partition("\n  zh: {")[2].partition("\n};")[0])
+        return "\n\n".join(re.sub(r"\$\{[^}]*\}", "@", message) for message in said)
+    return re.sub("<[^>]+>", "\n\n", text) if PAGES[page] == PICTURE else text
 
 
 def prose(text):
@@ -62,19 +81,19 @@ def faults(text, patterns):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_typography(page):
-    lines = prose(PAGES[page].read_text(encoding="utf-8"))
+    lines = prose(read(page))
     assert [fault for line in lines for fault in faults(line, FAULTS)] == []
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_one_word_for_each_thing(page):
-    lines = prose(PAGES[page].read_text(encoding="utf-8"))
+    lines = prose(read(page))
     assert [fault for line in lines for fault in faults(line, WORDS)] == []
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_paragraph_is_one_line(page):
-    lines = prose(PAGES[page].read_text(encoding="utf-8"))
+    lines = prose(read(page))
     plain = [bool(re.match(r"[^\W\d]|[“@]|\d+(?!\. )", line)) for line in lines]
     assert [lines[place] for place in range(1, len(lines)) if plain[place] and plain[place - 1]] == []
 
@@ -88,6 +107,8 @@ def test_a_paragraph_is_one_line(page):
         ("先训练， 再导出", "a space beside full-width punctuation"),
         ("先训练 再导出", "two spaces, or one between Chinese characters"),
         ("每个 token 的 id", "词元"),
+        ("默认关闭，不对外开放", "默认不对外暴露"),
+        ("向服务询问一条自检样本", "自检样本"),
     ],
 )
 def test_such_faults_are_found(text, fault):
