@@ -82,6 +82,7 @@ bench: $(READY) ## measure serving against the baseline, limits and growth, abou
 
 docs: $(READY) $(DOCS) ## build the pages to build/docs; SERVE=1: show them on loopback, port DOCS_PORT
 	@$(BIN)/python docs/write_options.py
+	@$(BIN)/python docs/draw_demo.py
 	@PYTHONWARNINGS=ignore .venv-docs/bin/mkdocs $(if $(SERVE),serve --dev-addr 127.0.0.1:$(DOCS_PORT),build) --strict
 
 format: $(READY) ## format the code

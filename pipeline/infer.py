@@ -230,7 +230,7 @@ def _read_rows(path: Path, hierarchy: LabelHierarchy) -> Iterator[Example]:
                 return
             if tab:
                 _note(f"{path}:1: what follows the tab are no labels of the model, so the file is read as texts alone")
-            yield from (Example(text, ()) for text in read_texts(source))
+            yield from (Example(text, ()) for text in read_texts(source, tabs=True))
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
 

@@ -224,15 +224,20 @@ def join_labels(paths: Iterable[str]) -> str:
     return _DELIMITER.join(path.replace(_DELIMITER, _COMMA) for path in paths)
 
 
-def read_texts(source: Path | str | Iterable[bytes]) -> Iterator[str]:
+def read_texts(source: Path | str | Iterable[bytes], tabs: bool = False) -> Iterator[str]:
     """Yield the texts of an unlabelled file, one per line.
+
+    Args:
+        tabs: let texts hold tabs; otherwise they are refused, or a row's labels would become part of its text.
 
     Raises:
         InputError: the file is missing.
-        DatasetError: a line is not UTF-8, or no text that can be classified.
+        DatasetError: a line is not UTF-8, or no text that can be classified, or holds a tab.
     """
     for number, line in read_lines(source):
         fault = text_fault(line)
+        if not fault and "\t" in line and not tabs:
+            fault = "there is a tab, as in a labelled row; give the texts alone, for example by cut -f1"
         if fault:
             raise DatasetError(_name(source), number, fault)
         yield line

@@ -81,6 +81,11 @@ def test_the_reference_of_options_is_what_the_code_says(options_reference):
         assert path.read_text(encoding="utf-8") == text, "run make docs"
 
 
+def test_the_picture_of_the_demo_shows_what_the_readme_quotes():
+    drawing = runpy.run_path(str(PROJECT / "docs" / "draw_demo.py"))
+    assert drawing["PICTURE"].read_text(encoding="utf-8") == drawing["picture"](), "run make docs"
+
+
 @pytest.mark.parametrize("page", [pages / "how-to" / "migrate.md" for pages in (ENGLISH, CHINESE)], ids=str)
 def test_whoever_moves_here_is_told_which_defaults_differ(page):
     rows = [line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("|")]

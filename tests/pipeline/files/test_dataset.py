@@ -146,6 +146,13 @@ def test_a_missing_file_is_named(tmp_path):
         list(read_texts(tmp_path / "data.txt"))
 
 
+def test_a_labelled_row_is_not_taken_for_a_text(tmp_path):
+    path = write(tmp_path / "test.txt", "一\n二\t人生\n")
+    with pytest.raises(DatasetError, match="test.txt:2: there is a tab, as in a labelled row.* cut -f1"):
+        list(read_texts(path))
+    assert list(read_texts(path, tabs=True)) == ["一", "二\t人生"]
+
+
 def test_rows_before_a_wrong_one_have_been_read(tmp_path):
     rows = read_texts(write(tmp_path / "data.txt", "一\n二\n\n"))
     assert [next(rows), next(rows)] == ["一", "二"]
