@@ -49,7 +49,7 @@ def _of_labels(labels: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     measured = [each for each in labels if each["dev"]["support"]]
     measured.sort(key=lambda each: (each["dev"]["f1"], -each["dev"]["support"]))
     if absent := len(labels) - len(measured):
-        yield f"no row has {counted(absent, 'label')}: macro F1 counts each of them as 0"
+        yield f"{absent:,} of {counted(len(labels), 'label')} have no row: macro F1 counts each of them as 0"
     parts = {"lowest F1": measured[:SHOWN_LABELS], "highest F1": measured[SHOWN_LABELS:][-SHOWN_LABELS:][::-1]}
     if len(measured) <= 2 * SHOWN_LABELS:
         parts = {"by F1": measured}
