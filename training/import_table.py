@@ -118,7 +118,7 @@ class Understood:
         """
         options, report = self.options, self.collector.report
         if self.doubts and not options.yes:
-            raise InputError(f"{options.table_file}: {'; '.join(self.doubts)} If it is as it should be, give --yes")
+            raise InputError(f"{options.table_file}: {'; '.join(self.doubts)} (if it is as it should be, give --yes)")
         if report.contradictions and options.conflicts == REFUSE:
             first = report.listed_contradictions()[0]
             raise InputError(

@@ -16,9 +16,10 @@ from training import doccano, import_table
 @pytest.mark.parametrize(
     ("rows", "options", "reason"),
     [
-        (SIMPLE, ("--text_columns", "内容"), r":1: there is no column '内容'; row 1 has 'text', 'label'"),
+        (SIMPLE, ("--text_columns", "内容"), r":1: there is no column '内容'; row 1 has 'text', 'label'; name col"),
+        (SIMPLE, ("--label_columns", "labels"), r"row 1 has 'text', 'label'; did you mean 'label'\?"),
         (SIMPLE, ("--label_columns", "3"), r":2: the row ends after 2 cells, and 3 are needed"),
-        (SIMPLE[1:], (), r":1: there is no column 'text'; row 1 has 't0', 'a'; if that row is no header, give"),
+        (SIMPLE[1:], (), r":1: there is no column 'text'; row 1 has 't0', 'a'; .* if that row is no header, give"),
         (
             SIMPLE[1:],
             ("--text_columns", "1", "--label_columns", "2"),
@@ -40,7 +41,7 @@ from training import doccano, import_table
             r"those are only 2, as 'x0##y0', .*do the levels stand in the other order\?",
         ),
     ],
-    ids=["column", "number", "named", "header", "ids", "many", "order"],
+    ids=["column", "near", "number", "named", "header", "ids", "many", "order"],
 )
 def test_what_looks_wrong_is_asked_and_nothing_is_written(tmp_path, rows, options, reason):
     path = text(tmp_path / "a.csv", *rows)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import difflib
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +13,10 @@ from typing import Any, NamedTuple, Union
 from pipeline.errors import DatasetError
 
 SHOWN_COLUMNS, SHOWN_CHARACTERS = 12, 24
+HEADER_WITHIN = 10
+"""Rows below the first in which the names of the columns are looked for."""
+NEAR = 0.5
+"""How like names have to be, of 1: in Chinese one character of two is much."""
 
 
 class Flaw(NamedTuple):
@@ -87,10 +94,20 @@ class Table:
             raise self._fault(
                 f"there is no column {column!r}, as --header_row 0 says that no row names them; give a number"
             )
-        raise self._fault(
-            f"there is no column {column!r}; row {self.header_row} has {self.named()}; if that row is no header, give "
-            "--header_row 0 and columns by number, or the number of the row that is"
+        hint = self._near(column) or (
+            "name columns with --text_columns and --label_columns, or if that row is no header, give --header_row 0 "
+            "and columns by number, or the number of the row that is"
         )
+        raise self._fault(f"there is no column {column!r}; row {self.header_row} has {self.named()}; {hint}")
+
+    def _near(self, column: str) -> str:
+        """What may have been meant: a row further down that has the name, or a column of nearly that name."""
+        with contextlib.suppress(DatasetError):
+            for row in itertools.islice(self.rows, HEADER_WITHIN):
+                if any(isinstance(cell, str) and loose(cell) == loose(column) for cell in row.cells):
+                    return f"row {row.number} has it: give --header_row {row.number}"
+        near = difflib.get_close_matches(column, [name.strip() for name in self.header], 1, NEAR)
+        return f"did you mean {near[0]!r}?" if near else ""
 
     def named(self) -> str:
         """The columns that there are."""

@@ -114,7 +114,10 @@ def test_blank_lines_are_skipped_and_lines_counted(tmp_path):
         ("text,label\nb, c,y\n", r"a\.csv:2: the row has 3 cells and the first row 2; put cells that hold commas"),
         ("text,label\nb\nc,y\n", r"a\.csv:2: the row ends after 1 cells, and 2 are needed; put cells that hold line"),
         ("text;label\nb;\nc\n", r"a\.csv:3: the row ends after 1 cells, and 2 are needed"),
-        ("label,words\nx,b\n", r"a\.csv:1: there is no column 'text'; row 1 has 'label', 'words'; if that row is no"),
+        (
+            "label,words\nx,b\n",
+            r"a\.csv:1: there is no column 'text'; row 1 has 'label', 'words'; .* if that row is no",
+        ),
         ("x\ny\n", r"there is no column 'text'"),
         ("\n\n", "row 1 has nothing"),
     ],

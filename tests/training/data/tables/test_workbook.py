@@ -85,7 +85,9 @@ def test_rows_above_the_header_are_skipped_and_its_row_may_be_named(tmp_path):
     path = write_workbook(tmp_path / "a.xlsx", [[], ["Complaints"], ["text", "label"], [], ["a", "x"]])
     table = open_table(path, TableOptions(header_row=3), ["text", "label"])
     assert (table.header_row, [row.number for row in table.rows]) == (3, [5])
-    with pytest.raises(DatasetError, match=r"a\.xlsx:2: there is no column 'text'; row 2 has 'Complaints'"):
+    with pytest.raises(
+        DatasetError, match=r"a\.xlsx:2: there is no column 'text'; row 2 has 'Complaints'; row 3 has it: "
+    ):
         open_table(path, TableOptions(), ["text"]).places(["text"])
     assert [row.number for row in open_table(path, TableOptions(header_row=0), ["1"]).rows] == [2, 3, 5]
 
