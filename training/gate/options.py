@@ -10,7 +10,7 @@ from pipeline.compute.runtimes import AUTO, PADDLE, PRECISIONS, RUNTIMES
 from pipeline.files.dataset import DEV_FILE
 from pipeline.options import option
 from pipeline.run_folder import RunFolderOptions
-from training.gate.verdict import Allowances
+from training.gate.verdict import BOTH, USES, Allowances
 from training.options import DeviceOptions
 
 
@@ -28,7 +28,13 @@ class ReleaseOptions(Allowances, DeviceOptions, RunFolderOptions):
     runtime: str = option(AUTO, "library to release for; auto measures all", choices=(AUTO, *RUNTIMES, PADDLE))
     paddle_serving: bool = option(False, "measure what Paddle Serving computes with, too")
     precision: str = option(AUTO, "number format to release; auto measures all", choices=(AUTO, *PRECISIONS))
-    latency_at: int = option(32, "batch size whose latency decides, 1 or 32", choices=(1, 32))
+    use: str = option(
+        BOTH,
+        "what it is to be fast for: single texts, texts in bulk, of which 32 are computed together, or both: then the "
+        "one that is nowhere far behind the fastest",
+        choices=USES,
+        aliases=("for",),
+    )
     num_threads: int | None = option(None, "processor threads (one per core)", at_least=1)
     rounds: int = option(7, "interleaved rounds of timing", at_least=1)
 

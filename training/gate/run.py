@@ -40,7 +40,7 @@ from training.checkpoint.files import RECORD_FILE
 from training.checkpoint.model_card import write_model_card
 from training.gate.options import ReleaseOptions
 from training.gate.table import draw, markdown, table
-from training.gate.verdict import Candidate, Cost, Quality, fastest_first, measure_quality, refusal, too_few
+from training.gate.verdict import Candidate, Cost, Quality, chosen_for, fastest_first, measure_quality, refusal, too_few
 from training.gate.worker import Worker
 
 PLOT_FILE = "gate.png"
@@ -99,7 +99,7 @@ def release_fastest(options: ReleaseOptions) -> Bundle:
         entries = _entries(complete, options)
         _measure(entries, data, whole, unpruned, options)
         candidates = [entry.candidate for entry in entries]
-        passed = fastest_first(candidates, options.latency_at)
+        passed = fastest_first(candidates, options.use)
         print(table(candidates, passed[0] if passed else None))
         if not passed:
             raise ClassifierError("no candidate passed the gate; nothing was released")
@@ -119,6 +119,7 @@ def release_fastest(options: ReleaseOptions) -> Bundle:
         f"released {passed[0].bundle} in {passed[0].runtime} {passed[0].precision} to {output_path}: "
         f"{passed[0].quality.losses(unpruned)}"
     )
+    print(chosen_for(options.use, passed))
     return Bundle(output_path)
 
 
@@ -240,7 +241,7 @@ def _record(
         "measured_on": options.labelled.name,
         "texts": texts,
         "threads": options.num_threads or len(os.sched_getaffinity(0)),
-        "latency_at": options.latency_at,
+        "use": options.use,
         "processor": processor(),
         "candidates": [candidate.to_json() for candidate in candidates],
     }

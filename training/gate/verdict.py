@@ -13,6 +13,7 @@ from pipeline.metrics.sets import Metrics
 from pipeline.options import Options, option
 
 HALF = ("bfloat16", "float16")
+BOTH, SINGLE, BULK = USES = ("both", "single", "bulk")
 
 
 @dataclass(frozen=True)
@@ -156,11 +157,43 @@ def refusal(candidate: Candidate, same_width: float, unpruned: Quality, allowanc
     return ""
 
 
-def fastest_first(candidates: Sequence[Candidate], batch_size: int) -> list[Candidate]:
-    """Those that passed, by latency at a batch size of 1 or 32."""
+def fastest_first(candidates: Sequence[Candidate], use: str) -> list[Candidate]:
+    """Those that passed, the best for a use first.
 
-    def latency(candidate: Candidate) -> float:
-        assert candidate.cost is not None
-        return candidate.cost.milliseconds_1 if batch_size == 1 else candidate.cost.milliseconds_32
+    Args:
+        use: SINGLE orders by latency at a batch size of 1 and BULK at 32. BOTH takes for each candidate how many times
+            slower than the fastest it is at 1 and at 32, and orders by the larger of the two.
+    """
+    passed = [candidate for candidate in candidates if candidate.cost and not candidate.refusal]
+    slowness = {id(candidate): times_slower(candidate, passed) for candidate in passed}
 
-    return sorted((candidate for candidate in candidates if candidate.cost and not candidate.refusal), key=latency)
+    def key(candidate: Candidate) -> float:
+        single, bulk = slowness[id(candidate)]
+        return {SINGLE: single, BULK: bulk}.get(use, max(single, bulk))
+
+    return sorted(passed, key=key)
+
+
+def times_slower(candidate: Candidate, passed: Sequence[Candidate]) -> tuple[float, float]:
+    """How many times the latency of the fastest that passed a candidate takes, at batch sizes of 1 and of 32."""
+    costs = [each.cost for each in passed if each.cost]
+    assert candidate.cost is not None
+    return (
+        candidate.cost.milliseconds_1 / min(cost.milliseconds_1 for cost in costs),
+        candidate.cost.milliseconds_32 / min(cost.milliseconds_32 for cost in costs),
+    )
+
+
+def chosen_for(use: str, passed: Sequence[Candidate]) -> str:
+    """For which use the first was chosen, and what it takes in both, in words."""
+    cost, slowness = passed[0].cost, times_slower(passed[0], passed)
+    assert cost is not None
+    single, bulk = (
+        f"{milliseconds:.2f} ms {what} ({'the fastest' if times <= 1 else f'{times:.1f} times the fastest'})"
+        for milliseconds, what, times in (
+            (cost.milliseconds_1, "for a text alone", slowness[0]),
+            (cost.milliseconds_32, "a text in batches of 32", slowness[1]),
+        )
+    )
+    uses = {SINGLE: "single texts", BULK: "texts in bulk"}.get(use, "single texts and texts in bulk")
+    return f"chosen for {uses}: {single}, {bulk}"

@@ -19,7 +19,18 @@ from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.predictor import Predictor
 from tests.conftest import run_in_process
 from training import release
-from training.gate.verdict import Allowances, Candidate, Cost, Quality, fastest_first, measure_quality, refusal, too_few
+from training.gate.verdict import (
+    USES,
+    Allowances,
+    Candidate,
+    Cost,
+    Quality,
+    chosen_for,
+    fastest_first,
+    measure_quality,
+    refusal,
+    too_few,
+)
 from training.gate.worker import Worker
 
 LABELS = LabelHierarchy(["人生", "人生##死亡", "灾害"])
@@ -91,8 +102,23 @@ def test_the_fastest_of_those_that_passed_comes_first():
         candidate(milliseconds=1.0, refusal="x"),
     )
     unmeasured = Candidate("export", "1", "openvino", "bfloat16", refusal="no such instructions")
-    assert fastest_first([slow, fast, refused, unmeasured], 32) == [fast, slow]
-    assert fastest_first([slow, fast, refused, unmeasured], 1) == [slow, fast]
+    assert fastest_first([slow, fast, refused, unmeasured], "bulk") == [fast, slow]
+    assert fastest_first([slow, fast, refused, unmeasured], "single") == [slow, fast]
+
+
+def test_what_is_slow_for_single_texts_is_not_chosen_for_both_uses():
+    def timed(precision, single, bulk):
+        return replace(candidate(precision), cost=Cost(single, bulk, 1, 1))
+
+    plain, half = timed("float32", 1.0, 0.8), timed("bfloat16", 5.0, 0.5)
+    assert [fastest_first([half, plain], use)[0] for use in USES] == [plain, plain, half]
+    assert chosen_for("both", fastest_first([half, plain], "both")) == (
+        "chosen for single texts and texts in bulk: 1.00 ms for a text alone (the fastest), "
+        "0.80 ms a text in batches of 32 (1.6 times the fastest)"
+    )
+    assert "for texts in bulk: 5.00 ms for a text alone (5.0 times the fastest), 0.50 ms" in chosen_for(
+        "bulk", fastest_first([half, plain], "bulk")
+    )
 
 
 def test_quality_is_measured_against_labels_and_against_float32():
@@ -129,7 +155,9 @@ def test_every_candidate_is_measured_and_the_fastest_released(released, bundle_p
     measured = {(entry["runtime"], entry["precision"]): entry for entry in gate["candidates"]}
     assert {"float32", "float16", "int8"} == {precision for runtime, precision in measured if runtime == "onnxruntime"}
     passed = [entry for entry in gate["candidates"] if not entry["refusal"]]
-    fastest = min(passed, key=lambda entry: entry["cost"]["milliseconds_32"])
+    latencies = [[entry["cost"][f"milliseconds_{size}"] for entry in passed] for size in (1, 32)]
+    slowness = [max(single / min(latencies[0]), bulk / min(latencies[1])) for single, bulk in zip(*latencies)]
+    fastest = passed[slowness.index(min(slowness))]
     assert gate["choices"][0] == {name: fastest[name] for name in ("runtime", "precision")}
     assert len(gate["choices"]) == len(passed)
     exact = measured["onnxruntime", "float32"]
@@ -139,6 +167,7 @@ def test_every_candidate_is_measured_and_the_fastest_released(released, bundle_p
     assert exact["cost"]["resident_bytes"] > 30e6
     assert f"released export in {fastest['runtime']} {fastest['precision']}" in done.stdout
     assert done.stdout.count("passed *") == 1
+    assert "chosen for single texts and texts in bulk: " in done.stdout
     card = bundle.file("README.md").read_text(encoding="utf-8")
     assert card.count("| passed \\* |") == 1
     assert f"| {100 * exact['quality']['micro_f1']:.2f} |" in card
