@@ -118,7 +118,7 @@ def parse(
 def create_parser(options: type[Options], description: str | None = None, *, prog: str | None = None) -> Parser:
     """A parser whose namespace holds the words of the options that were given, and nothing of the others.
 
-    Its help groups the options by the classes that define them, under the first sentences of their docstrings.
+    Its help groups the options by the classes that define them, each under its docstring up to a semicolon.
     """
     parser = Parser(
         prog=prog or _typed(),
@@ -197,7 +197,7 @@ def _groups(options: type[Options]) -> Iterator[tuple[str, list[dataclasses.Fiel
     for kind in options.__mro__:
         group = [left.pop(name) for name in vars(kind).get("__annotations__", ()) if name in left]
         if group:
-            yield (kind.__doc__ or "").partition("\n")[0].rstrip("."), group
+            yield re.split(r"[;\n]", kind.__doc__ or "")[0].rstrip("."), group
 
 
 def _read(each: dataclasses.Field, words: Any) -> Any:
@@ -228,7 +228,7 @@ def _default(each: dataclasses.Field) -> str:
     if each.default is REQUIRED:
         return " (required)"
     shown, place = _shown(each.default), spec_of(each).in_run
-    of_run = f"of a --run: runs/NAME/{place}" if place else ""
+    of_run = f"with --run NAME: runs/NAME/{place}" if place else ""
     words = "; ".join(filter(None, (f"default: {shown}" if shown else "", of_run)))
     return f" ({words})" if words else ""
 

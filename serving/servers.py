@@ -89,7 +89,7 @@ class PlaceOptions(Options):
 
 @dataclass(frozen=True)
 class ServerOptions(PlaceOptions):
-    """Both servers or one of them, where they are, and the key to administer them."""
+    """How servers are administered; both servers or one of them, and where they are."""
 
     key_file: Path | None = option(None, "Triton: the admin key of the servers (admin.key of --state_dir)")
 

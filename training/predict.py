@@ -56,7 +56,7 @@ class PredictOptions(TrainedModelOptions, DecodingOptions):
 
 @dataclass(frozen=True)
 class WriteOptions(PredictOptions):
-    """The same, and where and how the answers are written."""
+    """Where and how the answers are written; which texts are answered, and by which model."""
 
     format: str = option("text", "form of the output", choices=tuple(FORMATS))
     output_file: Path | None = option(

@@ -1,7 +1,7 @@
 """The release gate: measure every width, runtime and precision on dev, refuse what is worse, release the fastest.
 
-python training/release.py --dataset_dir data --params_path ./checkpoint --bundles ./export ./prune/0.75 ./prune/0.5 \
-    --output_path ./release
+python training/release.py --dataset_dir data --params_path ./checkpoint --bundles ./export ./prune/0.75 ./prune/0.5
+python training/release.py --dataset_dir data --run orders --for single
 """
 
 from __future__ import annotations

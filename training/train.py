@@ -1,6 +1,9 @@
 """Train a multi-label classifier over a label hierarchy and keep the model that is best on the development set.
 
-python training/train.py --dataset_dir data --model_name ernie-3.0-medium-zh --early_stop
+python training/train.py --dataset_dir data --model_name ernie-3.0-medium-zh
+python training/train.py --dataset_dir orders --run orders --model_name scratch-tiny
+
+What is not given of epochs, learning rate and the like is chosen by the data (--recipe). In a program:
 
     from training.train import TrainingRun, train
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError, dataclass
+import sys
+from dataclasses import FrozenInstanceError, dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import InputError
 from pipeline.options import Options, create_parser, option, parse, rows
+from pipeline.run_folder import RunFolderOptions
 
 HUGE = "a number of 1,329 bits, which is too large"
 
@@ -155,6 +157,48 @@ def test_own_options_stand_before_shared_ones():
 def test_options_do_not_change():
     with pytest.raises(FrozenInstanceError):
         Training(dataset_dir="data").epochs = 3
+
+
+@dataclass(frozen=True)
+class Placed(Training, RunFolderOptions):
+    """Where it is written; and what not."""
+
+    save_dir: Path = option("./checkpoint", "where the model is kept", in_run="checkpoint")
+    report: Path | None = option(None, "page to write", in_run="report.html", bare="-")
+
+
+def test_a_run_gives_places_to_what_is_not_given():
+    data = {"dataset_dir": "data", "run": "orders"}
+    assert Placed(**data).save_dir == Path("runs/orders/checkpoint")
+    assert Placed(**data).report == Path("runs/orders/report.html")
+    assert Placed(**data, save_dir="./checkpoint").save_dir == Path("checkpoint")
+    assert Placed(dataset_dir="data").save_dir == Path("checkpoint")
+    assert replace(Placed(**data), epochs=3).save_dir == Path("runs/orders/checkpoint")
+    assert parse(Placed, ["--dataset_dir", "data", "--report", "--run", "x"]).report == Path("-")
+    for name in ("", "..", "a/b", "a\nb"):
+        with pytest.raises(InputError, match="give a name without a slash"):
+            Placed(**{**data, "run": name})
+
+
+def test_what_was_given_is_told_from_an_equal_default():
+    names = ("epochs", "token_dropout", "early_stop")
+    assert Training(dataset_dir="data").given(*names) == []
+    assert replace(Training(dataset_dir="data"), loss="zlpr").given(*names) == []
+    given = parse(Training, ["--dataset_dir", "data", "--epochs", "10", "--token_dropout", "0"])
+    assert given.given(*names) == ["epochs", "token_dropout"]
+    assert Training(dataset_dir="data", epochs=10, early_stop=True).given(*names) == ["epochs", "early_stop"]
+
+
+def test_help_is_in_groups_and_names_the_command_as_it_is_typed(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["training/train.py"])
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)
+    text = create_parser(Placed).format_help()
+    assert text.startswith("usage: python training/train.py [options] [TEXT ...]\n")
+    titles = [line for line in text.splitlines() if line.endswith(":") and not line.startswith(" ")]
+    assert titles == ["Where it is written:", "Train a model:", "Which run it is about:", "Help:"]
+    shown = " ".join(text.split())
+    assert "passes over the rows (default: 10)" in shown and "share of hidden tokens (default: 0)" in shown
+    assert "(default: ./checkpoint; with --run NAME: runs/NAME/checkpoint)" in shown
 
 
 def test_help_and_reference_say_the_same():

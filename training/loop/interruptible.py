@@ -19,7 +19,7 @@ from training.loop.state import PROGRESS_FILE, Progress, RunFiles
 from training.options import RunOptions
 
 NOT_OF_THE_RUN = (
-    *("device", "logging_steps", "save_steps", "resume", "overwrite", "run", "save_dir", "output_dir"),
+    *("device", "logging_steps", "save_steps", "resume", "overwrite", "run", "recipe", "save_dir", "output_dir"),
     *("dataset", "dataset_dir", "params_dir", "width_mult", "prune_config", "model_repository", "goldens"),
 )
 """Options that may differ when a run goes on; folders may, for their files' contents are compared."""

@@ -18,6 +18,9 @@ from training.model.pretrained.trimming import AUTO, NEVER
 from training.options import RunOptions, SeedOptions
 
 LOSSES = ("bce", "zlpr")
+AUTO, ORIGINAL = RECIPES = ("auto", "original")
+CHOSEN = ("epochs", "learning_rate", "batch_size", "warmup", "warmup_steps", "max_seq_length")
+"""What a recipe chooses."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,12 @@ class TrainingRun(LoopOptions, RunOptions):
         "whether a vocabulary of many languages is cut down to the texts at hand and their scripts",
         choices=(AUTO, NEVER),
     )
+    recipe: str | None = option(
+        None,
+        f"what chooses {', '.join(f'--{name}' for name in CHOSEN)} where they are not given: auto: the data and the "
+        "encoder; original: the defaults that stand here (auto where none of them is given)",
+        choices=RECIPES,
+    )
     init_from_ckpt: Path | None = option(None, "parameters to start from, e.g. checkpoint/model_state.pdparams")
     teachers: tuple[Path, ...] | None = option(
         None,
@@ -95,6 +104,11 @@ class TrainingRun(LoopOptions, RunOptions):
     def real_save_dir(self) -> Path:
         """`save_dir`, or the folder that it leads to as a link: what a run keeps beside its model lies there, too."""
         return Path(os.path.realpath(self.save_dir))
+
+    @property
+    def follows_recipe(self) -> bool:
+        """Whether the data and the encoder choose what is not given."""
+        return self.recipe == AUTO or (self.recipe is None and not self.given(*CHOSEN))
 
     def check_inputs(self, *further: str) -> None:
         """Raise InputError where a name, a folder or a file that is given cannot be used, before anything slow."""

@@ -25,6 +25,7 @@ from training.data.reading import label_notes, measure_reading
 from training.loop.distributed import ProcessGroup
 from training.loop.interruptible import check_places, run_identity, run_interruptibly
 from training.loop.options import TrainingRun
+from training.loop.recipe import with_recipe
 from training.loop.state import RunFiles
 from training.loop.teaching import add_taught_rows
 from training.loop.trainer import Trainer
@@ -46,6 +47,9 @@ def run_training(options: TrainingRun, started: float) -> Checkpoint:
     group = ProcessGroup.join()
     set_seed(options.seed)
     hierarchy = read_labels(options.folder / options.label_file)
+    options, choices = with_recipe(options, hierarchy, group.size)
+    for choice in choices if group.leads else ():
+        print(choice)
     names = [
         options.train_file,
         options.dev_file,

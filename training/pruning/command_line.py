@@ -20,7 +20,7 @@ CONFIG_FILE = "prune_config.json"
 
 @dataclass(frozen=True)
 class PruneCommand(PruningRun):
-    """Prune a trained classifier."""
+    """Where further values come from, and what older command lines give; and all else of pruning."""
 
     prune_config: Path | None = option(
         None, f"JSON object with values for options that are not given here ({CONFIG_FILE}, if there)"
