@@ -35,7 +35,8 @@ class Needs:
     Attributes:
         kind: what it is called.
         steps: to be taken at least, in `epochs` at least.
-        rate: peak of the learning rate, of an encoder `width` wide; a wider one takes less.
+        rate: peak of the learning rate, of an encoder `width` wide; a wider one takes less, by this `power` of its
+            width.
     """
 
     kind: str
@@ -43,10 +44,11 @@ class Needs:
     epochs: int
     rate: float
     width: int
+    power: int
 
 
-NEEDS_SCRATCH = Needs("an encoder that learns from nothing", 1250, 8, 2e-3, 128)
-NEEDS_PRETRAINED = Needs("a pretrained encoder", 500, 10, 3e-5, 768)
+NEEDS_SCRATCH = Needs("an encoder that learns from nothing", 1250, 8, 2e-3, 128, 1)
+NEEDS_PRETRAINED = Needs("a pretrained encoder", 500, 10, 3e-5, 768, 2)
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ def _choose(options: TrainingRun, data: Data, processes: int) -> Iterator[Choice
     epochs = options.epochs if "epochs" in given else epochs
     config = _config(options.model_name)
     width = config.get("hidden_size", needs.width)
-    yield Choice("learning_rate", needs.rate * needs.width / width, f"{needs.kind}, {width} wide")
+    yield Choice("learning_rate", needs.rate * (needs.width / width) ** needs.power, f"{needs.kind}, {width} wide")
     yield Choice("warmup", True, "the first steps are the least certain")
     yield Choice("warmup_steps", max(1, round(WARM_SHARE * steps * epochs)), f"a tenth of the {steps * epochs:,} steps")
     if options.init_from_ckpt:

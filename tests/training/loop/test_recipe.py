@@ -47,7 +47,7 @@ def test_a_pretrained_encoder_takes_small_steps(tmp_path):
 def test_a_folder_tells_how_wide_its_encoder_is_and_how_much_it_reads(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"hidden_size": 384, "max_position_embeddings": 100}))
     found = chosen(TrainingRun(**dataset(tmp_path, 100, 9), model_name=str(tmp_path)))
-    assert (found["learning_rate"], found["max_seq_length"]) == (pytest.approx(6e-5), 100)
+    assert (found["learning_rate"], found["max_seq_length"]) == (pytest.approx(1.2e-4), 100)
 
 
 @pytest.mark.parametrize("given", [{"epochs": 10}, {"learning_rate": 3e-5}, {"warmup": True}, {"recipe": "original"}])
