@@ -18,7 +18,7 @@ from training.model.pretrained.trimming import AUTO, NEVER
 from training.options import RunOptions, SeedOptions
 
 LOSSES = ("bce", "zlpr")
-AUTO, ORIGINAL = RECIPES = ("auto", "original")
+ORIGINAL = "original"
 CHOSEN = ("epochs", "learning_rate", "batch_size", "warmup", "warmup_steps", "max_seq_length")
 """What a recipe chooses."""
 
@@ -88,7 +88,7 @@ class TrainingRun(LoopOptions, RunOptions):
         None,
         f"what chooses {', '.join(f'--{name}' for name in CHOSEN)} where they are not given: auto: the data and the "
         "encoder; original: the defaults that stand here (auto where none of them is given)",
-        choices=RECIPES,
+        choices=(AUTO, ORIGINAL),
     )
     init_from_ckpt: Path | None = option(None, "parameters to start from, e.g. checkpoint/model_state.pdparams")
     teachers: tuple[Path, ...] | None = option(

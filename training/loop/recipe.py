@@ -19,8 +19,8 @@ from pipeline.text.normalisation import normalise
 from pipeline.text.words import TokeniserSettings, WordSplitter
 from training.checkpoint.files import MODEL_CONFIG_FILE, read_checkpoint
 from training.data.reading import SAMPLED_TEXTS
-from training.loop.options import AUTO, CHOSEN, TrainingRun
-from training.model.model_names import PRETRAINED, SCRATCH
+from training.loop.options import CHOSEN, TrainingRun
+from training.model.model_names import AUTO, PRETRAINED, SCRATCH
 
 FEW_TRAINING_ROWS, SMALL_BATCH, BATCH = 2000, 16, 32
 MOST_EPOCHS = 60
