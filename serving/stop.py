@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.command import run
+from pipeline.errors import EnvironmentFault
 from pipeline.local_servers import default_state_dir
 from pipeline.options import Options, option, parse
 from serving.folders import SERVERS
-from serving.process.record import SUFFIX, ProcessRecord, read
+from serving.process.record import SUFFIX, ProcessRecord, require
 
 RUNNING_STATUS = 5
 """Of no error in `pipeline.errors`."""
@@ -33,17 +34,24 @@ def stop(options: StopOptions) -> list[ProcessRecord]:
 
     Raises:
         ServerError: a process does not end.
+        EnvironmentFault: a record is damaged; all others were stopped.
     """
-    stopped = []
+    stopped, faults = [], []
     folder = options.state_dir or default_state_dir()
     for path in sorted(folder.glob(f"{options.only}-*{SUFFIX}" if options.only else f"*{SUFFIX}")):
-        record = read(path)
+        try:
+            record = require(path)
+        except EnvironmentFault as fault:
+            faults.append(str(fault))
+            continue
         if options.dry_run:
             stopped += [record] if record and record.is_running() else []
             continue
         if record and record.stop():
             stopped.append(record)
         path.unlink(missing_ok=True)
+    if faults:
+        raise EnvironmentFault("; ".join(faults))
     return stopped
 
 

@@ -40,6 +40,8 @@ LOG_BYTES = 32 << 20
 """At this size a log is put aside, with `.1` added to its name, and another is begun."""
 PIECE_BYTES = 1 << 16
 LAST_WORDS_SECONDS = 2.0
+HOPELESS_SECONDS = 3.0
+"""That a server has to end which has not noticed that a child of its own has ended: it would wait for that in vain."""
 MOST_FILES = 1 << 20
 
 
@@ -139,7 +141,8 @@ def watch(server: int, launcher: int, grace_seconds: float) -> int:
         if told_to_stop and (is_order or time.monotonic() > deadline):
             os.kill(server, signal.SIGKILL)
         elif not told_to_stop and (is_order or os.getppid() != launcher):
-            told_to_stop, deadline = True, time.monotonic() + grace_seconds
+            seconds = min(grace_seconds, HOPELESS_SECONDS) if has_dead_child(server) else grace_seconds
+            told_to_stop, deadline = True, time.monotonic() + seconds
             with contextlib.suppress(OSError):
                 os.write(sys.stdout.fileno(), TOLD)
             os.kill(server, signal.SIGTERM)
@@ -161,15 +164,29 @@ def exit_status(server: int) -> int | None:
     return None
 
 
+def children(parent: int) -> dict[int, str]:
+    """The state of each child of a process, by its process id; "Z" is one that has ended unnoticed."""
+    found = {}
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            with open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as stat:
+                fields = stat.read().rpartition(")")[2].split()
+            if int(fields[1]) == parent:
+                found[int(name)] = fields[0]
+    return found
+
+
+def has_dead_child(server: int) -> bool:
+    """Whether a child of the server has ended, and the server has not noticed."""
+    return "Z" in children(server).values()
+
+
 def end_orphans() -> None:
     """Kill every descendant that is left; killing one hands its own children to us."""
     while True:
-        for name in filter(str.isdigit, os.listdir("/proc")):
+        for orphan in children(os.getpid()):
             with contextlib.suppress(OSError):
-                with open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as stat:
-                    parent = int(stat.read().rpartition(")")[2].split()[1])
-                if parent == os.getpid():
-                    os.kill(int(name), signal.SIGKILL)
+                os.kill(orphan, signal.SIGKILL)
         try:
             os.waitpid(-1, 0)
         except ChildProcessError:

@@ -10,7 +10,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pipeline.errors import ServerError
+from pipeline.errors import EnvironmentFault, ServerError
 from pipeline.local_servers import SUFFIX, identity
 from pipeline.records import from_fields, read_json
 from serving.process import processes
@@ -94,7 +94,20 @@ def read(path: Path) -> ProcessRecord | None:
         return None
 
 
+def require(path: Path) -> ProcessRecord | None:
+    """The record in `path`; None where it is gone. Raises EnvironmentFault where it is damaged."""
+    try:
+        record = read(path)
+    except FileNotFoundError:
+        return None
+    if record is None:
+        raise EnvironmentFault(
+            f"{path} is damaged: whether its server runs cannot be told; end it where it does, and remove the file"
+        )
+    return record
+
+
 def running(state_dir: Path) -> list[ProcessRecord]:
-    """The records of the servers that run."""
-    records = map(read, sorted(state_dir.glob(f"*{SUFFIX}")))
+    """The records of the servers that run; raises EnvironmentFault where one is damaged."""
+    records = map(require, sorted(state_dir.glob(f"*{SUFFIX}")))
     return [record for record in records if record and record.is_running()]

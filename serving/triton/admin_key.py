@@ -26,16 +26,20 @@ def read_or_create(state_dir: Path) -> str:
     Raises:
         EnvironmentFault: others may read it.
     """
-    path = state_dir / KEY_FILE
+    write_if_absent(state_dir, secrets.token_hex(32))
+    return read(state_dir / KEY_FILE)
+
+
+def write_if_absent(state_dir: Path, key: str) -> None:
+    """Keep a key in `state_dir`, unless one is there."""
     state_dir.mkdir(parents=True, exist_ok=True)
     # A temporary file is private from the start, and linking it fails where there is a key, which is then the one.
     with tempfile.NamedTemporaryFile("w", dir=state_dir, prefix=f".{KEY_FILE}.") as draft:
-        draft.write(secrets.token_hex(32))
+        draft.write(key)
         draft.flush()
         os.fsync(draft.fileno())
         with contextlib.suppress(FileExistsError):
-            os.link(draft.name, path)
-    return read(path)
+            os.link(draft.name, state_dir / KEY_FILE)
 
 
 def read(path: Path) -> str:

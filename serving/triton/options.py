@@ -11,6 +11,7 @@ from pipeline.compute.runtimes import AUTO, PRECISIONS, RUNTIMES
 from pipeline.errors import InputError
 from pipeline.options import option
 from serving.options import CPU, GPU, MAX_BATCH_SIZE, ComputeWishes
+from serving.triton.backend.admission import MOST_INSTANCES
 
 PYTHON, NATIVE = "python", "native"
 BACKENDS = (PYTHON, NATIVE)
@@ -46,7 +47,9 @@ class TritonWishes(ComputeWishes):
     padded_lengths: tuple[int, ...] = option(
         (), "Triton: lengths that the tokeniser pads to (none; chosen for a native backend)", metavar="TOKENS"
     )
-    instances: int = option(1, "Triton: copies of the model that compute at the same time", at_least=1, at_most=256)
+    instances: int = option(
+        1, "Triton: copies of the model that compute at the same time", at_least=1, at_most=MOST_INSTANCES
+    )
     queue_milliseconds: int = option(
         300, "Triton: milliseconds that texts may wait for the model", at_least=1, at_most=3_600_000
     )

@@ -33,7 +33,8 @@ LATER_SECONDS = 30.0
 IDLE_SECONDS = 0.5
 """A model takes what waits as soon as it is free. One that has been idle for so long, with nothing admitted meanwhile,
 shows that all that counts as under way is lost: its callers asked the first step alone."""
-MOST_INSTANCES = 16
+MOST_INSTANCES = 256
+"""Of the model; each has times of its own, or one that is done would hide another that computes."""
 COUNTS = 2 + 2 * MOST_INSTANCES
 LARGEST = 2**63 - 1
 
@@ -88,13 +89,13 @@ class Texts:
 
     def working_times(self, instance: int) -> memoryview:
         """When that instance of the model last began and ended computing: two numbers, ns of `time.monotonic_ns`."""
-        start = 2 + 2 * (instance % MOST_INSTANCES)
+        start = 2 + 2 * instance
         return self._cells[start : start + 2]
 
     def idle_since(self) -> float | None:
         """Since when no instance computes, in seconds; None while one does, or where the model does not say."""
-        times = [self.working_times(instance).tolist() for instance in range(MOST_INSTANCES)]
-        known = [(began, ended) for began, ended in times if began]
+        times = self._cells[2:].tolist()
+        known = [(began, ended) for began, ended in zip(times[::2], times[1::2]) if began]
         if not known or any(ended < began for began, ended in known):
             return None
         return max(ended for _, ended in known) / 1e9

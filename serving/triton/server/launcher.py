@@ -21,7 +21,7 @@ from serving.folders import PLAIN, TRITON, plain, private_folder
 from serving.process import guard, processes
 from serving.process.guarded_server import KILL_MARGIN_SECONDS, GuardedServer
 from serving.process.ports import LOOPBACK, Ports, resolve_host
-from serving.triton.admin_key import probe_secret
+from serving.triton.admin_key import KEY_FILE, probe_secret, write_if_absent
 from serving.triton.admin_key import server_arguments as admin_key_arguments
 from serving.triton.configs.ensemble import COMPONENTS
 from serving.triton.control import ServerControl
@@ -166,6 +166,12 @@ class TritonServer(GuardedServer):
         for folder in self.model_repository.iterdir():
             if not PLAIN.fullmatch(folder.name):
                 raise InputError(f"{self.model_repository} holds {folder.name!r:.80}; name models by A-Z a-z 0-9 . _ -")
+
+    def keep_record(self) -> None:
+        """As `GuardedServer.keep_record`, and the admin key where it is gone from the folder."""
+        super().keep_record()
+        if self.control.key and not (self.state_dir / KEY_FILE).exists():
+            write_if_absent(self.state_dir, self.control.key)
 
     def _remove_sockets(self) -> None:
         for socket in self._sockets.values():

@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from pipeline.errors import EnvironmentFault
 from pipeline.local_servers import identity
 from serving.process import guard, processes
 from serving.process.guarded_server import GuardedServer
@@ -24,8 +25,8 @@ LINE = b"accept failed: too many open files\n"
 class Printing(GuardedServer):
     """A server that prints what a shell command says."""
 
-    def __init__(self, folder, command="echo ready; sleep 600"):
-        super().__init__("triton-1", folder, folder / "server.log", patience_seconds=2)
+    def __init__(self, folder, command="echo ready; sleep 600", patience_seconds=2):
+        super().__init__("triton-1", folder, folder / "server.log", patience_seconds)
         self.command = command
 
     def start(self):
@@ -146,8 +147,19 @@ def test_at_once_waits_for_nothing(tmp_path):
     assert identity(server.pid) is None
 
 
+def test_a_server_that_would_wait_for_a_child_that_has_ended_is_not_waited_for(tmp_path):
+    """As Triton does for half a minute, for a Python process; of a child from before `exec` nobody takes notice."""
+    with Printing(tmp_path, "trap '' TERM; sleep 0.1 & echo ready; exec sleep 600", 30) as server:
+        assert eventually(lambda: guard.has_dead_child(server.pid))
+        started = time.monotonic()
+    assert time.monotonic() - started < guard.HOPELESS_SECONDS + 3
+
+
 def test_a_record_that_was_removed_is_written_again(tmp_path):
     with Printing(tmp_path / "run") as server:
+        (tmp_path / "run" / "other.process.json").write_text('{"name": "triton-1", "pid"')
+        with pytest.raises(EnvironmentFault, match="whether its server runs cannot be told"):
+            running(tmp_path / "run")
         shutil.rmtree(tmp_path / "run")
         server.keep_record()
         assert [record.pid for record in running(tmp_path / "run")] == [server._guard.pid]

@@ -168,13 +168,17 @@ def test_what_is_asked_of_the_first_step_alone_is_no_burden_once_the_model_has_b
 
 def test_instances_of_a_model_say_when_they_compute(texts, tmp_path):
     assert texts.idle_since() is None
-    first, second = (Work(Texts("1", tmp_path), f"seqcls_model_0_{number}") for number in (0, 1))
+    first, second = (Work(Texts("1", tmp_path), f"seqcls_model_0_{number}") for number in (0, 255))
     assert time.monotonic() - texts.idle_since() < 1
     with second:
         assert texts.idle_since() is None
         with first:
             pass
         assert texts.idle_since() is None
+    with first:
+        with Work(Texts("1", tmp_path), "seqcls_model_0_16"):
+            pass
+        assert texts.idle_since() is None  # what the 17th has done says nothing of the first
     idle_since = texts.idle_since()
     with pytest.raises(ValueError), first:
         raise ValueError

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.errors import EnvironmentFault
 from serving import stop
 from serving.process.ports import Ports
 from serving.process.record import ProcessRecord
@@ -88,11 +89,17 @@ def test_stop_spares_a_process_with_a_recycled_id(tmp_path, capsys):
     bystander = subprocess.Popen(["sleep", "60"])
     try:
         replace(ProcessRecord.of("triton-8001", bystander.pid, 1.0), identity="another start").write(tmp_path)
-        (tmp_path / "cut-short.process.json").write_text('{"name": "tri')
         assert stop.main(["--state_dir", str(tmp_path)]) == 0
         assert bystander.poll() is None
         assert "no server is running" in capsys.readouterr().out
         assert list(tmp_path.iterdir()) == []
+        ProcessRecord.of("triton-8001", bystander.pid, 1.0).write(tmp_path)
+        (tmp_path / "cut-short.process.json").write_text('{"name": "tri')
+        for options in (["--dry_run"], []):
+            with pytest.raises(EnvironmentFault, match=r"cut-short\.process\.json is damaged: whether its server runs"):
+                stop.main([*options, "--state_dir", str(tmp_path)])
+        assert [path.name for path in tmp_path.iterdir()] == ["cut-short.process.json"]
+        bystander.wait(PATIENCE_SECONDS)
     finally:
         bystander.kill()
         bystander.wait()

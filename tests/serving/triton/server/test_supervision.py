@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import time
 
@@ -127,7 +128,11 @@ def test_the_key_is_private_and_needed(repository, tmp_path):
         everybody = [" ".join(processes.command_line(int(pid))) for pid in os.listdir("/proc") if pid.isdigit()]
         assert not [line for line in everybody if key in line]
         assert any("admin-key=****" in line for line in everybody)
-    assert key not in server.log_path.read_text()
+        assert key not in server.log_path.read_text()
+        shutil.rmtree(tmp_path / "state")
+        server.keep_record()
+        assert admin_key.read(path) == key
+    assert key not in server.log()
 
 
 def test_a_key_that_others_can_read_is_refused(tmp_path):
