@@ -142,7 +142,7 @@ WRONG = st.one_of(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
 @given(st.data())
 def test_whatever_a_field_holds_it_is_taken_or_named(folder, data):
     """Of bundle.json, and one level down; nothing but a BundleError comes out, and it says where and what."""
@@ -185,7 +185,7 @@ def test_whatever_a_field_holds_it_is_taken_or_named(folder, data):
         ("goldens", [{"text": "裁员", "labels": "组织关系"}], r"goldens\[0\]: labels must be a list, not '组织关系'"),
         ("goldens", [{"text": "裁员", "labels": ["离婚"]}], r"goldens\[0\]: '离婚' is no label of this bundle"),
         ("goldens", [{"text": " ", "labels": []}], r"goldens\[0\]: text ' ' has only white space"),
-        ("goldens", [{"text": "a", "labels": []}] * 96_000, "goldens are 96,000; at most 1,024"),
+        ("goldens", [{"text": "a", "labels": []}] * 1025, "goldens are 1,025; at most 1,024"),
         ("width", "1e999999999", "width is '1e999999999'; give a share such as 2/3"),
         ("width", "3/2", "width is '3/2'"),
         ("gate", {"choices": [["onnxruntime", "float32"]]}, "gate.choices: .* names no runtime and precision"),
