@@ -10,7 +10,7 @@ import pytest
 
 from pipeline import errors
 from tests.conftest import PROJECT
-from tests.docs.pages import CHINESE, ENGLISH, blocks, outline
+from tests.docs.pages import CHINESE, ENGLISH, blocks, outline, without_blocks
 from tests.training.test_documented_options import DIFFERENT
 
 PAGES = sorted(page.relative_to(ENGLISH).as_posix() for page in ENGLISH.rglob("*.md"))
@@ -37,10 +37,13 @@ def commands(page):
     return found
 
 
-@pytest.mark.parametrize("page", sorted(PROJECT.glob("*.md")), ids=lambda page: page.name)
-def test_links_beside_the_pages_lead_somewhere(page):
-    """mkdocs, which `make docs` runs strictly, looks at the links between the pages."""
-    for target in re.findall(r"\]\((?!https?://)([^)\s]+)\)", page.read_text(encoding="utf-8")):
+@pytest.mark.parametrize(
+    "page",
+    [*sorted(PROJECT.glob("*.md")), *sorted((PROJECT / "docs").rglob("*.md"))],
+    ids=lambda page: page.relative_to(PROJECT).as_posix(),
+)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\((?!https?://)([^)\s]+)\)", without_blocks(page.read_text(encoding="utf-8"))):
         name, _, anchor = target.partition("#")
         path = page.parent / name if name else page
         assert path.exists(), f"{page.name} links to {name}, which is not there"
