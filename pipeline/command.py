@@ -11,8 +11,7 @@ import tempfile
 from collections.abc import Sequence
 from typing import Callable, TextIO
 
-from pipeline.errors import ClassifierError, EnvironmentFault
-from pipeline.files.atomic import NO_ROOM
+from pipeline.errors import NO_ROOM, ClassifierError, EnvironmentFault
 
 
 def run(main: Callable[[Sequence[str] | None], int | None]) -> None:

@@ -6,6 +6,11 @@ error's `exit_status`; servers put it in their answer.
 
 from __future__ import annotations
 
+import errno
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Numbers of the OSError of a write where a disk is full, or a file as large as may be."""
+
 
 class ClassifierError(Exception):
     """Base of every error that this project raises on purpose."""

@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from pipeline.errors import NO_ROOM
+
 SETTLED_SECONDS = 60.0
 """After which a draft that nobody holds was left by a process that was killed."""
 DRAFT_SUFFIX = ".draft"
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""What a write fails with where a disk is full, or a file as large as may be."""
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
