@@ -2,9 +2,9 @@
 # Start the server. Arguments are those of `python3 -m serving.triton`.
 #
 # The launcher refuses an admin key that others than its user may read, and secrets are often mounted readable by a
-# group: so it gets a copy. Without a secret it makes a key of its own, which changes whenever STATE_DIR is emptied.
+# group: so it gets a copy. Without a secret it makes a key of its own, which changes with each container.
 set -eu
-state_dir=${STATE_DIR:-/run/text-classifier}
+state_dir=/run/text-classifier
 key_file=${ADMIN_KEY_FILE:-/run/secrets/admin_key}
 umask 077
 mkdir -p "$state_dir"

@@ -156,12 +156,14 @@ def image(tmp_path, model_repository):
         if (PROJECT / name).is_dir():
             shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "model_repository").symlink_to(model_repository)
+    script = folder / "serving" / "container" / "start.sh"
+    script.write_text(script.read_text().replace(STATE, str(tmp_path / "state")))
     return folder
 
 
 def start_command(image, **variables):
     (entry,) = [json.loads(arguments) for word, arguments in dockerfile() if word == "ENTRYPOINT"]
-    state = {"STATE_DIR": str(image.parent / "state"), "ADMIN_KEY_FILE": "", **variables}
+    state = {"ADMIN_KEY_FILE": "", **variables}
     path = f"{Path(sys.executable).parent}{os.pathsep}{ENVIRONMENT['PATH']}"
     return entry, {"cwd": image, "env": {**ENVIRONMENT, **state, "PATH": path}, "text": True}
 

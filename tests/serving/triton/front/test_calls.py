@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import struct
 import time
 
 import grpc
@@ -14,6 +16,7 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 from tritonclient.utils import InferenceServerException
 
 from serving.process import processes
+from serving.process.arrivals import BODIES
 from serving.process.ports import Ports
 from serving.triton.admin_key import GRPC_HEADER
 from serving.triton.server.launcher import TritonServer
@@ -126,6 +129,35 @@ def test_a_caller_that_leaves_cancels_nothing(channel):
         future = call.future(request())
         time.sleep(number % 30 / 10_000)
         future.cancel()
+
+
+def stalled(server):
+    """A connection with a call whose message never arrives, but for its beginning."""
+
+    def frame(kind, flags, stream, content):
+        return len(content).to_bytes(3, "big") + struct.pack(">BBI", kind, flags, stream) + content
+
+    def text(value):
+        return bytes([len(value)]) + value.encode()
+
+    names = b"\x83\x86" + b"\x04" + text(INFER) + b"\x01" + text("x")  # POST, http, path, authority
+    names += b"\x0f\x10" + text("application/grpc") + b"\x00" + text("te") + text("trailers")
+    message = b"\0" + (MOST_BYTES - 10).to_bytes(4, "big") + b"x" * 100
+    connection = socket.create_connection(("127.0.0.1", server.ports.grpc), timeout=PATIENCE_SECONDS)
+    head = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b"") + frame(4, 1, 0, b"")
+    connection.sendall(head + frame(1, 4, 1, names) + frame(0, 0, 1, message))
+    return connection
+
+
+def test_slow_large_messages_leave_memory_and_small_calls_alone(server, channel, stub):
+    large = request(text="x" * (MOST_BYTES - 1000))
+    assert refused(stub.ModelInfer, large)[0] == "INVALID_ARGUMENT"  # it is no text that a model reads
+    connections = [stalled(server) for _ in range(BODIES + 4)]
+    assert eventually(lambda: "too many large requests" in refused(stub.ModelInfer, large)[1])
+    assert stub.ModelInfer(request(), timeout=PATIENCE_SECONDS).outputs
+    for connection in connections:
+        connection.close()
+    assert eventually(lambda: refused(stub.ModelInfer, large)[0] == "INVALID_ARGUMENT")
 
 
 def test_where_it_ended_or_hangs_it_is_started_again(server):
