@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,12 +20,15 @@ from clients.chosen import choose
 from clients.options import ClientOptions
 from clients.paddle_client import PaddleClient
 from clients.patience import RETRIES, TIMEOUT_SECONDS
+from clients.proxies import channel_options
 from pipeline.command import run
 from pipeline.errors import EnvironmentFault, InputError, ServerError
 from pipeline.labels.decoding import Answer
 from pipeline.options import option, parse
 from pipeline.service_messages import RPC_PORT, SERVICE
 
+OPTIONS = [(f"grpc.max_{way}_message_length", 512 << 20) for way in ("send", "receive")]
+"""Upstream's."""
 DEFAULT_URL = f"127.0.0.1:{RPC_PORT}"
 
 
@@ -41,11 +45,14 @@ class RpcClient(PaddleClient):
         self, url: str = DEFAULT_URL, timeout_seconds: float = TIMEOUT_SECONDS, retries: int = RETRIES
     ) -> None:
         super().__init__(url, timeout_seconds, retries)
-        self._client = _pipeline_client()()
-        self._client.connect([url])
+        client_class = _pipeline_client()
+        # PipelineClient.connect takes numeric addresses alone, and asks each through the proxy of the environment.
+        self._client, self._channel = client_class(), grpc.insecure_channel(url, [*OPTIONS, *channel_options(url)])
+        stubs = sys.modules[client_class.__module__].pipeline_service_pb2_grpc
+        self._stub = stubs.PipelineServiceStub(self._channel)
 
     def close(self) -> None:
-        self._client._channel.close()
+        self._channel.close()
 
     def ask(self, keys: Sequence[str], values: Sequence[str], seconds: float) -> dict[str, str]:
         # PipelineClient.predict has no deadline, prints what it does, and looks up the name of this host each time.
@@ -53,7 +60,7 @@ class RpcClient(PaddleClient):
         request = self._client._pack_request_package(fields, False, False, False)
         request.name = SERVICE
         try:
-            answer = self._client._stub.inference(request, timeout=seconds)
+            answer = self._stub.inference(request, timeout=seconds)
         except grpc.RpcError as error:
             if "larger than max" in (error.details() or ""):
                 raise InputError(f"{self.url}: {error.details()}; send fewer texts in one request") from error

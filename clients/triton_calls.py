@@ -17,6 +17,7 @@ from typing import Any, Callable
 
 from tritonclient.utils import InferenceServerException
 
+from clients import proxies
 from clients.patience import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, check_patience
 from clients.tls import TlsOptions
 from pipeline.errors import InputError, ServerError
@@ -216,15 +217,18 @@ class Calls:
     ) -> None:
         check_patience(timeout_seconds, retries)
         self._timeout_seconds, self._retries = timeout_seconds, retries
-        options: dict[str, Any] = {"channel_args": _channel_options(), "creds": tls.credentials() if tls else None}
-        self.endpoints = Endpoints(urls, lambda url: connection(url, **options))
+        credentials = tls.credentials() if tls else None
+        self.endpoints = Endpoints(
+            urls, lambda url: connection(url, channel_args=_channel_options(url), creds=credentials)
+        )
 
     def begin(self) -> Call:
         return Call(self.endpoints, self._timeout_seconds, self._retries)
 
 
-def _channel_options() -> list[tuple[str, int]]:
+def _channel_options(url: str) -> list[tuple[str, int]]:
     return [
+        *proxies.channel_options(url),
         ("grpc.max_send_message_length", -1),
         ("grpc.max_receive_message_length", -1),
         # gRPC waits between its own attempts to connect, up to two minutes, and fails all calls meanwhile.
@@ -252,4 +256,6 @@ def _unavailable(url: str, message: str) -> str:
             f"no gRPC connection to {url} ({message}); check that this is the server's gRPC port, and whether it "
             "wants TLS or a client certificate"
         )
-    return f"no Triton server answers at {url} ({message}); start one with `make serve`, or check the address"
+    proxy = proxies.proxy_variable()
+    way = f"; it was asked through the proxy that {proxy} names" if proxy and not proxies.is_near(url) else ""
+    return f"no Triton server answers at {url} ({message}); start one with `make serve`, or check the address{way}"

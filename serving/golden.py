@@ -29,6 +29,10 @@ class WrongAnswer(ServerError):
     """The server answers, but not what it should."""
 
 
+class OtherFolder(ServerError):
+    """The server answers by a version of another folder than the command speaks of."""
+
+
 @dataclass(frozen=True)
 class Expected:
     """A text and the labels that it must get, in any order; None where any answer will do."""

@@ -14,14 +14,11 @@ from typing import Any
 from pipeline.command import run
 from pipeline.errors import ClassifierError, InputError, ServerError
 from pipeline.options import option, parse
-from pipeline.service_messages import HTTP_PORT
 from serving.deployment import Deployment
-from serving.folders import PADDLE, TRITON
+from serving.folders import TRITON
 from serving.golden import Refused
 from serving.paddle.control import ServiceControl
-from serving.process.ports import Ports
 from serving.servers import PlaceOptions, require_addresses
-from serving.triton.control import ServerControl
 
 
 @dataclass(frozen=True)
@@ -53,7 +50,9 @@ def health(options: HealthOptions) -> Iterator[str]:
         name = f"{deployment.server} at {server.address}"
         try:
             version = deployment.check(server, options.seconds)
-            yield f"{name}: version {version.number} (bundle {version.bundle}) answers"
+            whose = f"{'' if server.started_here else 'not '}started from here"
+            said = f"version {version.number} (bundle {version.bundle}) answers"
+            yield f"{name}: {said}, {whose}, as {deployment.path} says"
         except ClassifierError as error:
             if isinstance(error, Refused) and not options.ready:
                 yield f"{name}: alive, with too much to do: {error}"
@@ -72,11 +71,7 @@ def _asked(options: HealthOptions) -> list[tuple[Deployment, Any]]:
     named: list[tuple[Deployment, Any]] = [(triton, controls[address]) for address in options.server]
     named += [(paddle, known.get(address, ServiceControl(address))) for address in options.paddle_server]
     recorded = [(each, server) for each in options.deployments() for server in each.servers]
-    if options.only == PADDLE:
-        usual: tuple[Deployment, Any] = (paddle, ServiceControl(f"127.0.0.1:{HTTP_PORT}"))
-    else:
-        usual = (triton, ServerControl(f"127.0.0.1:{Ports().http}", probe=options.probe()))
-    return named or recorded or [usual]
+    return named or recorded or options.usual()[:1]
 
 
 def parse_args(argv: Sequence[str] | None) -> HealthOptions:

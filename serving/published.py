@@ -12,7 +12,8 @@ from typing import Generic, TypeVar
 from pipeline.errors import BundleError
 from pipeline.files.bundle import Bundle
 from pipeline.records import from_fields, read_json
-from serving.golden import Expected
+from pipeline.served import ServedModel, in_words
+from serving.golden import Expected, OtherFolder
 from serving.options import ComputeWishes
 from serving.staging import software
 
@@ -71,6 +72,11 @@ class PublishedVersion(Generic[Chosen]):
         )
 
     @property
+    def in_words(self) -> str:
+        """Which one it is, as `pipeline.served` says it."""
+        return in_words(self.number, self.bundle, self.model, self.published)
+
+    @property
     def about(self) -> str:
         """What it is, for people: model, data, score and note, as far as they are known."""
         trained = " on ".join(filter(None, (self.model, self.data)))
@@ -109,3 +115,20 @@ class PublishedVersion(Generic[Chosen]):
             return version
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise BundleError(f"{path} is damaged ({error!r}); remove the version that it describes") from None
+
+
+def served(
+    versions: Sequence[PublishedVersion[Chosen]], folder: Path, address: str, model: ServedModel
+) -> PublishedVersion[Chosen]:
+    """The version of a folder by which the server at an address says that it answers.
+
+    Raises:
+        OtherFolder: there is none.
+    """
+    for version in versions:
+        if (version.number, version.bundle) == (model.version, model.bundle):
+            return version
+    raise OtherFolder(
+        f"the server at {address} answers by {model}, which is not in {folder}: it serves another folder; name that "
+        "folder, or the address of the server that serves this one"
+    )

@@ -6,14 +6,17 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pipeline.errors import EnvironmentFault, InputError
 from pipeline.local_servers import default_state_dir
 from pipeline.options import Options, option
+from pipeline.service_messages import HTTP_PORT
 from serving.deployment import Deployment
-from serving.folders import MODEL_REPOSITORY, PADDLE, SERVERS, paddle_folder
+from serving.folders import MODEL_REPOSITORY, PADDLE, SERVERS, TRITON, paddle_folder
 from serving.paddle.control import ServiceControl
 from serving.paddle.deployment import PaddleDeployment
+from serving.process.ports import LOOPBACK, Ports
 from serving.process.record import running
 from serving.triton import admin_key
 from serving.triton.control import ServerControl
@@ -71,7 +74,8 @@ class PlaceOptions(Options):
         addresses = list(dict.fromkeys([*self.server, *recorded]))
         key = self.key() if addresses else ""
         probe = "" if key else self.probe()
-        return TritonDeployment(repository, [ServerControl(address, key, probe) for address in addresses])
+        servers = [ServerControl(address, key, probe, started_here=address in recorded) for address in addresses]
+        return TritonDeployment(repository, servers)
 
     def paddle(self) -> PaddleDeployment:
         """Paddle Serving's folder, and the services that were started from here on it.
@@ -84,7 +88,13 @@ class PlaceOptions(Options):
         if repository in (path, *path.parents):
             raise InputError(f"--paddle_folder {path} lies in the model repository, where Triton allows only models")
         records = [each for each in running(self.state) if each.paddle_folder == str(path)]
-        return PaddleDeployment(path, [ServiceControl(each.http_address, int(each.version)) for each in records])
+        return PaddleDeployment(path, [ServiceControl(each.http_address, int(each.version), True) for each in records])
+
+    def usual(self) -> list[tuple[Deployment, Any]]:
+        """The servers on the usual ports, whoever started them."""
+        triton = ServerControl(f"{LOOPBACK}:{Ports().http}", probe=self.probe())
+        servers = {TRITON: triton, PADDLE: ServiceControl(f"{LOOPBACK}:{HTTP_PORT}")}
+        return [(each, servers[each.key]) for each in self.deployments()]
 
 
 @dataclass(frozen=True)

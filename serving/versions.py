@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from pipeline.command import run
-from pipeline.errors import ServerError
+from pipeline.errors import ClassifierError, ServerError
 from pipeline.options import parse
+from serving.deployment import Deployment
 from serving.servers import ServerOptions
+
+PEEK_SECONDS = 1.0
 
 
 def versions(options: ServerOptions) -> Iterator[str]:
@@ -29,11 +33,29 @@ def versions(options: ServerOptions) -> Iterator[str]:
         if not known:
             yield "      nothing is published here; .venv/bin/python -m serving.publish does"
         for server in each.servers:
-            try:
-                loaded = f"has loaded: {each.loaded(server)}"
-            except ServerError as error:
-                loaded = f"does not answer: {error}"
-            yield f"      server {server.address} {loaded}"
+            yield f"      server {server.address} {_said(each, server)}"
+    for each, server in options.usual():
+        if server.address not in [one.address for one in each.servers] and (answers := _unknown(server)):
+            yield answers
+
+
+def _said(deployment: Deployment, server: Any) -> str:
+    """What a server has loaded, by what it answers, and whose it is."""
+    whose = "" if server.started_here else "; it was not started from here"
+    try:
+        model = server.model() or "a version that it does not name"
+        return f"has loaded: {deployment.loaded(server)}; answers by {model}{whose}"
+    except ServerError as error:
+        return f"does not answer: {error}{whose}"
+
+
+def _unknown(server: Any) -> str:
+    """What to say of a server that was not started from here, on the port where one would be; nothing without one."""
+    try:
+        model = server.model(PEEK_SECONDS)
+    except ClassifierError:
+        return ""
+    return f"{server.address} was not started from here; it answers by {model}" if model else ""
 
 
 def parse_args(argv: Sequence[str] | None) -> ServerOptions:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from clients.http_client import HttpClient
 from clients.paddle_client import Overloaded
+from pipeline.served import ServedModel
 from serving.golden import GOLDEN_SECONDS, Expected, Refused
 
 
@@ -17,10 +18,17 @@ class ServiceControl:
     Attributes:
         address: `host:port` of its HTTP service.
         number: the version that it was started with, 0 where that is not known.
+        started_here: whether it was started from here, on the folder that the command speaks of.
     """
 
     address: str
     number: int = 0
+    started_here: bool = False
+
+    def model(self, seconds: float = GOLDEN_SECONDS) -> ServedModel | None:
+        """What it says of the model that it answers by; None where an earlier release published that."""
+        with HttpClient(self.address, seconds, retries=0) as client:
+            return client.answered()[self.address]
 
     def check(self, expected: Sequence[Expected], seconds: float = GOLDEN_SECONDS) -> None:
         """Ask golden texts.

@@ -37,9 +37,10 @@ from serving.paddle.publication import (
     read_publication,
     write_publication,
 )
-from serving.published import PublishedVersion
+from serving.published import PublishedVersion, served
 from serving.staging import verify_seal
 
+NO_FOLLOWER = "no service is running that was started from here"
 LEFTOVER = re.compile(rf"\.({LIVE}|[0-9]+)\.\w{{8}}({DRAFT_SUFFIX})?")
 """What a process that was killed while it published has left; a folder may hold other hidden files, of others."""
 
@@ -158,13 +159,19 @@ class PaddleDeployment(Deployment[PaddleOptions]):
     def followers(self) -> str:
         count = len(self.servers)
         verb = "s change" if count > 1 else " changes"
-        return f"{count} running service{verb} over to it" if count else "no service is running"
+        return (
+            f"{count} running service{verb} over to it" if count else "no service is running that was started from here"
+        )
 
     def loaded(self, server: ServiceControl) -> str:
         self.check(server)
         return str(server.number)
 
     def check(self, server: ServiceControl, seconds: float = GOLDEN_SECONDS) -> PaddleVersion:
+        if model := server.model(seconds):
+            version = served(self.versions(), self.path, server.address, model)
+            server.check([random.choice(version.expected)], seconds)
+            return version
         known = [version for version in self.versions() if version.number == server.number]
         version = known[0] if known else read_publication(live_publication(self.path))
         server.check([random.choice(version.expected)], seconds)

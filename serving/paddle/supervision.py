@@ -110,6 +110,9 @@ class PaddleSupervisor:
         return True
 
     def _restart(self, why: str, parting_seconds: float | None = None, until_right: bool = False) -> None:
+        before = self.server.version
         self._restarts.again(why, parting_seconds, until_right)
+        if self.server.version and self.server.version != before:
+            self._report(f"now answering with {self.server.version.in_words}")
         self._failures = 0
         self._standstills.clear()

@@ -12,7 +12,8 @@ from typing import Any
 
 from pipeline.errors import ServerError
 from pipeline.records import parse_json
-from pipeline.tensors import ADMISSION, ENSEMBLE, INPUT_IDS, LABEL, LOGITS, PROBE, TEXT, TOKEN_TYPE_IDS
+from pipeline.served import ServedModel
+from pipeline.tensors import ABOUT, ADMISSION, ENSEMBLE, INPUT_IDS, LABEL, LOGITS, PROBE, TEXT, TOKEN_TYPE_IDS
 from serving.golden import GOLDEN_SECONDS, Expected, Refused
 from serving.triton.admin_key import HTTP_HEADER, probe_secret
 from serving.triton.configs.ensemble import MODEL, POSTPROCESS, TOKENISER, common_version
@@ -36,12 +37,14 @@ class ServerControl:
         key: the key for its administrative services.
         probe: `admin_key.probe_secret` of a key that this does not have.
         socket: path of the Unix socket to ask it by, instead of the address.
+        started_here: whether it was started from here, on the folder that the command speaks of.
     """
 
     address: str
     key: str = ""
     probe: str = ""
     socket: str = ""
+    started_here: bool = False
 
     def is_ready(self) -> bool:
         """Whether the server says so itself; it does even where every request fails."""
@@ -71,8 +74,17 @@ class ServerControl:
 
     def pinned_version(self, seconds: float = GOLDEN_SECONDS) -> int | None:
         """The version of the components that the ensemble answers by; None where it is pinned to none."""
-        config = self._call("GET", f"/v2/models/{ENSEMBLE}/config", None, seconds)
-        return common_version(int(step["model_version"]) for step in config["ensemble_scheduling"]["step"])
+        return common_version(
+            int(step["model_version"]) for step in self._config(seconds)["ensemble_scheduling"]["step"]
+        )
+
+    def model(self, seconds: float = GOLDEN_SECONDS) -> ServedModel | None:
+        """What it says of the model that it answers by; None where an earlier release published that."""
+        about = self._config(seconds).get("parameters", {}).get(ABOUT)
+        return ServedModel.from_json(about["string_value"], self.address) if about else None
+
+    def _config(self, seconds: float) -> dict[str, Any]:
+        return self._call("GET", f"/v2/models/{ENSEMBLE}/config", None, seconds)
 
     def labels(
         self, texts: Sequence[str], version: int | None = None, seconds: float = GOLDEN_SECONDS

@@ -20,13 +20,14 @@ from pipeline.tensors import ENSEMBLE
 from serving.deployment import Deployment
 from serving.folders import TRITON, alone_in
 from serving.golden import GOLDEN_SECONDS, Refused, expected_answers, texts_per_second
-from serving.published import PublishedVersion
+from serving.published import PublishedVersion, served
 from serving.triton.configs.ensemble import COMPONENTS, TOKENISER
 from serving.triton.control import ServerControl, Unreachable
 from serving.triton.options import ServingOptions
 from serving.triton.repository import ModelRepository, TritonVersion
 
 REFUSED_SECONDS = 30.0
+NO_FOLLOWER = "no server is running that was started from here"
 
 
 class TritonDeployment(Deployment[ServingOptions]):
@@ -85,6 +86,8 @@ class TritonDeployment(Deployment[ServingOptions]):
     def beside(self, version: TritonVersion) -> Iterator[TritonVersion]:
         before = self.live()
         try:
+            for server in self.servers:
+                self._require_follower(server)
             self.repository.load_only(*([before] if before else []), version)
             for server in self.servers:
                 self._load(server, COMPONENTS)
@@ -110,19 +113,37 @@ class TritonDeployment(Deployment[ServingOptions]):
 
     def followers(self) -> str:
         count = len(self.servers)
-        return f"live in {count} running server{'s' * (count > 1)}" if count else "no server is running"
+        return f"live in {count} running server{'s' * (count > 1)}" if count else NO_FOLLOWER
 
     def loaded(self, server: ServerControl) -> str:
         return ", ".join(map(str, server.ready_versions(TOKENISER))) or "none"
 
     def check(self, server: ServerControl, seconds: float = GOLDEN_SECONDS) -> TritonVersion:
         self.require_live()
-        number = server.pinned_version()  # not what the folder says: it may have changed since without the server
-        if number is None:
-            raise ServerError(f"the server at {server.address} serves no ensemble that serving.publish wrote")
-        version = self.repository.version(number)
+        version = self._served(server, seconds)
         server.check([random.choice(version.expected)], seconds=seconds)
         return version
+
+    def _require_follower(self, server: ServerControl) -> None:
+        """Raise OtherFolder where a server that was named serves another folder, as far as it tells."""
+        if server.started_here:
+            return
+        try:
+            model = server.model()
+        except Unreachable:
+            raise
+        except ServerError:
+            return  # it serves no version yet
+        if model:
+            served(self.versions(), self.path, server.address, model)
+
+    def _served(self, server: ServerControl, seconds: float) -> TritonVersion:
+        """By which version a server answers; the folder's live one may be another, published without telling it."""
+        if model := server.model(seconds):
+            return served(self.versions(), self.path, server.address, model)
+        if (number := server.pinned_version(seconds)) is None:
+            raise ServerError(f"the server at {server.address} serves no ensemble that serving.publish wrote")
+        return self.repository.version(number)
 
     def _undo(self, before: TritonVersion | None) -> list[str]:
         """Take back what `beside` and `make_live` did; what servers that still answer say against it."""

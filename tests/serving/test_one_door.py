@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from clients import chosen, http_client
+from clients import triton as triton_client
 from clients.http_client import HttpClient
 from clients.triton import TritonClient
-from pipeline.errors import EnvironmentFault
+from pipeline.errors import EnvironmentFault, InputError
 from pipeline.files.bundle import Bundle
 from serving import health, publish, rollback, stop, versions
 from serving.paddle.deployment import PaddleDeployment
 from serving.paddle.environment import serving_python
 from serving.paddle.server import PaddlePorts
 from serving.process.ports import Ports
+from serving.process.record import ProcessRecord
 from tests.conftest import ENVIRONMENT, PROJECT, run_in_process
 from tests.serving.bundles import renamed_bundle, subword_bundle
 from tests.serving.tiny_model import eventually
@@ -30,6 +36,7 @@ class Both:
         self.places = ("--model_repository", self.repository, "--state_dir", folder / "state")
         self.triton, self.paddle = Ports.free(), PaddlePorts.free()
         self.processes: list[subprocess.Popen[str]] = []
+        self.reports = folder / "reports"
 
     def start(self) -> None:
         ports = [
@@ -44,9 +51,9 @@ class Both:
 
     def _start(self, *words: object) -> None:
         command = [sys.executable, "-m", *map(str, words)]
-        self.processes.append(
-            subprocess.Popen(command, cwd=PROJECT, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True)
-        )
+        with self.reports.open("a") as reports:
+            pipes = {"stdout": subprocess.PIPE, "stderr": reports}
+            self.processes.append(subprocess.Popen(command, cwd=PROJECT, env=ENVIRONMENT, text=True, **pipes))
 
     def run(self, command, *words: object) -> str:
         """What a command prints."""
@@ -59,6 +66,15 @@ class Both:
         done = run_in_process(command.main, *words, *self.places)
         assert done.returncode != 0, done.stdout
         return done.stderr
+
+    def tells(self, bundle: Bundle, number: int) -> bool:
+        """Whether both servers' commands say that they have changed over."""
+        said = f"now answering with version {number}, bundle {bundle.identity}, model "
+        wanted = {f"Triton: {said}", f"Paddle Serving: {said}"}
+        return eventually(lambda: all(any(line.startswith(each) for line in self.told()) for each in wanted))
+
+    def told(self) -> list[str]:
+        return self.reports.read_text().splitlines()
 
     def from_triton(self, texts: list[str]) -> list[dict[str, float]]:
         with TritonClient(f"127.0.0.1:{self.triton.grpc}") as client:
@@ -111,14 +127,18 @@ def test_one_publication_changes_both_over_and_one_rollback_back(both, bundle, o
 
     listed = both.run(versions).splitlines()
     assert [line.split()[0] for line in listed if line.split()[1] == "live"] == ["2", "2"]
-    assert f"      server 127.0.0.1:{both.triton.http} has loaded: 2" in listed
-    assert f"      server 127.0.0.1:{both.paddle.http} has loaded: 2" in listed
+    for port in (both.triton.http, both.paddle.http):
+        said = f"      server 127.0.0.1:{port} has loaded: 2; answers by version 2, bundle {other.identity}, model "
+        assert [line for line in listed if line.startswith(said)]
+    assert both.tells(other, 2)
 
     back = both.run(rollback).splitlines()
     assert f"Triton: version 1 (bundle {bundle.identity}) is live now; live in 1 running server" in back
     assert f"Paddle Serving: version 1 (bundle {bundle.identity}) is live now; 1 running service changes" in back[1]
     assert both.answer_by(bundle)
+    assert both.tells(bundle, 1)
     said = both.run(health)
+    assert said.count("answers, started from here, as ") == 2
     assert f"Triton at 127.0.0.1:{both.triton.http}: version 1 (bundle {bundle.identity}) answers" in said
     assert f"Paddle Serving at 127.0.0.1:{both.paddle.http}: version 1 (bundle {bundle.identity}) answers" in said
 
@@ -166,6 +186,57 @@ def test_health_names_each_server_that_does_not_answer(both):
     assert f"no Paddle Serving service answers at {nobody}" in said
     assert "send less" not in said
     assert f"127.0.0.1:{both.paddle.http}: version" in both.run(health, "--only", "paddle")
+
+
+@pytest.fixture
+def dead_proxies(monkeypatch):
+    for name in ("http_proxy", "https_proxy", "grpc_proxy", "ALL_PROXY"):
+        for spelt in (name, name.upper()):
+            monkeypatch.setenv(spelt, "http://127.0.0.1:9")
+
+
+def test_commands_ask_what_was_started_here_whatever_proxies_there_are(
+    both, bundle, dead_proxies, monkeypatch
+):
+    assert both.answer_by(bundle)
+    assert both.run(health).count("started from here") == 2
+    assert both.run(versions).count(" answers by version 1, ") == 2
+    monkeypatch.setattr(chosen, "default_state_dir", lambda: both.places[3])
+    long = "裁员" * 200
+    for client, port in ((triton_client, both.triton.grpc), (http_client, both.paddle.http)):
+        done = run_in_process(client.main, "某公司宣布裁员两千人", long, "--format", "jsonl")
+        assert [json.loads(line)["truncated"] for line in done.stdout.splitlines()] == [False, True], done.stderr
+        who, cut = done.stderr.splitlines()
+        said = f"version 1, bundle {bundle.identity}, model "
+        assert who.startswith(f"answered by 127.0.0.1:{port}, started from {PROJECT}: {said}")
+        assert cut == "1 of 2 texts was longer than 128 tokens and was read in part"
+
+
+def test_a_client_says_that_it_asks_a_server_that_was_not_started_here(both, tmp_path, monkeypatch):
+    monkeypatch.setattr(chosen, "default_state_dir", lambda: tmp_path)
+    usual = f"127.0.0.1:{both.triton.grpc}"
+    assert chosen.choose("triton", "client_address", usual) == (usual, f", not started from {PROJECT}")
+    for port in (1, 2):
+        ProcessRecord.of(f"triton-{port}", os.getpid(), 1, client_address=f"127.0.0.1:{port}").write(tmp_path)
+    with pytest.raises(InputError, match="several servers .* 127.0.0.1:1, 127.0.0.1:2; choose one by --url"):
+        chosen.choose("triton", "client_address", usual)
+    assert chosen.choose("triton", "client_address", "127.0.0.1:2") == ("127.0.0.1:2", f", started from {PROJECT}")
+
+
+def test_a_server_of_another_folder_is_not_taken_for_ones_own(both, bundle, other, tmp_path):
+    """Two clones, and the second one speaks to the server of the first."""
+    elsewhere = ("--only", "triton", "--model_repository", tmp_path / "repository", "--state_dir", tmp_path / "state")
+    published = run_in_process(publish.main, "--bundle", other.path, *elsewhere)
+    assert "no server is running that was started from here" in published.stdout, published.stderr
+    theirs = f"127.0.0.1:{both.triton.http}"
+    said = f"the server at {theirs} answers by version 1, bundle {bundle.identity}, model .* it serves another folder"
+    for command, *words in ((health,), (publish, "--bundle", bundle.path, "--key_file", both.places[3] / "admin.key")):
+        done = run_in_process(command.main, *words, *elsewhere, "--server", theirs)
+        assert done.returncode == 4
+        assert re.search(said, done.stderr)
+    listed = run_in_process(versions.main, *elsewhere, "--server", theirs).stdout.splitlines()
+    assert listed[2].endswith("; it was not started from here")
+    assert both.answer_by(bundle)
 
 
 def test_stop_ends_the_one_that_is_named_and_then_the_other(both):

@@ -64,6 +64,7 @@ class Supervisor:
         self._turns = itertools.count()
         self._served: TritonVersion | None = None
         self._try_to_look()
+        self._told: TritonVersion | None = self._served
         self._standstill.answered(self._answered())
 
     def run(self) -> None:
@@ -135,6 +136,7 @@ class Supervisor:
             self._look()
             is_known = True
             if self._served is not None:
+                self._tell()
                 expected = self._served.expected
                 golden = expected[next(self._turns) % len(expected)]
                 self.server.control.check([golden], seconds=GOLDEN_SECONDS)
@@ -153,6 +155,12 @@ class Supervisor:
             if self._failures >= FAILURES_IN_A_ROW:
                 self._restart(str(error), PARTING_SECONDS, until_right=True)
         return self._check_seconds
+
+    def _tell(self) -> None:
+        """Say when another version answers than before."""
+        if self._served and self._served != self._told:
+            self._report(f"now answering with {self._served.in_words}")
+            self._told = self._served
 
     def _answered(self) -> int | None:
         return texts_answered(self.server.pid, self._served.number) if self._served else None

@@ -111,8 +111,9 @@ def test_what_is_too_large_for_a_request_goes_in_several(client, service, texts,
 
 
 TOO_LARGE = """
-import json, sys
+import json, os, sys
 from clients.rpc_client import RpcClient
+os.environ["http_proxy"] = "http://127.0.0.1:9"  # nobody is there
 with RpcClient(sys.argv[1]) as client:
     answers = client.classify(["裁" * 10_000] * 50)
     print(json.dumps([[answer.truncated for answer in answers], client.labels()]))
