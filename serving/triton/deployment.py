@@ -85,9 +85,9 @@ class TritonDeployment(Deployment[ServingOptions]):
     @contextlib.contextmanager
     def beside(self, version: TritonVersion) -> Iterator[TritonVersion]:
         before = self.live()
+        for server in self.servers:
+            self._require_follower(server)
         try:
-            for server in self.servers:
-                self._require_follower(server)
             self.repository.load_only(*([before] if before else []), version)
             for server in self.servers:
                 self._load(server, COMPONENTS)

@@ -23,6 +23,8 @@ from serving.paddle.environment import serving_python
 from serving.paddle.server import PaddlePorts
 from serving.process.ports import Ports
 from serving.process.record import ProcessRecord
+from serving.triton.deployment import TritonDeployment
+from serving.triton.repository import ModelRepository
 from tests.conftest import ENVIRONMENT, PROJECT, run_in_process
 from tests.serving.bundles import renamed_bundle, subword_bundle
 from tests.serving.tiny_model import eventually
@@ -72,6 +74,12 @@ class Both:
         said = f"now answering with version {number}, bundle {bundle.identity}, model "
         wanted = {f"Triton: {said}", f"Paddle Serving: {said}"}
         return eventually(lambda: all(any(line.startswith(each) for line in self.told()) for each in wanted))
+
+    def live(self, bundle: Bundle) -> str:
+        """What says that both answer by a bundle."""
+        version = TritonDeployment(ModelRepository(self.repository)).require_live()
+        assert version.bundle == bundle.identity
+        return f"version {version.number}, bundle {bundle.identity}"
 
     def told(self) -> list[str]:
         return self.reports.read_text().splitlines()
@@ -172,22 +180,6 @@ def test_a_switch_that_fails_in_the_second_is_taken_back_in_the_first(both, bund
     assert both.answer_by(bundle)
 
 
-def test_a_bundle_with_another_kind_of_tokeniser_answers_alike(both, bundle, tmp_path):
-    pieces = subword_bundle(bundle, tmp_path / "bundle")
-    assert pieces.manifest.to_json()["format_version"] == 2
-    both.run(publish, "--bundle", pieces.path)
-    assert both.answer_by(pieces)
-
-
-def test_health_names_each_server_that_does_not_answer(both):
-    nobody = f"127.0.0.1:{Ports.free().http}"
-    said = both.refusal(health, "--paddle_server", nobody, "--server", nobody)
-    assert f"no Triton server answers at {nobody}" in said
-    assert f"no Paddle Serving service answers at {nobody}" in said
-    assert "send less" not in said
-    assert f"127.0.0.1:{both.paddle.http}: version" in both.run(health, "--only", "paddle")
-
-
 @pytest.fixture
 def dead_proxies(monkeypatch):
     for name in ("http_proxy", "https_proxy", "grpc_proxy", "ALL_PROXY"):
@@ -195,20 +187,17 @@ def dead_proxies(monkeypatch):
             monkeypatch.setenv(spelt, "http://127.0.0.1:9")
 
 
-def test_commands_ask_what_was_started_here_whatever_proxies_there_are(
-    both, bundle, dead_proxies, monkeypatch
-):
+def test_commands_ask_what_was_started_here_whatever_proxies_there_are(both, bundle, dead_proxies, monkeypatch):
     assert both.answer_by(bundle)
     assert both.run(health).count("started from here") == 2
-    assert both.run(versions).count(" answers by version 1, ") == 2
+    assert both.run(versions).count(f"; answers by {both.live(bundle)}, model ") == 2
     monkeypatch.setattr(chosen, "default_state_dir", lambda: both.places[3])
     long = "裁员" * 200
     for client, port in ((triton_client, both.triton.grpc), (http_client, both.paddle.http)):
         done = run_in_process(client.main, "某公司宣布裁员两千人", long, "--format", "jsonl")
         assert [json.loads(line)["truncated"] for line in done.stdout.splitlines()] == [False, True], done.stderr
         who, cut = done.stderr.splitlines()
-        said = f"version 1, bundle {bundle.identity}, model "
-        assert who.startswith(f"answered by 127.0.0.1:{port}, started from {PROJECT}: {said}")
+        assert who.startswith(f"answered by 127.0.0.1:{port}, started from {PROJECT}: {both.live(bundle)}, model ")
         assert cut == "1 of 2 texts was longer than 128 tokens and was read in part"
 
 
@@ -229,7 +218,7 @@ def test_a_server_of_another_folder_is_not_taken_for_ones_own(both, bundle, othe
     published = run_in_process(publish.main, "--bundle", other.path, *elsewhere)
     assert "no server is running that was started from here" in published.stdout, published.stderr
     theirs = f"127.0.0.1:{both.triton.http}"
-    said = f"the server at {theirs} answers by version 1, bundle {bundle.identity}, model .* it serves another folder"
+    said = f"the server at {theirs} answers by {both.live(bundle)}, model .* it serves another folder"
     for command, *words in ((health,), (publish, "--bundle", bundle.path, "--key_file", both.places[3] / "admin.key")):
         done = run_in_process(command.main, *words, *elsewhere, "--server", theirs)
         assert done.returncode == 4
@@ -237,6 +226,22 @@ def test_a_server_of_another_folder_is_not_taken_for_ones_own(both, bundle, othe
     listed = run_in_process(versions.main, *elsewhere, "--server", theirs).stdout.splitlines()
     assert listed[2].endswith("; it was not started from here")
     assert both.answer_by(bundle)
+
+
+def test_a_bundle_with_another_kind_of_tokeniser_answers_alike(both, bundle, tmp_path):
+    pieces = subword_bundle(bundle, tmp_path / "bundle")
+    assert pieces.manifest.to_json()["format_version"] == 2
+    both.run(publish, "--bundle", pieces.path)
+    assert both.answer_by(pieces)
+
+
+def test_health_names_each_server_that_does_not_answer(both):
+    nobody = f"127.0.0.1:{Ports.free().http}"
+    said = both.refusal(health, "--paddle_server", nobody, "--server", nobody)
+    assert f"no Triton server answers at {nobody}" in said
+    assert f"no Paddle Serving service answers at {nobody}" in said
+    assert "send less" not in said
+    assert f"127.0.0.1:{both.paddle.http}: version" in both.run(health, "--only", "paddle")
 
 
 def test_stop_ends_the_one_that_is_named_and_then_the_other(both):

@@ -1,7 +1,9 @@
 """The ensemble `seqcls` on a real Triton server."""
 
+import json
 import os
 import queue
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +73,21 @@ def test_the_interface_is_the_documented_one(triton):
         {"name": "scores", "datatype": "FP32", "shape": ["-1", "-1"]},
         {"name": "truncated", "datatype": "BOOL", "shape": ["-1", "1"]},
     ]
+
+
+@pytest.mark.parametrize("named", [(), ("scores",), ("label", "truncated")])
+def test_a_request_in_plain_json_gets_the_outputs_that_it_names_or_all(triton, client, texts, named):
+    body = {"inputs": [{"name": "INPUT", "datatype": "BYTES", "shape": [1, 1], "data": [texts[-1]]}]}
+    if named:
+        body["outputs"] = [{"name": name} for name in named]
+    url = f"http://{triton.http_address}/v2/models/seqcls/infer"
+    with urllib.request.urlopen(url, json.dumps(body).encode(), timeout=30) as response:
+        answer = {output["name"]: output for output in json.load(response)["outputs"]}
+    assert set(answer) == set(named or ("label", "confidence", "scores", "truncated"))
+    if "scores" in answer:
+        assert answer["scores"]["shape"] == [1, len(client.labels())]
+    if "truncated" in answer:
+        assert answer["truncated"] == {"name": "truncated", "datatype": "BOOL", "shape": [1, 1], "data": [True]}
 
 
 def test_labels_are_padded_to_the_widest_row_of_the_request(triton, texts, expected):
