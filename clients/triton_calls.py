@@ -17,8 +17,8 @@ from typing import Any, Callable
 
 from tritonclient.utils import InferenceServerException
 
-from clients import proxies
 from clients.patience import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, check_patience
+from clients.proxies import channel_options, is_near, proxy_variable
 from clients.tls import TlsOptions
 from pipeline.errors import InputError, ServerError
 
@@ -228,7 +228,7 @@ class Calls:
 
 def _channel_options(url: str) -> list[tuple[str, int]]:
     return [
-        *proxies.channel_options(url),
+        *channel_options(url),
         ("grpc.max_send_message_length", -1),
         ("grpc.max_receive_message_length", -1),
         # gRPC waits between its own attempts to connect, up to two minutes, and fails all calls meanwhile.
@@ -256,6 +256,6 @@ def _unavailable(url: str, message: str) -> str:
             f"no gRPC connection to {url} ({message}); check that this is the server's gRPC port, and whether it "
             "wants TLS or a client certificate"
         )
-    proxy = proxies.proxy_variable()
-    way = f"; it was asked through the proxy that {proxy} names" if proxy and not proxies.is_near(url) else ""
+    proxy = proxy_variable()
+    way = f"; it was asked through the proxy that {proxy} names" if proxy and not is_near(url) else ""
     return f"no Triton server answers at {url} ({message}); start one with `make serve`, or check the address{way}"

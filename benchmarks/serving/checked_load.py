@@ -13,7 +13,7 @@ import numpy as np
 from tritonclient import grpc
 from tritonclient.utils import InferenceServerException
 
-from clients import proxies
+from clients.proxies import channel_options
 from pipeline.predictor import Predictor
 from pipeline.tensors import CONFIDENCE, ENSEMBLE, LABEL, TEXT
 from serving.golden import MARGIN
@@ -84,7 +84,7 @@ class CheckedLoad:
     def __init__(self, address: str, expected: Mapping[str, Sequence[frozenset[str]]], timeout_seconds: float = 30.0):
         self.tally, self.expected = Tally(), expected
         self._timeout_seconds = timeout_seconds
-        self._client = grpc.InferenceServerClient(address, channel_args=[*UNBOUNDED, *proxies.channel_options(address)])
+        self._client = grpc.InferenceServerClient(address, channel_args=[*UNBOUNDED, *channel_options(address)])
         self._requests = [(self._request(text), answers) for text, answers in expected.items()]
         self._outputs = [grpc.InferRequestedOutput(name) for name in (LABEL, CONFIDENCE)]
         self._done = threading.Event()

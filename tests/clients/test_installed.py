@@ -90,7 +90,19 @@ def test_it_asks_a_real_server(site, triton):
     code = (
         f"from {NAME}.clients.triton import TritonClient\n"
         f"with TritonClient({triton.grpc_address!r}) as client:\n"
-        "    print(client.classify(['某公司宣布裁员两千人'], threshold=0.01)[0][0].label)"
+        "    answers = client.classify(['某公司宣布裁员两千人'] * 129 + ['裁员' * 200], threshold=0.01)\n"
+        "    print(answers[0][0].label in client.labels(), [answer.truncated for answer in answers[-2:]], len(answers))"
     )
     done = run(site, "-c", code)
-    assert done.stdout.strip(), done.stderr
+    assert done.stdout == "True [False, True] 130\n", done.stderr
+
+
+def test_it_asks_a_real_service_on_python_3_9(site, service, python39):
+    code = (
+        f"from {NAME}.clients.http_client import HttpClient\n"
+        f"with HttpClient({service.http_address!r}) as client:\n"
+        "    answers = client.classify(['某公司宣布裁员两千人'] * 129 + ['裁员' * 200], threshold=0.01)\n"
+        "    print(answers[0][0].label in client.labels(), [answer.truncated for answer in answers[-2:]], len(answers))"
+    )
+    done = run(site, "-c", code, python=python39)
+    assert done.stdout == "True [False, True] 130\n", done.stderr
