@@ -102,7 +102,6 @@ class RunOptions(SeedOptions, DeviceOptions, RunFolderOptions):
     train_file: str = option(TRAIN_FILE, "training rows in --dataset_dir")
     dev_file: str = option(DEV_FILE, "development rows in --dataset_dir")
     label_file: str = option(LABEL_FILE, "label paths in --dataset_dir")
-    max_seq_length: int = option(128, "tokens per text; the rest is cut off", at_least=3, at_most=2048)
     resume: bool = option(False, "go on with the run that was interrupted")
     overwrite: bool = option(False, "begin anew: give up an interrupted run, and replace a model without keeping it")
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 
 from pipeline.command import run
 from pipeline.errors import InputError
@@ -52,8 +51,6 @@ def prune(options: PruningRun) -> list[Bundle]:
     options.check_inputs(*filter(None, [options.unlabelled_file]))
     if options.dataset_dir is not None:
         check_labels(options.dataset_dir / options.label_file, checkpoint.hierarchy)
-    if not options.given("max_seq_length"):
-        options = replace(options, max_seq_length=checkpoint.record.max_seq_length)
     _ = options.golden_texts  # an error in it, too
     from training.pruning.run import prune_widths
 

@@ -95,7 +95,7 @@ DIFFERENT = {
     ("prune.py", "model_name_or_path"): (None, "the checkpoint knows its encoder"),
     ("prune.py", "output_dir"): ("./prune", "none is documented, and every documented command names this one"),
     **{(script, "logging_steps"): (None, "a line per epoch tells enough") for script in ("train.py", "prune.py")},
-    **{(script, "max_seq_length"): (None, "the checkpoint knows it") for script in COMPUTING[1:2] + COMPUTING[3:6]},
+    **{(script, "max_seq_length"): (None, "the checkpoint knows it") for script in COMPUTING[1:6]},
     **{(script, "device"): ("auto", "a GPU is taken where paddle sees one") for script in COMPUTING},
     ("export_model.py", "num_classes"): (None, "the checkpoint knows its labels; 141 is the number of one dataset"),
 }

@@ -90,6 +90,7 @@ class TrainingRun(LoopOptions, RunOptions):
         "encoder; original: the defaults that stand here (auto where none of them is given)",
         choices=(AUTO, ORIGINAL),
     )
+    max_seq_length: int = option(128, "tokens per text; the rest is cut off", at_least=3, at_most=2048)
     init_from_ckpt: Path | None = option(None, "parameters to start from, e.g. checkpoint/model_state.pdparams")
     teachers: tuple[Path, ...] | None = option(
         None,

@@ -112,7 +112,7 @@ def create_trainer(
             initialise(model, [*train_set.rows, *encoder.encode(unlabelled)], options.seed)
 
     def keep(scores: dict[str, Any], decoder: Decoder) -> None:
-        record = run_record(options, options.model_name, options.normalisation, scores, decoder, train_set, dev_set)
+        record = run_record(options, options.model_name, encoder, scores, decoder, train_set, dev_set)
         write_checkpoint(options.real_save_dir, model, tokeniser_folder, hierarchy, record)
 
     return Trainer(
@@ -148,7 +148,7 @@ def report(
 def run_record(
     options: RunOptions,
     model_name: str,
-    normalisation: str,
+    encoder: TextEncoder,
     scores: dict[str, Any],
     decoder: Decoder,
     train_set: EncodedDataset,
@@ -160,8 +160,8 @@ def run_record(
     samples = min(SAMPLE_TEXTS, len(dev_set))
     return TrainingRecord(
         model_name=model_name,
-        max_seq_length=options.max_seq_length,
-        normalisation=normalisation,
+        max_seq_length=encoder.tokeniser.max_length,
+        normalisation=encoder.normalisation,
         options=options.record(),
         metrics={"dev": scores},
         sample_texts=tuple(dev_set.texts[len(dev_set) * each // samples] for each in range(samples)),

@@ -61,11 +61,8 @@ class PruningRun(StudentOptions, RunOptions, GoldenOptions, PublishingOptions):
     output_dir: Path = option(
         "./prune", "where the pruned models are written, each in a folder of its own", in_run="prune"
     )
-    max_seq_length: int = option(
-        128,
-        "tokens per text; where it is not given, as many as the checkpoint was trained with",
-        at_least=3,
-        at_most=2048,
+    max_seq_length: int | None = option(
+        None, "tokens per text; the rest is cut off (as many as the model was trained with)", at_least=3, at_most=2048
     )
     engine: str = option(
         STUDENT,

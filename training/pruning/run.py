@@ -82,8 +82,9 @@ class Pruning:
         train_path, dev_path = options.folder / options.train_file, options.folder / options.dev_file
         self._inputs = [train_path, dev_path, checkpoint.path / CHECKSUM_FILE]
         self._teacher = checkpoint.model()
-        check_length(self._teacher, str(options.params_dir), options.max_seq_length)
-        self._encoder = checkpoint.encoder(options.max_seq_length)
+        length = options.max_seq_length or checkpoint.record.max_seq_length
+        check_length(self._teacher, str(options.params_dir), length)
+        self._encoder = checkpoint.encoder(length)
         self._train, self._dev = (
             read_encoded(path, checkpoint.hierarchy, self._encoder) for path in (train_path, dev_path)
         )
@@ -148,7 +149,7 @@ class Pruning:
 
         def keep(student: paddle.nn.Layer, scores: dict[str, Any], decoder: Decoder) -> None:
             record = run_record(
-                self._options, own.model_name, own.normalisation, scores, decoder, self._train, self._dev
+                *(self._options, own.model_name, self._encoder, scores, decoder, self._train, self._dev)
             )
             texts = record.sample_texts if self._kept_texts is None else tuple(self._kept_texts)
             more = {**record.options, "run": files.identity}
