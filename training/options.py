@@ -75,13 +75,13 @@ class TrainedModelOptions(ModelOptions):
         if self.dataset_dir is not None:
             return self.dataset_dir
         try:
-            path = read_checkpoint(self.params_path).record.options["dataset_dir"]
-        except (ClassifierError, KeyError) as error:
-            raise InputError(
-                f"give --dataset_dir: {self.params_path} does not tell on which folder it was trained ({error})"
-            ) from error
-        if not isinstance(path, str) or not Path(path).is_dir():
-            raise InputError(f"give --dataset_dir: {self.params_path} was trained on {path}, which is not there")
+            path = read_checkpoint(self.params_path).record.options.get("dataset_dir")
+        except ClassifierError as error:
+            raise InputError(f"{error}; a model that does not tell its dataset folder needs --dataset_dir") from error
+        if not isinstance(path, str):
+            raise InputError(f"{self.params_path} does not tell on which folder it was trained; give --dataset_dir")
+        if not Path(path).is_dir():
+            raise InputError(f"{self.params_path} was trained on {path}, which is not there; give --dataset_dir")
         print(f"dataset folder: {path}, on which {self.params_path} was trained", file=sys.stderr)
         return Path(path)
 

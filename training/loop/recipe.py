@@ -48,7 +48,7 @@ class Needs:
 
 
 NEEDS_SCRATCH = Needs("an encoder that learns from nothing", 1250, 8, 2e-3, 128, 1)
-NEEDS_PRETRAINED = Needs("a pretrained encoder", 500, 10, 3e-5, 768, 2)
+NEEDS_PRETRAINED = Needs("a pretrained encoder", 1000, 10, 3e-5, 768, 2)
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,13 @@
 
 import json
 import re
+from unittest import mock
 
 import pytest
 
 from pipeline.errors import InputError
 from training.analysis import evaluate as command
+from training.checkpoint.files import TrainingRecord
 
 
 def evaluate(*options):
@@ -45,6 +47,25 @@ def test_the_figures_of_every_label_go_to_a_file_too(folder, capsys):
     evaluate("--per_class", "labels.txt")
     assert "by F1" in capsys.readouterr().out
     assert "Class name: 人生\nEvaluation examples in train" in (folder / "labels.txt").read_text()
+
+
+def test_a_checkpoint_tells_its_dataset_folder(folder, capsys):
+    def of(options):
+        folder.joinpath("checkpoint").mkdir(exist_ok=True)
+        record = TrainingRecord("scratch-tiny", 128, "none", options=options)
+        with mock.patch("training.options.read_checkpoint", lambda path: mock.Mock(record=record)):
+            command.main([])
+
+    of({"dataset_dir": "data"})
+    printed = capsys.readouterr()
+    assert "dataset folder: data, on which checkpoint was trained\n" in printed.err
+    assert printed.out.startswith("checkpoint on data/dev.txt: 4 rows")
+    with pytest.raises(InputError, match="was trained on gone, which is not there; give --dataset_dir"):
+        of({"dataset_dir": "gone"})
+    with pytest.raises(InputError, match="checkpoint does not tell on which folder it was trained; give --dataset_dir"):
+        of({})
+    with pytest.raises(InputError, match="there is no checkpoint at nowhere; .* needs --dataset_dir"):
+        command.main(["--params_path", "nowhere"])
 
 
 def test_a_run_has_a_folder_of_its_own(folder):
