@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pipeline.command import run
 from pipeline.errors import ClassifierError, ServerError
 from pipeline.options import parse
+from pipeline.served import ServedModel
 from serving.deployment import Deployment
 from serving.servers import ServerOptions
 
@@ -26,8 +28,9 @@ def versions(options: ServerOptions) -> Iterator[str]:
         for version in known:
             mark = "live" if version == live else ""
             engine = f"{version.options.engine} {version.options.precision_in_words}"
-            line = f"{version.number:4}  {mark:4}  {version.bundle}  {version.published}  {engine:22}  {version.about}"
-            yield line.rstrip()
+            yield f"{version.number:4}  {mark:4}  {version.bundle}  {version.published}  {engine}"
+            if version.about:  # in a line of its own, as a terminal may have 80 columns
+                yield f"            {version.about}"
         for number, reason in each.damaged().items():
             yield f"{number:4}        {reason}"
         if not known:
@@ -42,11 +45,15 @@ def versions(options: ServerOptions) -> Iterator[str]:
 def _said(deployment: Deployment, server: Any) -> str:
     """What a server has loaded, by what it answers, and whose it is."""
     whose = "" if server.started_here else "; it was not started from here"
+    model: ServedModel | None = None
+    with contextlib.suppress(ServerError):
+        model = server.model()
+    answers = f"; answers by version {model.version}, bundle {model.bundle}" if model else ""
     try:
-        model = server.model() or "a version that it does not name"
-        return f"has loaded: {deployment.loaded(server)}; answers by {model}{whose}"
+        loaded = f"has loaded: {deployment.loaded(server)}"
     except ServerError as error:
-        return f"does not answer: {error}{whose}"
+        loaded = f"does not {'tell what it has loaded' if model else 'answer'}: {error}"
+    return loaded + answers + whose
 
 
 def _unknown(server: Any) -> str:

@@ -119,7 +119,10 @@ class TritonDeployment(Deployment[ServingOptions]):
         return ", ".join(map(str, server.ready_versions(TOKENISER))) or "none"
 
     def check(self, server: ServerControl, seconds: float = GOLDEN_SECONDS) -> TritonVersion:
-        self.require_live()
+        if self.live() is None:
+            with contextlib.suppress(Unreachable):
+                self._require_follower(server)
+            self.require_live()
         version = self._served(server, seconds)
         server.check([random.choice(version.expected)], seconds=seconds)
         return version

@@ -149,8 +149,11 @@ def test_versions_say_what_each_is(folders, bundle_path):
     publish.publish(PublishOptions(bundle=bundle_path, only="triton", note="先行发布", **places))
     manifest = Bundle(bundle_path).manifest
     trained = f"scratch-tiny on {manifest.training['data']['folder']}"
-    (line,) = (line for line in versions.versions(ServerOptions(only="triton", **places)) if " live " in line)
-    assert f"{trained}, dev micro F1 {manifest.metrics['dev']['micro_f1']:.4f}; 先行发布" in line
+    lines = list(versions.versions(ServerOptions(only="triton", **places)))
+    (live,) = (number for number, line in enumerate(lines) if " live " in line)
+    about = f"            {trained}, dev micro F1 {manifest.metrics['dev']['micro_f1']:.4f}; 先行发布"
+    assert lines[live + 1] == about
+    assert len(lines[live]) <= 80
     with pytest.raises(InputError, match="give one line without control characters"):
         PublishOptions(note="a\x1b[31m")
 

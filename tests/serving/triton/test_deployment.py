@@ -117,8 +117,8 @@ def test_versions_are_listed_kept_and_rolled_back_by_commands(bundle_path, other
         assert run_in_process(publish.main, "--bundle", path, "--keep", 2, *places).returncode == 0
     lines = run_in_process(versions.main, *places).stdout.splitlines()
     assert lines[0] == f"Triton: {tmp_path / 'repository'}"
-    assert [line.split()[0] for line in lines[1:]] == ["2", "3"]
-    assert [line.split()[1] == "live" for line in lines[1:]] == [False, True]
+    assert [line.split()[0] for line in lines[1::2]] == ["2", "3"]
+    assert [line.split()[1] == "live" for line in lines[1::2]] == [False, True]
     back = run_in_process(rollback.main, *places).stdout
     assert f"version 2 (bundle {other.identity}) is live now; no server is running" in back
     nowhere = run_in_process(rollback.main, *places)
