@@ -99,8 +99,7 @@ def test_a_deadline_covers_all_attempts(stand_in, client_class, request):
         client.classify([f"fail UNAVAILABLE 1000000 {request.node.name}"])
 
 
-def test_the_server_learns_the_deadline_and_drops_what_waited_longer(stand_in, client_class, request):
-    key = request.node.name
+def test_the_server_learns_the_deadline(stand_in, client_class):
     with client_class(stand_in.grpc_address, timeout_seconds=20) as client:
         assert 0 < int(says(client, "timeout")) <= 20_000_000
     with (
@@ -108,9 +107,7 @@ def test_the_server_learns_the_deadline_and_drops_what_waited_longer(stand_in, c
         client_class(stand_in.grpc_address, timeout_seconds=0.2) as hasty,
         pytest.raises(ServerError, match=r"within 0\.2 s|timeout expired"),
     ):
-        hasty.classify([f"fail UNAVAILABLE 0 {key}"])
-    with client_class(stand_in.grpc_address) as client:
-        assert says(client, f"asked_for {key}") == "0"
+        hasty.classify(["裁员"])
 
 
 def test_overload_is_not_taken_for_absence(stand_in):

@@ -110,6 +110,13 @@ def test_components_are_for_the_operator(stub):
     assert stub.ModelInfer(asked, metadata=((GRPC_HEADER, KEY),), timeout=PATIENCE_SECONDS).outputs
 
 
+def test_what_nobody_waits_for_is_not_computed(stub):
+    asked = request()
+    asked.parameters["timeout"].int64_param = 1
+    code, said = refused(stub.ModelInfer, asked)
+    assert (code, "timeout expired" in said) == ("UNAVAILABLE", True)
+
+
 def test_what_is_no_request_is_refused(channel, stub):
     call = channel.unary_unary(INFER)
     assert refused(call, b"\x0a\xffclassification")[0] == "INVALID_ARGUMENT"
@@ -144,7 +151,7 @@ def stalled(server):
     names += b"\x0f\x10" + text("application/grpc") + b"\x00" + text("te") + text("trailers")
     message = b"\0" + (MOST_BYTES - 10).to_bytes(4, "big") + b"x" * 100
     connection = socket.create_connection(("127.0.0.1", server.ports.grpc), timeout=PATIENCE_SECONDS)
-    head = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b"") + frame(4, 1, 0, b"")
+    head = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b"")
     connection.sendall(head + frame(1, 4, 1, names) + frame(0, 0, 1, message))
     return connection
 
