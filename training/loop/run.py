@@ -31,7 +31,7 @@ from training.loop.teaching import add_taught_rows
 from training.loop.trainer import Trainer
 from training.model.device import use_device
 from training.model.encoders import check_length, create_model
-from training.model.initialisation import initialise, start_from_frequencies
+from training.model.initialisation import initialise, standardise, start_from_frequencies
 from training.model.model_names import SCRATCH, contradict
 from training.options import RunOptions
 
@@ -110,6 +110,8 @@ def create_trainer(
         start_from_frequencies(model, train_set.labels)
         if options.model_name in SCRATCH:
             initialise(model, [*train_set.rows, *encoder.encode(unlabelled)], options.seed)
+        elif getattr(model, "has_new_pooler", False):
+            standardise(model, train_set.rows)
 
     def keep(scores: dict[str, Any], decoder: Decoder) -> None:
         record = run_record(options, options.model_name, encoder, scores, decoder, train_set, dev_set)

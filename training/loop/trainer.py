@@ -90,7 +90,11 @@ class Trainer:
         self._log: RunLog | None = None
 
     def _create_optimizer(self) -> paddle.optimizer.Optimizer:
-        trained = [parameter for parameter in self.model.parameters() if not parameter.stop_gradient]
+        trained: dict[bool, list[Any]] = {False: [], True: []}  # by whether it belongs to the head
+        for name, parameter in self.model.named_parameters():
+            if not parameter.stop_gradient:
+                trained[name.startswith("classifier.") or ".pooler." in name].append(parameter)
+        ratio = (self.options.head_learning_rate or self.options.learning_rate) / self.options.learning_rate
         decayed = {
             parameter.name
             for name, parameter in self.model.named_parameters()
@@ -98,7 +102,7 @@ class Trainer:
         }
         return paddle.optimizer.AdamW(
             learning_rate=self._schedule,
-            parameters=trained,
+            parameters=[{"params": trained[False]}, {"params": trained[True], "learning_rate": ratio}],
             weight_decay=self.options.weight_decay,
             apply_decay_param_fun=decayed.__contains__,
             grad_clip=paddle.nn.ClipGradByGlobalNorm(MAX_GRADIENT_NORM),

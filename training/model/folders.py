@@ -129,8 +129,9 @@ def _set_encoder(model: paddle.nn.Layer, parameters: dict[str, np.ndarray], sour
     """The encoder's parameters; a pooler is often left out where words were masked, and then begins at random."""
     encoder = getattr(model, model.base_model_prefix)
     pooler = {f"pooler.{name}": tensor.numpy() for name, tensor in encoder.pooler.state_dict().items()}
-    if not set(parameters) & set(pooler):
-        print(f"note: {source} has no pooler; it begins with random parameters, as the classifier does")
+    model.has_new_pooler = not set(parameters) & set(pooler)
+    if model.has_new_pooler:
+        print(f"note: {source} has no pooler; it begins as what evens out the encoder's output")
         parameters = {**parameters, **pooler}
     set_parameters(encoder, parameters, source)
 

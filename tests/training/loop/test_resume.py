@@ -113,6 +113,7 @@ def interrupt_after(steps, dataset, save_dir, monkeypatch, *options):
 def test_every_loss_and_setting_resumes_to_the_same_parameters(small_dataset, tmp_path, monkeypatch):
     options = (*LONG, "--loss", "zlpr", "--hierarchy_weight", 0.5, "--weight_decay", 0.01, "--warmup")
     options = (*options, "--warmup_steps", 6, "--freeze_layers", 1, "--early_stop", "--average_weights", 0.9)
+    options = (*options, "--head_learning_rate", 5e-3)
     run(small_dataset, tmp_path / "whole", *options)
     for steps in (3, 9, 15):  # before the first saving; in the first epoch; in the second
         interrupt_after(steps, small_dataset, tmp_path / "stopped", monkeypatch, *options, "--resume")

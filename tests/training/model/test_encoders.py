@@ -126,7 +126,9 @@ def test_an_encoder_without_a_pooler_is_taken_with_a_word(hugging_face_folder, t
         return {name: array for name, array in held.items() if not name.startswith("pooler")}
 
     create_model(changed(hugging_face_folder, tmp_path / "other", weights=without), 3, 12, [], tmp_path)
-    assert "model.safetensors has no pooler; it begins with random parameters" in capsys.readouterr().out
+    assert (
+        "model.safetensors has no pooler; it begins as what evens out the encoder's output" in capsys.readouterr().out
+    )
 
 
 def test_a_paddlenlp_folder_gives_its_encoder_and_refuses_another(hugging_face_folder, tmp_path):

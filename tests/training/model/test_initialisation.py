@@ -2,7 +2,13 @@ import numpy as np
 import paddle
 from paddlenlp.transformers import ErnieConfig, ErnieForSequenceClassification
 
-from training.model.initialisation import HEAD_OFFSETS, context_embeddings, initialise, start_from_frequencies
+from training.model.initialisation import (
+    HEAD_OFFSETS,
+    context_embeddings,
+    initialise,
+    standardise,
+    start_from_frequencies,
+)
 
 LENGTH, WIDTH, HEADS = 24, 64, 4
 
@@ -28,6 +34,16 @@ def started_model(rows, labels):
 
 def random_rows():
     return list(np.random.default_rng(3).integers(5, 40, (200, LENGTH)))
+
+
+def test_a_standardised_pooler_tells_texts_apart_in_every_dimension():
+    rows = random_rows()
+    model = started_model(rows, np.ones((4, 3), bool))
+    standardise(model, rows)
+    with paddle.no_grad():
+        pooled = model.ernie(paddle.to_tensor(np.stack(rows)))[1].numpy()
+    assert np.abs(pooled.mean(axis=0)).max() < 0.1
+    assert np.allclose(np.arctanh(pooled).std(axis=0), 0.5, atol=0.05)
 
 
 def test_each_head_starts_on_its_neighbour():
