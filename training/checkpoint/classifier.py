@@ -95,11 +95,11 @@ def checkpoint_model(checkpoint: Checkpoint, device: str, max_seq_length: int) -
     """
     _note_length(max_seq_length, checkpoint.record.max_seq_length)
     from training.model.device import use_device
-    from training.model.first_token import read_first_token_only
+    from training.model.pooling import pool_in_last_layer
 
     use_device(device)
     model = checkpoint.model()
-    read_first_token_only(model)
+    pool_in_last_layer(model)
     return model, checkpoint.encoder(min(max_seq_length, model.config.max_position_embeddings))
 
 

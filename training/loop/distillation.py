@@ -8,8 +8,8 @@ import paddle
 from paddle.nn import functional
 
 from training.loop.losses import binary_cross_entropy
-from training.model.first_token import read_first_token_only
 from training.model.narrowing import encoder_layers
+from training.model.pooling import pool_in_last_layer
 
 HIDDEN_WEIGHT = 0.1
 """Of the hidden states beside the logits, as DynaBERT weighs them in paddlenlp."""
@@ -28,7 +28,7 @@ class Distillation:
         self._student_states: list[paddle.Tensor] = []
         teacher.eval()
         for model in (teacher, student):
-            read_first_token_only(model)
+            pool_in_last_layer(model)
 
         def record(layer: paddle.nn.Layer, inputs: Any, output: paddle.Tensor) -> None:
             if paddle.is_grad_enabled():

@@ -28,7 +28,7 @@ from training.loop.run_log import RunLog
 from training.loop.state import Progress, RunFiles, read_state, write_state
 from training.model.cpu_gradients import backward, use_cpu_gradients
 from training.model.encoders import freeze_layers, model_logits
-from training.model.first_token import read_first_token_only
+from training.model.pooling import pool_in_last_layer
 
 MAX_GRADIENT_NORM = 1.0
 EVALUATION_TOKENS = 4096
@@ -68,7 +68,7 @@ class Trainer:
         self.model, self.tokeniser, self.train_set, self.dev_set = model, tokeniser, train, dev
         self.hierarchy, self.options, self.files = hierarchy, options, files
         self.on_better, self.group, self._start_competes = on_better, group, start_competes
-        read_first_token_only(model)
+        pool_in_last_layer(model)
         if options.freeze_layers is not None:
             freeze_layers(model, options.freeze_layers)
         if paddle.get_device() == "cpu":

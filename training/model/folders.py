@@ -38,6 +38,7 @@ from training.model.parameters import (
     read_parameters,
     set_parameters,
 )
+from training.model.pooling import FIRST, LAYERS, MEAN, pool_in_last_layer
 from training.model.pretrained.hugging_face import AUTO, read_hugging_face
 
 paddlenlp_logger.set_level("ERROR")
@@ -73,6 +74,7 @@ def load_model(folder: Path, labels: int, width: Fraction) -> paddle.nn.Layer:
     except Exception as error:  # whatever paddlenlp raises
         raise BundleError(f"{folder / MODEL_CONFIG_FILES[0]} describes no model that loads: {error}") from error
     set_parameters(model, parameters, folder / WEIGHTS_FILE)
+    _pool_as_configured(model)
     model.eval()
     return model
 
@@ -131,9 +133,17 @@ def _set_encoder(model: paddle.nn.Layer, parameters: dict[str, np.ndarray], sour
     pooler = {f"pooler.{name}": tensor.numpy() for name, tensor in encoder.pooler.state_dict().items()}
     model.has_new_pooler = not set(parameters) & set(pooler)
     if model.has_new_pooler:
-        print(f"note: {source} has no pooler; it begins as what evens out the encoder's output")
+        model.config.pooling = MEAN
+        print(f"note: {source} has no pooler; a classifier reads the mean of the encoder's output, evened out")
         parameters = {**parameters, **pooler}
     set_parameters(encoder, parameters, source)
+    _pool_as_configured(model)
+
+
+def _pool_as_configured(model: paddle.nn.Layer) -> None:
+    """Where the mean of all positions is asked for, it is no matter of speed, and nobody may forget it."""
+    if getattr(model.config, "pooling", FIRST) != FIRST:
+        pool_in_last_layer(model)
 
 
 def _create(folder: Path, purpose: str, **settings: Any) -> paddle.nn.Layer:
@@ -148,6 +158,8 @@ def _create(folder: Path, purpose: str, **settings: Any) -> paddle.nn.Layer:
     """
     family = FAMILIES[_kind(folder)]
     config = family.config.from_pretrained(str(folder), **settings)
+    if (pooling := getattr(config, "pooling", FIRST)) not in LAYERS:
+        raise InputError(f"{folder / MODEL_CONFIG_FILES[0]}: pooling is {pooling!r:.40}; it is {' or '.join(LAYERS)}")
     for name in ("use_cache", "output_attentions", "output_hidden_states", "return_dict"):
         if getattr(config, name, False):  # the model would answer more than logits
             setattr(config, name, False)

@@ -12,8 +12,8 @@ from pipeline.compute.runtimes.graph_check import PACKED_INPUTS, PLAIN_INPUTS
 from pipeline.errors import ClassifierError
 from pipeline.files.bundle import PACKED_GRAPH_FILE, PADDLE_GRAPH_FILE, PADDLE_PARAMETERS_FILE
 from pipeline.tensors import LOGITS
-from training.model.first_token import read_first_token_only
 from training.model.packed import PackedClassifier
+from training.model.pooling import pool_in_last_layer
 
 ONNX_OPSET = 17
 GRAPH_PREFIX = Path(PADDLE_GRAPH_FILE).stem
@@ -31,7 +31,7 @@ def export_static(model: Any, folder: Path) -> None:
         ClassifierError: paddle stores the parameters of the two graphs differently.
     """
     model.eval()
-    packable = read_first_token_only(model)
+    packable = pool_in_last_layer(model)
     save_graph(model, PLAIN_INPUTS, folder / GRAPH_PREFIX)
     if not packable:
         return

@@ -38,9 +38,9 @@ from training.loop.run import set_seed
 from training.loop.state import RunFiles
 from training.loop.trainer import Trainer as StudentTrainer
 from training.model.device import use_device
-from training.model.first_token import read_first_token_only
 from training.model.narrowing import encoder_layers, narrowed
 from training.model.parameters import WEIGHTS_FILE
+from training.model.pooling import pool_in_last_layer
 from training.model.static_graph import GRAPH_PREFIX, save_graph
 from training.model.width import folder_name, kept, parse_widths
 from training.pruning.importance import measure_importance
@@ -192,6 +192,6 @@ class Trainer:
         with atomic_folder(folder) as place:
             save_model(student, place)
             self._tokenizer.save_pretrained(str(place))
-            read_first_token_only(student)
+            pool_in_last_layer(student)
             save_graph(student, PLAIN_INPUTS, place / prefix)
             write_all_checksums(place)

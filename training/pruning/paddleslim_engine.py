@@ -34,17 +34,22 @@ from training.loop.options import LoopOptions
 from training.loop.state import Progress, RunFiles
 from training.loop.trainer import EVALUATION_TOKENS, tuned_scores
 from training.model.encoders import model_logits
-from training.model.first_token import read_first_token_only
 from training.model.narrowing import narrowed
+from training.model.pooling import FIRST, pool_in_last_layer
 
 
-def prepare_paddleslim(group: ProcessGroup) -> None:
+def prepare_paddleslim(group: ProcessGroup, pooling: str) -> None:
     """Load paddleslim, and let it run with this Paddle.
+
+    Args:
+        pooling: of the encoder that is to be pruned, as in `training.model.pooling`.
 
     Raises:
         EnvironmentFault: it is not installed.
-        InputError: several processes were started.
+        InputError: several processes were started, or paddleslim would read the encoder otherwise.
     """
+    if pooling != FIRST:
+        raise InputError("--engine paddleslim prunes encoders that are read at [CLS] alone; take --engine student")
     if group.size > 1:  # paddlenlp then loses the hidden states' part of the loss without a word
         raise InputError(f"--engine paddleslim works in one process, and {group.size} were started; start one")
     try:
@@ -181,7 +186,7 @@ class PaddleslimTrainer:
         for name, parameter in student.state_dict().items():
             parameter.set_value(learnt[name][tuple(slice(length) for length in parameter.shape)])
         student.eval()
-        read_first_token_only(student)
+        pool_in_last_layer(student)
         return student
 
 

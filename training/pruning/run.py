@@ -39,6 +39,7 @@ from training.loop.state import RunFiles
 from training.loop.trainer import Trainer
 from training.model.device import use_device
 from training.model.encoders import check_length
+from training.model.pooling import FIRST
 from training.model.width import folder_name
 from training.pruning.importance import LayerImportance, measure_importance
 from training.pruning.options import PADDLESLIM, PruningRun
@@ -78,7 +79,7 @@ class Pruning:
         if options.engine == PADDLESLIM:
             from training.pruning.paddleslim_engine import prepare_paddleslim
 
-            prepare_paddleslim(group)
+            prepare_paddleslim(group, checkpoint.model_config.get("pooling", FIRST))
         train_path, dev_path = options.folder / options.train_file, options.folder / options.dev_file
         self._inputs = [train_path, dev_path, checkpoint.path / CHECKSUM_FILE]
         self._teacher = checkpoint.model()

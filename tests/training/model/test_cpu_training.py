@@ -6,7 +6,7 @@ import pytest
 from paddlenlp import transformers
 
 from training.model.cpu_gradients import use_cpu_gradients
-from training.model.first_token import FirstPositionLayer, read_first_token_only
+from training.model.pooling import FirstPositionLayer, pool_in_last_layer
 
 SHAPE = {
     "vocab_size": 50,
@@ -39,7 +39,7 @@ def logits_and_gradients(network):
 
 
 @pytest.mark.parametrize("kind", ["ernie", "bert"])
-@pytest.mark.parametrize("change", [use_cpu_gradients, read_first_token_only], ids=lambda change: change.__name__)
+@pytest.mark.parametrize("change", [use_cpu_gradients, pool_in_last_layer], ids=lambda change: change.__name__)
 def test_logits_and_every_gradient_stay_the_same(kind, change):
     plain, changed = model(kind), model(kind)
     change(changed)
@@ -53,6 +53,6 @@ def test_logits_and_every_gradient_stay_the_same(kind, change):
 
 def test_only_the_last_layer_is_shortened():
     network = model()
-    read_first_token_only(network)
+    pool_in_last_layer(network)
     kinds = [type(layer) for layer in network.ernie.encoder.layers]
     assert kinds == [paddle.nn.TransformerEncoderLayer, FirstPositionLayer]

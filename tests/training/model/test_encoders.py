@@ -3,11 +3,16 @@
 import hashlib
 import json
 import shutil
+from fractions import Fraction
 
 import numpy as np
+import paddle
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from pipeline.compute.batching import run_in_batches
+from pipeline.compute.packing import pack
+from pipeline.compute.runtimes.graph_check import PACKED_INPUTS
 from pipeline.errors import BundleError, InputError
 from pipeline.text.normalisation import normalise
 from pipeline.text.tokeniser_files import checkpoint_tokeniser
@@ -17,10 +22,14 @@ from tests.training.model.tiny_bert import (
     WIDTH,
     WORDS,
     bert_features,
+    bert_states,
     bert_weights,
     write_hugging_face_folder,
 )
 from training.model.encoders import create_model, freeze_layers, model_logits
+from training.model.folders import load_model
+from training.model.packed import PackedClassifier
+from training.model.static_graph import export_static
 
 
 @pytest.fixture(scope="module")
@@ -121,14 +130,30 @@ def test_the_ways_of_naming_the_same_weights_are_one(weights, hugging_face_folde
     assert all(np.array_equal(first[name].numpy(), second[name].numpy()) for name in first)
 
 
-def test_an_encoder_without_a_pooler_is_taken_with_a_word(hugging_face_folder, tmp_path, capsys):
+def test_an_encoder_without_a_pooler_is_read_at_all_positions(hugging_face_folder, tmp_path, capsys):
     def without(held):
         return {name: array for name, array in held.items() if not name.startswith("pooler")}
 
-    create_model(changed(hugging_face_folder, tmp_path / "other", weights=without), 3, 12, [], tmp_path)
-    assert (
-        "model.safetensors has no pooler; it begins as what evens out the encoder's output" in capsys.readouterr().out
-    )
+    model = create_model(changed(hugging_face_folder, tmp_path / "other", weights=without), 3, 12, [], tmp_path)
+    assert "has no pooler; a classifier reads the mean of the encoder's output" in capsys.readouterr().out
+    model.eval()
+    rows = checkpoint_tokeniser(tmp_path, 12).encode(["a Train was later", "late", "was"])
+    states = np.stack([bert_states(bert_weights(), ids).mean(axis=0) for ids in rows])
+    pooler = model.bert.pooler.dense
+    pooled = np.tanh(states @ pooler.weight.numpy() + pooler.bias.numpy())
+    expected = pooled @ model.classifier.weight.numpy() + model.classifier.bias.numpy()
+    computed = run_in_batches(rows, lambda *inputs: model_logits(model, *inputs))
+    assert computed == pytest.approx(expected, abs=1e-5)
+    packed = PackedClassifier(model)
+    packed.eval()
+    for batch in pack(rows, 64):
+        inputs = [paddle.to_tensor(batch.inputs[name]) for name in PACKED_INPUTS]
+        assert packed(*inputs).numpy()[batch.places] == pytest.approx(expected[batch.texts], abs=1e-5)
+    export_static(model, tmp_path)
+    assert (tmp_path / "packed.pdmodel").exists()
+    model.save_pretrained(str(tmp_path))
+    again = load_model(tmp_path, 3, Fraction(1))
+    assert run_in_batches(rows, lambda *inputs: model_logits(again, *inputs)) == pytest.approx(expected, abs=1e-5)
 
 
 def test_a_paddlenlp_folder_gives_its_encoder_and_refuses_another(hugging_face_folder, tmp_path):

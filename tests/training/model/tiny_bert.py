@@ -60,11 +60,17 @@ def norm(name):
     return {f"{name}.weight": (WIDTH,), f"{name}.bias": (WIDTH,)}
 
 
+def dense(weights, x, name):
+    return x @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
+
+
 def bert_features(weights, ids, first_position=0):
     """The pooled output of BERT (Devlin et al. 2019) for one text, written out in numpy."""
+    return np.tanh(dense(weights, bert_states(weights, ids, first_position)[0], "pooler.dense"))
 
-    def dense(x, name):
-        return x @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
+
+def bert_states(weights, ids, first_position=0):
+    """The output of BERT's last layer, [tokens, WIDTH]."""
 
     def normalised(x, name):
         scaled = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-12)
@@ -81,11 +87,14 @@ def bert_features(weights, ids, first_position=0):
     for layer in range(LAYERS):
         place = f"encoder.layer.{layer}"
         queries, keys, values = (
-            dense(x, f"{place}.attention.self.{name}").reshape(len(ids), 2, -1) for name in ("query", "key", "value")
+            dense(weights, x, f"{place}.attention.self.{name}").reshape(len(ids), 2, -1)
+            for name in ("query", "key", "value")
         )
         scores = np.exp(np.einsum("thd,shd->hts", queries, keys) / np.sqrt(WIDTH // 2))
         mixed = np.einsum("hts,shd->thd", scores / scores.sum(-1, keepdims=True), values).reshape(len(ids), WIDTH)
-        x = normalised(x + dense(mixed, f"{place}.attention.output.dense"), f"{place}.attention.output.LayerNorm")
-        y = dense(gelu(dense(x, f"{place}.intermediate.dense")), f"{place}.output.dense")
+        x = normalised(
+            x + dense(weights, mixed, f"{place}.attention.output.dense"), f"{place}.attention.output.LayerNorm"
+        )
+        y = dense(weights, gelu(dense(weights, x, f"{place}.intermediate.dense")), f"{place}.output.dense")
         x = normalised(x + y, f"{place}.output.LayerNorm")
-    return np.tanh(dense(x[0], "pooler.dense"))
+    return x

@@ -14,8 +14,8 @@ from pipeline.errors import InputError
 from tests.training.pruning.conftest import HEAD_SIZE, HEADS, NEURONS
 from training.loop.distillation import Distillation
 from training.loop.losses import binary_cross_entropy
-from training.model.first_token import read_first_token_only
 from training.model.narrowing import encoder_layers, narrowed
+from training.model.pooling import pool_in_last_layer
 from training.model.width import folder_name, kept, parse_widths
 from training.pruning.importance import measure_importance
 from training.pruning.selection import prune
@@ -126,7 +126,7 @@ def test_narrowing_removes_as_many_parameters_as_the_arithmetic_says(model):
 def test_the_last_layer_may_read_the_first_token_only(model, dataset):
     pruned = prune(model, measure_importance(model, dataset, binary_cross_entropy, 2), Fraction(1, 2))
     whole = logits(pruned)
-    read_first_token_only(pruned)
+    pool_in_last_layer(pruned)
     np.testing.assert_allclose(logits(pruned), whole, atol=1e-5)
 
 
