@@ -158,8 +158,9 @@ def understand(options: ImportOptions) -> Understood:
     elif options.conflicts == REFUSE:
         collector.report.fate = "are refused"
     counts = Counter(label for row in collector.rows for label in row.labels)
-    warnings = [*table.notes, *collector.report.notes(), *label_names.notes(hierarchy.labels)]
+    warnings = [*table.notes, *collector.report.notes(), *label_names.notes(hierarchy.labels), *labels.notes()]
     doubts = list(label_names.doubts(hierarchy.labels, counts, len(collector.rows)))
+    doubts += labels.doubts()
     doubts += _no_header(table, labels, counts)
     if not options.header_row:
         warnings += _header_after_all(collector, counts)

@@ -12,6 +12,9 @@ from tests.tables import SIMPLE, convert, text
 from tests.training.data.tables.workbooks import write_workbook
 from training import doccano, import_table
 
+CELLS = ("several", "repeated", "mixed", "levels")
+SHOP = ["text,label", *(f"t{n},{('Billing > Refund', 'Shipping > Late')[n % 2]}" for n in range(40))]
+
 
 @pytest.mark.parametrize(
     ("rows", "options", "reason"),
@@ -40,8 +43,28 @@ from training import doccano, import_table
             ("--label_columns", "top", "below"),
             r"those are only 2, as 'x0##y0', .*do the levels stand in the other order\?",
         ),
+        (
+            [*SHOP, "u1,Billing > Double charge; Billing > Refund", "u2,Shipping > Late;Billing > Refund"],
+            ("--separator=>",),
+            r"2 of 42 label cells have ';' .*, as 'Billing > Double charge; Billing > Refund', and .*_separator=';'",
+        ),
+        (
+            ["text,label", *(f"t{n},甲、{'乙丙'[n % 2]}" for n in range(40)), "u,丁、丙", "v,丁、乙"],
+            (),
+            r"42 of 42 label cells have '、' .*, as '甲、乙', .* give --label_separator='、'",
+        ),
+        (
+            [*SHOP, "u1,Billing > Refund|Shipping > Late; Billing > Fee"],
+            ("--separator=>", "--label_separator=;"),
+            r"1 of 42 label cells have '\|' .*, as 'Billing > Refund\|Shipping > Late', .* write ';' between all",
+        ),
+        (
+            ["text,top,below", *(f"t{n},x{n % 2},y{n % 3}" for n in range(40)), "u,x1,y0;y2"],
+            ("--label_columns", "top", "below"),
+            r"1 of 82 label cells have ';' .*, as 'y0;y2', .* write whole paths into one column",
+        ),
     ],
-    ids=["column", "near", "number", "named", "header", "ids", "many", "order"],
+    ids=[*("column", "near", "number", "named", "header", "ids", "many", "order"), *CELLS],
 )
 def test_what_looks_wrong_is_asked_and_nothing_is_written(tmp_path, rows, options, reason):
     path = text(tmp_path / "a.csv", *rows)
@@ -100,6 +123,16 @@ def test_nothing_is_said_of_a_few_names_with_a_sign(tmp_path, capsys):
     assert not capsys.readouterr().err
 
 
+def test_another_sign_between_levels_is_mentioned_and_one_within_a_name_is_not(tmp_path):
+    path = text(tmp_path / "a.csv", *SHOP, *(f"u{n},Billing/Refund" for n in range(5)), "v,灾害/意外", "w,Fees; taxes")
+    done = convert(path, "--separator=>")
+    assert done.returncode == 0
+    said = (
+        "note: 5 of 47 label cells have '/' and no '>', as 'Billing/Refund'; if that stands between levels, write '>'"
+    )
+    assert done.stderr == f"{said} there\n"
+
+
 def test_a_first_row_without_a_header_is_looked_at(tmp_path):
     done = convert(text(tmp_path / "a.csv", *SIMPLE), "--header_row", 0, "--text_columns", 1, "--label_columns", 2)
     assert "no row names the columns" in done.stdout
@@ -113,7 +146,7 @@ def test_a_first_row_without_a_header_is_looked_at(tmp_path):
         (["t", "#N/A"], (), "a.xlsx:42: column 'label' holds the error #N/A"),
         (["=A1", "a"], (), "a.xlsx:42: column 'text' holds a formula without its value"),
         (["t", "=B2"], (), "a.xlsx:42: column 'label' holds a formula without its value"),
-        (["t", "a\nb"], (), r"column 'label': label 'a\\nb' contains the control character U\+000A"),
+        (["t", "a\nb"], (), r"column 'label': label 'a\\nb' contains .* U\+000A.*separator=\$'\\n'$"),
         (
             ["t", "a##b"],
             ("--separator", "/"),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from pipeline.errors import DatasetError, InputError
 from pipeline.labels.hierarchy import SEPARATOR
 from training.data.label_names import path_of
+from training.data.tables import label_cells
 from training.data.tables.cells import Flaw, Row, plain
 
 LEVELS, LABELS = "levels", "labels"
@@ -28,6 +30,7 @@ class LabelColumns:
         columns_are: one of COLUMNS_ARE, for several columns.
         separator: what stands between the levels of a label in one cell.
         label_separator: what stands between the labels of one cell; without it a cell is one label.
+        cells: what was read as one label, or as a level of one, so far, and how often.
     """
 
     path: Path
@@ -36,6 +39,7 @@ class LabelColumns:
     columns_are: str
     separator: str
     label_separator: str | None
+    cells: Counter[str] = field(default_factory=Counter)
 
     @property
     def is_by_level(self) -> bool:
@@ -58,8 +62,23 @@ class LabelColumns:
             try:
                 labels += self._of_list(cell) if isinstance(cell, list) else self._of_text(cell)
             except InputError as error:
-                raise DatasetError(self.path, row.number, f"column {name!r}: {error}") from error
+                lines = isinstance(cell, str) and "\n" in cell.strip() and not self.label_separator
+                hint = "; if line breaks stand between labels, give --label_separator=$'\\n'" if lines else ""
+                raise DatasetError(self.path, row.number, f"column {name!r}: {error}{hint}") from error
         return labels
+
+    def doubts(self) -> Iterator[str]:
+        """What is hardly meant in the cells that were read, as sentences."""
+        remedy = "give --label_separator='{}'"
+        if self.is_by_level:
+            remedy = "write whole paths into one column, and give --separator and --label_separator='{}'"
+        elif self.label_separator:
+            remedy = f"write {self.label_separator!r} between all"
+        return label_cells.several(self.cells, self.separator, remedy)
+
+    def notes(self) -> Iterator[str]:
+        """What a user should know of the cells that were read."""
+        return iter(()) if self.is_by_level else label_cells.other_levels(self.cells, self.separator)
 
     def _by_level(self, row: Row, cells: list[str]) -> list[str]:
         while cells and not cells[-1]:
@@ -73,13 +92,17 @@ class LabelColumns:
                 "fill it (cells that are merged are read from .xlsx alone)",
             )
         try:
-            return [_path(tuple(cells))] if cells else []
+            labels = [_path(tuple(cells))] if cells else []
         except InputError as error:
             raise DatasetError(self.path, row.number, str(error)) from error
+        self.cells.update(cells)
+        return labels
 
     def _of_text(self, cell: str) -> list[str]:
         parts = cell.split(self.label_separator) if self.label_separator else [cell]
-        return [self._split(part) for part in parts if part.strip()]
+        parts = [part for part in parts if part.strip()]
+        self.cells.update(parts)
+        return [self._split(part) for part in parts]
 
     def _split(self, label: str) -> str:
         if self.separator != SEPARATOR and SEPARATOR in label:
