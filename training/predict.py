@@ -130,7 +130,9 @@ def _open_data(options: PredictOptions) -> contextlib.AbstractContextManager[IO[
     try:
         return open(path, "rb")
     except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
+        hint = "; that is the default of --data_file, give it a file of texts, one a line, or - for standard input"
+        hint = hint if options.data_file == DATA_FILE else ""
+        raise InputError(f"cannot read {path}: {error.strerror}{hint}") from error
 
 
 def _anything_to_do(output: Path, stream: IO[bytes], options: WriteOptions) -> bool:
