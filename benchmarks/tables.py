@@ -37,7 +37,7 @@ CHINESE = {
     "rows, evaluate": "评估文件的行数",
     "{}, {} cores, commit {}, load average before: {}": "{}，{} 核，提交 {}，测量前的平均负载 {}",
     "too noisy to tell": "噪声过大，不作结论",
-    "texts per second beside": "每秒文本数，对照",
+    "texts per second beside": "每秒文本数（对照对象）",
     "ours": "本项目",
     "theirs": "对方",
     "baseline, {} concurrent": "基线，{} 个并发请求",
