@@ -29,9 +29,7 @@ class LoopOptions(SeedOptions):
 
     batch_size: int = option(32, "texts per training step and process", at_least=1)
     learning_rate: float = option(3e-5, "peak learning rate", above=0)
-    head_learning_rate: float | None = option(
-        None, "peak learning rate of the classifier and the pooler below it (--learning_rate)", above=0
-    )
+    head_learning_rate: float | None = option(None, "peak learning rate of the classifier (--learning_rate)", above=0)
     epochs: int = option(10, "passes over the training rows", at_least=1)
     early_stop: bool = option(False, "stop when the result on dev no longer improves")
     early_stop_nums: int = option(10, "epochs without improvement after which --early_stop stops", at_least=1)

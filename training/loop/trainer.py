@@ -93,7 +93,7 @@ class Trainer:
         trained: dict[bool, list[Any]] = {False: [], True: []}  # by whether it belongs to the head
         for name, parameter in self.model.named_parameters():
             if not parameter.stop_gradient:
-                trained[name.startswith("classifier.") or ".pooler." in name].append(parameter)
+                trained[name.startswith("classifier.")].append(parameter)
         ratio = (self.options.head_learning_rate or self.options.learning_rate) / self.options.learning_rate
         decayed = {
             parameter.name

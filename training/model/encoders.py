@@ -105,7 +105,9 @@ def scratch_config(shape: ScratchShape, vocabulary_size: int, labels: int, max_s
 
 
 def freeze_layers(model: paddle.nn.Layer, count: int) -> None:
-    """Keep the embeddings and the `count` lowest encoder layers as they are.
+    """Keep the embeddings and the `count` lowest encoder layers as they are, and let them drop nothing.
+
+    What they drop would be noise to the layers above, which is no use to layers that do not learn.
 
     Raises:
         InputError: the encoder has fewer layers.
@@ -117,6 +119,11 @@ def freeze_layers(model: paddle.nn.Layer, count: int) -> None:
     for frozen in (encoder.embeddings, *layers[:count]):
         for parameter in frozen.parameters():
             parameter.stop_gradient = True
+        for part in frozen.sublayers(include_self=True):
+            if isinstance(part, paddle.nn.Dropout):
+                part.p = 0.0
+            elif isinstance(part, paddle.nn.MultiHeadAttention):
+                part.dropout = 0.0
 
 
 def model_logits(model: paddle.nn.Layer, input_ids: np.ndarray, token_type_ids: np.ndarray) -> np.ndarray:

@@ -178,6 +178,10 @@ def test_frozen_layers_do_not_learn(hugging_face_folder, tmp_path):
     learning = {name for name, parameter in model.named_parameters() if not parameter.stop_gradient}
     assert not [name for name in learning if "embeddings" in name or "layers.0." in name]
     assert [name for name in learning if "layers.1." in name] and "classifier.weight" in learning
+    model.train()
+    embedded, again = (model.bert.embeddings(paddle.to_tensor([[2, 5, 6, 3]] * 8)) for _ in range(2))
+    lower, upper = model.bert.encoder.layers
+    assert (lower(embedded) == lower(again)).all() and not (upper(embedded) == upper(again)).all()
     with pytest.raises(InputError, match="--freeze_layers is 3, and the encoder has 2 layers"):
         freeze_layers(model, 3)
 
