@@ -39,6 +39,7 @@ REAL_DATA = PROJECT.parent / "shared" / "data"
 SERVER_TESTS = tuple(PROJECT / "tests" / name for name in ("serving", "clients", "examples"))
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist looks at the marks in its own
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Two halves for two processes: each kind of server and each training is started once, in one of them."""
     for item in items:
