@@ -38,7 +38,7 @@ endif
 .PHONY: help setup setup-paddle paddle-if-possible demo serve serve-paddle stop test lint bench docs format e5 minilm lock clean
 
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 20
 	@echo "Variables: DATASET (a dataset folder for demo and bench), HOST, PYTHON, FORCE;"
 	@echo "  of serve: MODEL_REPOSITORY, PORT (HTTP; gRPC and metrics get the next two), or HTTP_PORT, GRPC_PORT, METRICS_PORT"
 	@echo "  of serve-paddle: HOST, RPC_PORT, PADDLE_HTTP_PORT, PYTHON39"

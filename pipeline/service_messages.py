@@ -36,11 +36,14 @@ OK, OVERLOADED, NO_SERVICE, INPUT_ERROR, TIMED_OUT, MODEL_ERROR = 0, 51, 3002, 5
 
 _ARRAY_BEGINS = re.compile(r"(?:\w+\s*\.\s*)?array\s*\(\s*\[")
 _ARRAY_ENDS = re.compile(r"\s*\]\s*(?:,\s*dtype=(?:object|'[<|>=]?[US]\d+'))?\s*\)\s*")
-_QUOTED = r"""[bBuU]?(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
+_QUOTED = r"""[bBuU]?(?:'[^'\\]*(?:\\.[^'\\]*)*'|"[^"\\]*(?:\\.[^"\\]*)*")"""
 _LITERAL = re.compile(rf"\s*({_QUOTED})\s*(?:,|(?=\]))", re.DOTALL)
 _ESCAPES = re.compile(r"""(?:[^\\]|\\(?:[\\'"abfnrtv]|[0-7]{1,3}|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}))*""")
 _TUPLE = re.compile(rf"\(\s*{_QUOTED}\s*,(?:\s*{_QUOTED}\s*,)*(?:\s*{_QUOTED})?\s*\)\s*", re.DOTALL)
 """A printed array of texts: how it begins and ends, its elements, what these may hold; and a tuple of Python."""
+
+_MOST_ESCAPES = 1_000_000
+"""In a printed array: matching takes memory for each."""
 
 _AHEAD = "\ufeff \t\r\n"
 """What may stand before a JSON array without being a text."""
@@ -95,11 +98,18 @@ def read_texts(sentence: str, max_texts: int) -> list[str]:
     with PARSING:
         if value.startswith("["):
             return _checked(_read_json(value), max_texts)
+        if value.startswith("(") or _ARRAY_BEGINS.match(value):
+            _check_escapes(value)
         if begin := _ARRAY_BEGINS.match(value):
             return _checked(_read_printed_array(value, begin.end(), max_texts), max_texts)
         if _TUPLE.fullmatch(value):
             raise InputError(f"{SENTENCE} is a tuple of Python; send several texts as a JSON array")
     return [sentence]
+
+
+def _check_escapes(value: str) -> None:
+    if value.count("\\") > _MOST_ESCAPES:
+        raise InputError(f"{SENTENCE} is Python with over {_MOST_ESCAPES:,} escapes; send a JSON array")
 
 
 def _read_printed_array(value: str, place: int, most: int) -> list[str]:

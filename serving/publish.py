@@ -21,7 +21,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from pipeline.command import run
-from pipeline.errors import ClassifierError, InputError
+from pipeline.errors import BundleError, ClassifierError, InputError
 from pipeline.files.bundle import Bundle
 from pipeline.options import option, parse
 from pipeline.run_folder import RunFolderOptions
@@ -73,6 +73,7 @@ class Published:
     deployment: Deployment
     version: PublishedVersion
     new: bool = True
+    before: PublishedVersion | None = None
 
     def __repr__(self) -> str:
         return f"Published({self.deployment.server!r}, version={self.version.number}, new={self.new})"
@@ -111,8 +112,16 @@ def publish(options: PublishOptions) -> list[Published]:
             return [Published(each, version, new=False) for each, version in live.items() if version]
     everywhere: list[Deployment] = [options.triton(), options.paddle()]
     taken = max((number for each in everywhere for number in each.numbers()), default=0)
+    before = {each: _live(each) for each in wanted}
     versions = publish_together(bundle, wanted, options.keep, taken, options.note)
-    return [Published(each, version) for each, version in versions.items()]
+    return [Published(each, version, before=before[each]) for each, version in versions.items()]
+
+
+def _live(deployment: Deployment) -> PublishedVersion | None:
+    """What is live; None where nothing is, or where nobody can tell."""
+    with contextlib.suppress(BundleError):
+        return deployment.live()
+    return None
 
 
 @contextlib.contextmanager
@@ -133,8 +142,13 @@ def parse_args(argv: Sequence[str] | None) -> PublishOptions:
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = parse_args(argv)
+    notes = {}
     for published in publish(options):
         print(published)
+        if published.before:
+            notes.update(dict.fromkeys(published.version.unlike(published.before), published.before.number))
+    for note, number in notes.items():
+        print(f"note: unlike version {number}, which was live: {note}")
     print(f"decoding: {Bundle(options.bundle).decoder().in_words()}")
 
 

@@ -17,6 +17,9 @@ from serving.golden import Expected, OtherFolder
 from serving.options import ComputeWishes
 from serving.staging import software
 
+NAMED_LABELS = 3
+WORSE = 0.005
+"""Of micro F1: a smaller fall is not told."""
 Chosen = TypeVar("Chosen", bound=ComputeWishes)
 
 
@@ -34,6 +37,7 @@ class PublishedVersion(Generic[Chosen]):
         model, data: the encoder's name and the name of the dataset folder that it learnt from; empty where unknown.
         micro_f1: on the development file; None where unknown.
         software: `serving.staging.software` of the code that was published with it.
+        labels: label paths that it may answer; empty where unknown.
         tells_truncated: whether that code tells which texts it has read in part; earlier releases' did not.
     """
 
@@ -47,6 +51,7 @@ class PublishedVersion(Generic[Chosen]):
     data: str = ""
     micro_f1: float | None = None
     software: str = ""
+    labels: tuple[str, ...] = ()
     tells_truncated: bool = False
 
     @classmethod
@@ -68,6 +73,7 @@ class PublishedVersion(Generic[Chosen]):
             data=str(data.get("folder", "")) if isinstance(data, Mapping) else "",
             micro_f1=micro_f1 if isinstance(micro_f1, float) else None,
             software=software(),
+            labels=manifest.labels,
             tells_truncated=True,
         )
 
@@ -83,6 +89,19 @@ class PublishedVersion(Generic[Chosen]):
         score = f"dev micro F1 {self.micro_f1:.4f}" if self.micro_f1 is not None else ""
         said = "; ".join(filter(None, (", ".join(filter(None, (trained, score))), self.note)))
         return "".join(char if char.isprintable() else " " for char in said)
+
+    def unlike(self, before: PublishedVersion) -> list[str]:
+        """What callers of the version before, or whoever owns its labels, would want to know, in words."""
+        said = []
+        if before.labels and (gone := sorted({*before.labels} - {*self.labels})):
+            said.append(f"labels that are gone: {_named(gone)}")
+        if before.labels and (new := sorted({*self.labels} - {*before.labels})):
+            said.append(f"new labels: {_named(new)}")
+        if before.data and self.data != before.data:
+            said.append(f"it learnt from {self.data or 'an unknown data set'}, not from {before.data}")
+        if self.micro_f1 is not None and before.micro_f1 is not None and before.micro_f1 - self.micro_f1 > WORSE:
+            said.append(f"its dev micro F1 is {self.micro_f1:.4f}, and that version's {before.micro_f1:.4f}")
+        return said
 
     def text(self) -> str:
         """The record, in JSON."""
@@ -107,7 +126,10 @@ class PublishedVersion(Generic[Chosen]):
             expected = tuple(from_fields(Expected, answer) for answer in fields["expected"])
             chosen = options(**fields["options"])
             known = {name: value for name, value in fields.items() if name in cls.__dataclass_fields__}
+            known["labels"] = tuple(known.get("labels", ()))
             version = cls(**{"number": 0, **known, "options": chosen, "expected": expected})
+            if not all(isinstance(label, str) for label in version.labels):
+                raise TypeError(f"labels are {version.labels!r:.40}")
             if not isinstance(version.micro_f1, (float, int, type(None))):
                 raise TypeError(f"micro_f1 is {version.micro_f1!r:.40}")
             if number not in (None, version.number):
@@ -115,6 +137,11 @@ class PublishedVersion(Generic[Chosen]):
             return version
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise BundleError(f"{path} is damaged ({error!r}); remove the version that it describes") from None
+
+
+def _named(labels: Sequence[str]) -> str:
+    more = len(labels) - NAMED_LABELS
+    return ", ".join(labels[:NAMED_LABELS]) + f" and {more} more" * (more > 0)
 
 
 def served(

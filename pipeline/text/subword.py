@@ -19,6 +19,8 @@ from pipeline.text.words import TokeniserSettings
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # of the library: a server has a process for each core
 TOKENISER_FILE = "tokenizer.json"
 MODELS = ("Unigram", "BPE")
+TRIAL = "a\u0301 B, 1\u3000\u7f62\u5de5\u4e86 \u0928\u092e\u0938\u094d\u0924\u0947 " + "a" * 64 + "!"
+"""A text of several scripts, with a run that regular expressions may stumble over."""
 HIDDEN = "\U0010ffff"
 """Stands before special tokens; no text has it."""
 CHARACTERS_PER_TOKEN = 4
@@ -42,6 +44,7 @@ class Subword(Tokeniser):
 
     def __init__(self, path: Path, settings: TokeniserSettings, max_length: int) -> None:
         self._tokenizer = _load(path, settings)
+        _try(self._tokenizer, path)
         ids = {token.removeprefix(HIDDEN): number for token, number in self._tokenizer.get_vocab().items()}
         if sorted(ids.values()) != list(range(len(ids))):
             raise InputError(f"{path}: the ids of its {len(ids):,} tokens are not 0 to {len(ids) - 1:,}")
@@ -62,15 +65,27 @@ class Subword(Tokeniser):
             yield ids
 
 
+def _try(tokenizer: Any, path: Path) -> None:
+    """Raise InputError where texts end the tokeniser; the library's panics are no Exception."""
+    try:
+        tokenizer.encode(TRIAL, add_special_tokens=False)
+    except BaseException as error:
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            raise
+        raise InputError(f"{path} is no tokeniser that works: {error}") from None
+
+
 def _load(path: Path, settings: TokeniserSettings) -> Any:
     from tokenizers import Tokenizer
 
     try:
         description = read_json(path)
-        model = description.get("model") if isinstance(description, dict) else None
+        model: Any = description.get("model") if isinstance(description, dict) else None
         kind = model.get("type") if isinstance(model, dict) else None
         if kind not in MODELS:
             raise InputError(f"{path}: its model is {kind!r:.40}; supported are {', '.join(MODELS)}")
+        if model.get("dropout"):
+            raise InputError(f"{path}: dropout is {model['dropout']!r:.40}: a text would get other tokens each time")
         if kind == "Unigram":
             _hide(description, settings.special_tokens)
         tokenizer = Tokenizer.from_str(json.dumps(description, ensure_ascii=False))

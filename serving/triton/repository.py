@@ -101,7 +101,7 @@ class ModelRepository:
     def live(self) -> TritonVersion | None:
         """The version that answers; None before the first."""
         config = self.path / ENSEMBLE / CONFIG_FILE
-        number = pinned_version(config.read_text(encoding="utf-8")) if config.is_file() else None
+        number = pinned_version(config.read_text(encoding="utf-8", errors="replace")) if config.is_file() else None
         try:
             return None if number is None else self.version(number)
         except InputError as error:

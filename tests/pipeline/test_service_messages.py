@@ -72,6 +72,8 @@ def test_a_printed_array_costs_no_more_than_its_bytes():
     with pytest.raises(InputError, match="more than 9 texts"):
         read_texts("array([" + "''," * 1_000_000 + "])", 9)
     assert len(read_texts("array(['" + "\\u4e2d" * 500_000 + "'])", 9)[0]) == 500_000
+    with pytest.raises(InputError, match="is Python with over 1,000,000 escapes"):
+        read_texts("('" + "\\x" * 1_000_001, 9)
     assert time.perf_counter() - started < 5
 
 

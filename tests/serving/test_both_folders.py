@@ -15,6 +15,7 @@ from serving.publish import PublishOptions
 from serving.servers import ServerOptions
 from serving.triton.deployment import TritonDeployment
 from serving.triton.repository import ModelRepository
+from tests.serving.bundles import renamed_bundle
 
 
 @pytest.fixture
@@ -142,6 +143,23 @@ def test_a_bundle_that_says_nothing_of_its_training_is_published(folders, bundle
     silent = seal(tmp_path / "silent", replace(bundle.manifest, training={"data": None}, metrics={"dev": None}))
     (done,) = publish.publish(PublishOptions(bundle=silent.path, only="triton", **places))
     assert done.version.about == "scratch-tiny"
+
+
+def test_publishing_says_what_callers_will_miss(folders, bundle, tmp_path, capsys):
+    places, *_ = folders
+    publish.publish(PublishOptions(bundle=bundle.path, only="triton", **places))
+    worse = renamed_bundle(bundle, tmp_path / "renamed", "新")
+    data = {**worse.manifest.training["data"], "folder": "orders"}
+    changed = replace(worse.manifest, metrics={"dev": {"micro_f1": 0.1}}, training={"data": data})
+    seal(worse.path, changed)
+    words = [word for name, place in places.items() for word in (f"--{name}", str(place))]
+    publish.main(["--bundle", str(worse.path), "--only", "triton", *words])
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("note: unlike version 1, ")]
+    first = bundle.manifest.labels
+    assert said[0].startswith(f"note: unlike version 1, which was live: labels that are gone: {sorted(first)[0]}, ")
+    assert said[1].startswith("note: unlike version 1, which was live: new labels: 新")
+    assert "it learnt from orders, not from data" in said[2]
+    assert "its dev micro F1 is 0.1000, and that version's" in said[3]
 
 
 def test_versions_say_what_each_is(folders, bundle_path):

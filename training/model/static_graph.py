@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import filecmp
+import pickle
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -55,6 +56,13 @@ def save_graph(model: Any, inputs: Iterable[str], prefix: Path) -> None:
     static = paddle.jit.to_static(model, input_spec=specifications, full_graph=True)
     paddle.jit.save(static, str(prefix))
     _clean_program(prefix.with_suffix(".pdmodel"))
+    _sort_names(prefix.with_suffix(".pdiparams.info"))
+
+
+def _sort_names(path: Path) -> None:
+    """Paddle writes the parameters' names in an order that differs from run to run: equal exports would be unequal."""
+    names = pickle.loads(path.read_bytes())
+    path.write_bytes(pickle.dumps(dict(sorted(names.items())), protocol=2))
 
 
 def _clean_program(graph: Path) -> None:

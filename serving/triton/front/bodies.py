@@ -18,7 +18,6 @@ from pipeline.records import parse_json
 
 MOST_BRACKETS = 100_000
 """Each is an object of Python's, of some sixty bytes."""
-STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 ENCODINGS = ("gzip", "deflate")
 NO_CLASSIFICATION = "classification is not offered; ask for label and confidence, and give top_k for fewer of them"
 """Triton 2.51 divides by zero where it is asked for, of texts."""
@@ -184,7 +183,7 @@ def _is_count(value: Any) -> bool:
 
 
 def _parsed(body: bytes) -> dict[str, Any]:
-    if _brackets(body) > MOST_BRACKETS and _brackets(STRINGS.sub(b"", body)) > MOST_BRACKETS:
+    if _brackets(body) > MOST_BRACKETS and _brackets(_outside_strings(body)) > MOST_BRACKETS:
         raise InputError(f"the request has more than {MOST_BRACKETS} brackets; send less in one request")
     try:
         fields = parse_json(body.decode())
@@ -193,6 +192,12 @@ def _parsed(body: bytes) -> dict[str, Any]:
     if not isinstance(fields, dict):
         raise InputError("the request is no JSON object")
     return fields
+
+
+def _outside_strings(body: bytes) -> bytes:
+    """What JSON has between its strings, in linear time; what follows an open quotation mark is inside one."""
+    plain = body.replace(rb"\\", b"").replace(rb"\"", b"")
+    return b"".join(plain.split(b'"')[::2])
 
 
 def _brackets(body: bytes) -> int:

@@ -67,6 +67,19 @@ def test_texts_that_share_their_pieces_are_one(path):
     assert encoder.words("罢工　ｓｔｒｉｋｅ") == encoder.words("罢工 strike") != encoder.words("罢工 strikes")
 
 
+def endless():
+    """A component whose regular expression takes for ever, which ends in a panic of the library."""
+    return {"type": "Split", "pattern": {"Regex": "(a+)+$"}, "behavior": "Isolated", "invert": False}
+
+
+def test_dropout_is_refused(path, tmp_path):
+    content = json.loads(path.read_text())
+    content["model"]["dropout"] = 0.5
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match="dropout is 0.5: a text would get other tokens each time"):
+        Subword(tmp_path / "tokenizer.json", SETTINGS, 64)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -77,6 +90,7 @@ def test_texts_that_share_their_pieces_are_one(path):
         (lambda content: content.update(normalizer={"type": "Python"}), r"tokenizer\.json is no tokeniser that loads"),
         (lambda content: content["added_tokens"].append({"id": 900, "content": "x"}), "no tokeniser that loads"),
         (lambda content: content.clear(), "its model is None"),
+        (lambda content: content.update(pre_tokenizer=endless()), "no tokeniser that works"),
     ],
 )
 def test_a_file_that_is_no_such_tokeniser_is_refused(change, message, path, tmp_path):

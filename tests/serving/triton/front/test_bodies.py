@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
 import zlib
 
 import pytest
@@ -113,6 +114,13 @@ def test_the_doubled_one_of_very_many_names_is_found_at_once():
     names = ",".join(f'"{number}":0' for number in range(200_000))
     with pytest.raises(InputError, match="has the key '199999' twice"):
         checked_json(f'{{{names},"199999":1}}'.encode())
+
+
+def test_brackets_in_an_open_string_are_counted_in_no_time():
+    started = time.perf_counter()
+    with pytest.raises(InputError, match="no JSON in UTF-8"):
+        checked_json(b'{"a":"' + b"[" * 100_001 + b'\\"' * 150_000)
+    assert time.perf_counter() - started < 1
 
 
 def test_other_bodies_are_bounded_too():

