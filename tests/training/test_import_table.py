@@ -1,14 +1,16 @@
 """From a table to a dataset folder: columns, labels, what is asked back, and what is said."""
 
 import json
+import subprocess
 
 import pytest
 
 from pipeline.errors import DatasetError, InputError
 from tests.doccano import LABELLED, lines
-from tests.tables import convert, rows, text
+from tests.tables import SIMPLE, convert, rows, text
 from tests.training.data.tables.workbooks import write_workbook
 from training import import_table
+from training.data import dataset_folder
 from training.import_table import ImportOptions, understand
 
 TREE = {"组织行为": ("罢工", "游行"), "人生": ("死亡", "结婚", "产子/女")}
@@ -151,6 +153,25 @@ def test_a_dry_run_writes_nothing_and_a_folder_is_never_replaced_unasked(tmp_pat
     (tmp_path / "data" / "notes.md").touch()
     done = convert(path, "--conflicts", "merge", "--overwrite")
     assert (done.returncode, "holds 'notes.md', which would be lost" in done.stderr) == (2, True)
+
+
+def test_git_ignores_a_dataset_inside_the_project(tmp_path, monkeypatch):
+    project = tmp_path.resolve() / "project"
+    subprocess.run(["git", "init", "-q", project], check=True)
+    monkeypatch.setattr(dataset_folder, "PROJECT", project)
+    path = text(project / "a.csv", *SIMPLE)
+    assert convert(path).returncode == 0
+    assert convert(path, "--overwrite").returncode == 0
+    assert len(rows(project / "data")) == 40
+    status = ["git", "-C", project, "status", "--porcelain"]
+    assert subprocess.run(status, check=True, capture_output=True, text=True).stdout == "?? a.csv\n"
+    (project / "data" / ".gitignore").write_text("*.bak\n")
+    assert "holds '.gitignore', which would be lost" in convert(path, "--overwrite").stderr
+
+
+def test_a_dataset_elsewhere_is_left_to_its_owner(tmp_path):
+    assert convert(text(tmp_path / "a.csv", *SIMPLE)).returncode == 0
+    assert not (tmp_path / "data" / ".gitignore").exists()
 
 
 def test_a_table_in_the_folder_that_would_be_replaced_is_refused(tmp_path):

@@ -23,6 +23,7 @@ from pipeline.files.dataset import (
     write_texts,
 )
 from pipeline.labels.hierarchy import LabelHierarchy
+from pipeline.local_servers import PROJECT
 from pipeline.options import Options, option
 from training.data.apportionment import largest_remainders
 from training.data.row_collector import Row
@@ -30,6 +31,8 @@ from training.data.stratification import stratified
 
 LABELLED_FILES = (TRAIN_FILE, DEV_FILE, TEST_FILE)
 FILES = (*LABELLED_FILES, LABEL_FILE, DATA_FILE)
+IGNORE_FILE, IGNORE_ALL = ".gitignore", b"*\n"
+"""Of a dataset folder inside this project, which is data and no change of the project."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ class NewDatasetOptions(Options):
             sources: files that the dataset is made of.
 
         Raises:
-            InputError: it is a file or a link that leads nowhere; it holds something else than dataset files, or a
+            InputError: it is a file or a link that leads nowhere; it holds something else than is written here, or a
                 source, which would be lost; or it holds a dataset and `overwrite` is not set.
         """
         check_link(self.save_dir, "--save_dir")
@@ -112,7 +115,8 @@ class NewDatasetOptions(Options):
             return
         if not self.save_dir.is_dir():
             raise InputError(f"--save_dir {self.save_dir} is a file; name a folder")
-        names = sorted(entry.name for entry in self.save_dir.iterdir())
+        entries = [entry for entry in self.save_dir.iterdir() if not _is_ignore_file(entry)]
+        names = sorted(entry.name for entry in entries)
         foreign = [name for name in names if name not in FILES]
         if foreign:
             raise InputError(
@@ -127,6 +131,10 @@ class NewDatasetOptions(Options):
             raise InputError(
                 f"--save_dir {self.save_dir} holds a dataset already; give another folder, or --overwrite to replace it"
             )
+
+
+def _is_ignore_file(path: Path) -> bool:
+    return path.name == IGNORE_FILE and path.is_file() and path.read_bytes() == IGNORE_ALL
 
 
 @dataclass(frozen=True)
@@ -161,7 +169,7 @@ def write_dataset(
     texts: Collection[str] = (),
     notes: Iterable[str] = (),
 ) -> WrittenDataset:
-    """Write a dataset folder; a file without rows is left out.
+    """Write a dataset folder; a file without rows is left out. Inside this project git is told to ignore it.
 
     Args:
         folder: what is there is replaced.
@@ -186,4 +194,6 @@ def write_dataset(
         if texts:
             write_texts(draft / DATA_FILE, texts)
             counts[DATA_FILE] = len(texts)
+        if PROJECT in folder.resolve().parents:
+            (draft / IGNORE_FILE).write_bytes(IGNORE_ALL)
     return WrittenDataset(folder, hierarchy, counts, tuple(notes))
