@@ -91,7 +91,7 @@ def in_chunks(body, size):
         *(request(datatype=kind, shape=[1, 2**63 - 1], data=[1]) for kind in ("FP32", "INT64", "UINT8", "BYTES")),
         b"[" * 40_000,
         b'{"inputs":[],"x":' + b"[" * 40_000 + b"]" * 40_000 + b"}",
-        gzip.compress(b" " * 200_000_000, 1),
+        gzip.compress(b" " * 200_000_000, 1, mtime=0),
         request().replace(b'"label"', b'"label", "parameters": {"classification": 1}'),
     ],
     ids=lambda body: repr(body[:8]) + str(len(body)),
