@@ -22,6 +22,7 @@ from pipeline.files.atomic import atomic_folder
 from pipeline.files.checksums import read_checksums, verify_file, write_all_checksums
 from pipeline.records import from_fields, read_json
 from training.loop.averaging import WeightAverage
+from training.model.model_names import AUTO
 
 TENSORS_FILE = "tensors.npz"
 PROGRESS_FILE = "progress.json"
@@ -110,7 +111,8 @@ def read_state(
         theirs, progress = content["identity"], from_fields(Progress, content["progress"])
     except (ValueError, KeyError, TypeError) as error:
         raise BundleError(f"{path / PROGRESS_FILE} is damaged ({error}); begin anew with --overwrite") from error
-    newer = {name for name, value in identity.items() if name not in theirs and value is False}
+    unchosen = {name for name, value in identity.items() if value is None or value is False or value == AUTO}
+    newer = unchosen - {*theirs}  # of options that an earlier version had not
     changed = [name for name in {**theirs, **identity} if theirs.get(name) != identity.get(name) and name not in newer]
     if changed:
         raise InputError(
