@@ -38,7 +38,7 @@ from training.model.narrowing import narrowed
 from training.model.pooling import FIRST, pool_in_last_layer
 
 
-def prepare_paddleslim(group: ProcessGroup, pooling: str) -> None:
+def prepare_paddleslim(group: ProcessGroup, pooling: str = FIRST) -> None:
     """Load paddleslim, and let it run with this Paddle.
 
     Args:

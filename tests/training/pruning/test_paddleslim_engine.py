@@ -55,3 +55,8 @@ def test_paddleslim_has_to_be_installed(monkeypatch):
 def test_several_processes_are_refused():
     with pytest.raises(InputError, match="--engine paddleslim works in one process, and 2 were started"):
         prepare_paddleslim(ProcessGroup(size=2))
+
+
+def test_an_encoder_that_is_read_at_all_positions_is_refused():
+    with pytest.raises(InputError, match=r"prunes encoders that are read at \[CLS\] alone; take --engine student"):
+        prepare_paddleslim(ProcessGroup(), "mean")
