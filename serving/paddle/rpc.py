@@ -85,7 +85,7 @@ def rpc_server(
         options=[
             ("grpc.max_receive_message_length", max_bytes),
             ("grpc.max_send_message_length", -1),
-            ("grpc.max_concurrent_streams", 128),  # of a connection: or it may begin and drop 100,000 in a second
+            ("grpc.max_concurrent_streams", 1024),  # of a connection: or it may begin and drop 100,000 at once
             ("grpc.so_reuseport", int(shared)),
         ],
         maximum_concurrent_rpcs=threads,

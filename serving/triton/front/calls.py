@@ -41,7 +41,7 @@ RECONNECT_MS = 200
 IDENTITY_ALONE = 1
 """Of the bits for ways of packing messages: what gRPC unpacks has no limit."""
 SERVER_OPTIONS = {"grpc.so_reuseport": 0, "grpc.http2.bdp_probe": 0, "grpc.max_metadata_size": 1 << 14}
-SERVER_OPTIONS["grpc.max_concurrent_streams"] = 128  # of a connection: or it may begin and drop 100,000 in a second
+SERVER_OPTIONS["grpc.max_concurrent_streams"] = 1024  # of a connection: or it may begin and drop 100,000 at once
 SERVER_OPTIONS["grpc.compression_enabled_algorithms_bitset"] = IDENTITY_ALONE
 UPSTREAM_OPTIONS = {f"grpc.max_{way}_message_length": -1 for way in ("send", "receive")}
 UPSTREAM_OPTIONS |= {f"grpc.{bound}_reconnect_backoff_ms": RECONNECT_MS for bound in ("initial", "min", "max")}

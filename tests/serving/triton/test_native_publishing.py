@@ -18,6 +18,7 @@ from pipeline.files.bundle import seal
 from serving.process.ports import Ports
 from serving.publish import parse_args
 from serving.published import PublishedVersion
+from serving.staging import write_seal
 from serving.triton.deployment import TritonDeployment
 from serving.triton.options import ServingOptions
 from serving.triton.publication import serving_options
@@ -93,6 +94,7 @@ def test_rolling_back_to_another_kind_changes_nothing(bundle, tmp_path):
     repository.add(bundle, version)
     record = tmp_path / "seqcls_model" / "2" / "version.json"
     record.write_text(replace(version, options=ServingOptions()).text())
+    write_seal(record.parent, record.name)
     before = content(tmp_path)
     with pytest.raises(InputError, match=r"version 1 \(native.*\) and version 2 \(Python backend\) cannot be loaded"):
         TritonDeployment(repository).roll_back(2)
