@@ -19,6 +19,7 @@ from serving.process import processes
 from serving.process.arrivals import BODIES
 from serving.process.ports import Ports
 from serving.triton.admin_key import GRPC_HEADER
+from serving.triton.front.calls import PROMPT_SECONDS
 from serving.triton.server.launcher import TritonServer
 from serving.triton.server.options import TritonOptions
 from tests.serving.tiny_model import PATIENCE_SECONDS, eventually
@@ -162,6 +163,7 @@ def test_slow_large_messages_leave_memory_and_small_calls_alone(server, channel,
     large = request(text="x" * (MOST_BYTES - 1000))
     assert refused(stub.ModelInfer, large)[0] == "INVALID_ARGUMENT"  # it is no text that a model reads
     connections = [stalled(server) for _ in range(BODIES + 4)]
+    time.sleep(3 * PROMPT_SECONDS)  # until they have their places, which a call just then would take from them
     assert eventually(lambda: "too many large requests" in refused(stub.ModelInfer, large)[1])
     assert stub.ModelInfer(request(), timeout=PATIENCE_SECONDS).outputs
     for connection in connections:
