@@ -40,6 +40,19 @@ def read_json(path: Path) -> Any:
     return parse_json(content)
 
 
+def read_object(path: Path) -> dict[str, Any]:
+    """The JSON object that a file of a model holds; raises InputError where it holds none."""
+    try:
+        value = read_json(path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}; take it from the model again") from None
+    except ValueError as error:
+        raise InputError(f"{path} is no JSON ({error}); take it from the model again") from None
+    if not isinstance(value, dict):
+        raise InputError(f"{path} must hold a JSON object, not {value!r:.40}")
+    return value
+
+
 def parse_json(content: bytes | str) -> Any:
     """The value that JSON in UTF-8 holds: every number is finite and of a common size, every string text.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError
-from pipeline.records import read_json
+from pipeline.records import read_object
 from pipeline.text.subword import TOKENISER_FILE, Subword
 from pipeline.text.tokenisation import Tokeniser
 from pipeline.text.wordpiece import VOCABULARY_FILE, WordPiece
@@ -39,7 +39,7 @@ def checkpoint_tokeniser(folder: Path | str, max_length: int) -> Tokeniser:
     """
     folder = Path(folder)
     settings = read_settings(folder / CONFIG_FILE)
-    if settings.kind != SUBWORD and (folder / ADDED_TOKENS_FILE).is_file() and _read_object(folder / ADDED_TOKENS_FILE):
+    if settings.kind != SUBWORD and (folder / ADDED_TOKENS_FILE).is_file() and read_object(folder / ADDED_TOKENS_FILE):
         raise InputError(
             f"{folder / ADDED_TOKENS_FILE} adds tokens to the vocabulary, which is not supported; "
             f"give the checkpoint a {VOCABULARY_FILE} that holds them"
@@ -49,7 +49,7 @@ def checkpoint_tokeniser(folder: Path | str, max_length: int) -> Tokeniser:
 
 def read_settings(path: Path) -> TokeniserSettings:
     """What a tokenizer_config.json asks for; raises InputError where it is unreadable, or asks for something else."""
-    config = _read_object(path)
+    config = read_object(path)
     name = config.get("tokenizer_class")
     known = {**_KIND_OF_CLASS, SUBWORD_CLASS: SUBWORD}
     if not isinstance(name, str) or name not in known:
@@ -71,15 +71,3 @@ def read_settings(path: Path) -> TokeniserSettings:
         if token is not None:
             settings[key] = token.get("content") if isinstance(token, dict) else token
     return TokeniserSettings(**settings)
-
-
-def _read_object(path: Path) -> dict[str, Any]:
-    try:
-        content = read_json(path)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}; a checkpoint's tokeniser needs it") from None
-    except ValueError as error:
-        raise InputError(f"{path} is not JSON ({error}); take it from the checkpoint again") from None
-    if not isinstance(content, dict):
-        raise InputError(f"{path} must hold a JSON object, not {content!r:.40}")
-    return content

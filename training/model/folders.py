@@ -27,7 +27,7 @@ from paddlenlp.transformers import (
 from paddlenlp.utils.log import logger as paddlenlp_logger
 
 from pipeline.errors import BundleError, InputError
-from pipeline.records import read_json
+from pipeline.records import read_object
 from pipeline.text.subword import TOKENISER_FILE
 from pipeline.text.tokeniser_files import CONFIG_FILE
 from training.model.narrowing import narrowed
@@ -170,7 +170,7 @@ def _load_tokeniser(folder: Path) -> Any:
     """paddlenlp's tokeniser of a folder; raises InputError for another kind than those of FAMILIES."""
     path, known = folder / CONFIG_FILE, {family.tokeniser.__name__: family.tokeniser for family in FAMILIES.values()}
     usual = FAMILIES[_kind(folder)].tokeniser.__name__
-    name = (_read_object(path).get("tokenizer_class") if path.exists() else None) or usual
+    name = (read_object(path).get("tokenizer_class") if path.exists() else None) or usual
     if not isinstance(name, str) or name not in known:
         raise InputError(f"{path}: tokenizer_class is {name!r:.60}; supported are {', '.join(known)}")
     return known[name].from_pretrained(str(folder))
@@ -181,22 +181,10 @@ def _kind(folder: Path) -> str:
     path = next((path for path in (folder / name for name in MODEL_CONFIG_FILES) if path.exists()), None)
     if path is None:
         raise InputError(f"{folder} has no {MODEL_CONFIG_FILES[0]}, which says what kind of model it is")
-    config = _read_object(path)
+    config = read_object(path)
     classes = config.get("architectures") or [config.get("init_class")]  # older paddlenlp wrote no model_type
     named = config.get("model_type") or (str(classes[0]).partition("For")[0] if isinstance(classes, list) else classes)
     kind = str(named).lower().removesuffix("model")
     if kind not in FAMILIES:
         raise InputError(f"{path} describes a model of type {named!r:.60}; supported are {', '.join(FAMILIES)}")
     return kind
-
-
-def _read_object(path: Path) -> dict[str, Any]:
-    try:
-        value = read_json(path)
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise InputError(f"{path} is no JSON ({error}); take it from the model again") from error
-    if not isinstance(value, dict):
-        raise InputError(f"{path} must hold a JSON object, not {value!r:.40}")
-    return value

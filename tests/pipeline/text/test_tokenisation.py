@@ -141,7 +141,7 @@ def test_a_checkpoint_brings_its_vocabulary_and_settings(checkpoint):
         ("vocab.txt", b"[PAD]\n\xff", "vocab.txt is not UTF-8 at byte 6"),
         ("vocab.txt", b"[PAD]\n[UNK]\n[SEP]\n", r"vocab.txt lacks the special token \[CLS\], \[MASK\]"),
         ("tokenizer_config.json", None, "tokenizer_config.json cannot be read: No such file"),
-        ("tokenizer_config.json", b"{", "tokenizer_config.json is not JSON"),
+        ("tokenizer_config.json", b"{", "tokenizer_config.json is no JSON"),
         ("tokenizer_config.json", b"[]", "tokenizer_config.json must hold a JSON object"),
         ("tokenizer_config.json", b"{}", "tokenizer_class is None; supported are BertTokenizer, ErnieTokenizer"),
         (

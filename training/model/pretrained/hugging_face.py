@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pipeline.errors import InputError
-from pipeline.records import read_json
+from pipeline.records import read_object
 from pipeline.text.subword import MODELS, TOKENISER_FILE, Subword
 from pipeline.text.tokeniser_files import CONFIG_FILE, SPECIAL_TOKENS, SUBWORD_CLASS, read_settings
 from pipeline.text.wordpiece import VOCABULARY_FILE
@@ -108,7 +108,7 @@ def read_hugging_face(folder: Path, tokeniser_folder: Path, texts: Iterable[str]
 
 def _checked_config(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
-    config = _read_object(path)
+    config = read_object(path)
     supported = {
         "model_type": tuple(MODEL_TYPES),
         "position_embedding_type": (None, "absolute"),
@@ -161,7 +161,7 @@ def _write_wordpiece(folder: Path, tokeniser_folder: Path) -> None:
     from paddlenlp.transformers import BertTokenizer
 
     path = folder / CONFIG_FILE
-    config = _read_object(path)
+    config = read_object(path)
     if config.get("tokenizer_class") not in (None, "BertTokenizer", "BertTokenizerFast"):
         raise InputError(
             f"{path}: tokenizer_class is {config['tokenizer_class']!r:.60}; {VOCABULARY_FILE} is BertTokenizer's"
@@ -213,7 +213,7 @@ def _occurring(tokeniser: Subword, texts: list[str]) -> Iterator[int]:
 
 
 def _described(path: Path) -> dict[str, Any]:
-    described = _read_object(path)
+    described = read_object(path)
     model = described.get("model")
     if not isinstance(model, dict) or model.get("type") not in MODELS:
         kind = model.get("type") if isinstance(model, dict) else None
@@ -228,22 +228,10 @@ def _special_tokens(folder: Path, model_type: str) -> dict[str, str]:
     told: dict[str, Any] = {} if model_type in ("bert", "ernie") else dict(_ROBERTA_TOKENS)
     for name in (SPECIAL_TOKENS_FILE, CONFIG_FILE):
         if (folder / name).exists():
-            told.update({key: value for key, value in _read_object(folder / name).items() if key in SPECIAL_TOKENS})
+            told.update({key: value for key, value in read_object(folder / name).items() if key in SPECIAL_TOKENS})
     plain = {key: value.get("content") if isinstance(value, dict) else value for key, value in told.items()}
     return {key: value for key, value in plain.items() if value is not None}
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
     path.write_text(json.dumps(content, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
-
-
-def _read_object(path: Path) -> dict[str, Any]:
-    try:
-        value = read_json(path)
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}; a Hugging Face folder has it") from error
-    except ValueError as error:
-        raise InputError(f"{path} is no JSON ({error}); take it from the model again") from error
-    if not isinstance(value, dict):
-        raise InputError(f"{path} must hold a JSON object, not {value!r:.40}")
-    return value
