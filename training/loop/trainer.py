@@ -31,6 +31,7 @@ from training.model.encoders import freeze_layers, model_logits
 from training.model.pooling import pool_in_last_layer
 
 MAX_GRADIENT_NORM = 1.0
+"""Of the encoder and of the classifier, each by itself: paddle clips a group of parameters at a time."""
 EVALUATION_TOKENS = 4096
 
 
