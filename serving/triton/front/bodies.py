@@ -10,12 +10,13 @@ import json
 import math
 import re
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline.errors import InputError
 from pipeline.records import parse_json
 
+MOST_DIMENSIONS = 8
 MOST_BRACKETS = 100_000
 """Each is an object of Python's, of some sixty bytes."""
 ENCODINGS = ("gzip", "deflate")
@@ -108,14 +109,23 @@ def _check_request(fields: dict[str, Any]) -> None:
             raise InputError(f"parameter {name:.40} is {value!r:.40}; give a string, a number, true or false")
 
 
+def check_shape(where: str, shape: Sequence[Any], size: int) -> None:
+    """Raise InputError unless a tensor of that shape can be in a request of `size` bytes; `where` names the tensor."""
+    if len(shape) > MOST_DIMENSIONS:
+        raise InputError(f"{where}: shape has {len(shape):,} dimensions; at most {MOST_DIMENSIONS} are read")
+    if not all(_is_count(each) for each in shape):
+        raise InputError(f"{where}: shape is {[*shape]!r:.60}; give a list of whole numbers from 0 on")
+    if max([0, *shape]) > size or math.prod(shape) > size:
+        raise InputError(f"{where}: a tensor of shape {[*shape]!r:.60} cannot be in a request of {size} bytes")
+
+
 def _check_inputs(fields: dict[str, Any], binary: bytes, size: int) -> None:
     taken = 0
     for where, tensor in _tensors(fields, "inputs"):
         shape, datatype, parameters = tensor.get("shape"), tensor.get("datatype"), _parameters(tensor, where)
-        if not isinstance(shape, list) or not all(_is_count(each) for each in shape):
+        if not isinstance(shape, list):
             raise InputError(f"{where}: shape is {shape!r:.60}; give a list of whole numbers from 0 on")
-        if max([0, *shape]) > size or math.prod(shape) > size:
-            raise InputError(f"{where}: a tensor of shape {shape!r:.60} cannot be in a request of {size} bytes")
+        check_shape(where, shape, size)
         if not isinstance(datatype, str) or datatype not in VALUES:
             raise InputError(f"{where}: datatype is {datatype!r:.40}; known are {', '.join(VALUES)}")
         if "binary_data_size" in parameters:

@@ -26,7 +26,7 @@ from tritonclient.grpc import service_pb2
 from pipeline.errors import InputError
 from serving.process.arrivals import BODIES, FREE_BYTES, Budget
 from serving.triton.admin_key import GRPC_HEADER
-from serving.triton.front.bodies import NO_CLASSIFICATION
+from serving.triton.front.bodies import NO_CLASSIFICATION, check_shape
 from serving.triton.front.running import PARTING_SECONDS, FrontSettings, run_front
 
 SERVICE = service_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"]
@@ -67,7 +67,6 @@ class Calls(grpc.GenericRpcHandler):
     def __init__(self, settings: FrontSettings, upstream: grpc.aio.Channel) -> None:
         self._settings = settings
         self._upstream = {method: upstream.unary_unary(method) for method in METHODS}
-        self._signs = [b"classification", *(name.encode() for name in settings.closed)]
         self._bodies = Budget(BODIES * settings.max_bytes)
         self._under_way = 0
 
@@ -128,14 +127,14 @@ class Calls(grpc.GenericRpcHandler):
         return message, held
 
     def _check(self, message: bytes, key: str) -> None:
-        if not any(sign in message for sign in self._signs):
-            return
         try:
             request = service_pb2.ModelInferRequest.FromString(message)
         except DecodeError as error:
             raise InputError(f"the request cannot be read: {error}") from None
         if "\0" in request.model_name + request.model_version:  # Triton reads as far as it
             raise InputError(f"there is no model {request.model_name!r:.60}")
+        for number, tensor in enumerate(request.inputs):
+            check_shape(f"input {number}", tensor.shape, len(message))
         for number, output in enumerate(request.outputs):
             if "classification" in output.parameters:
                 raise InputError(f"output {number}: {NO_CLASSIFICATION}")

@@ -123,6 +123,13 @@ def test_brackets_in_an_open_string_are_counted_in_no_time():
     assert time.perf_counter() - started < 1
 
 
+def test_a_shape_of_very_many_dimensions_is_refused_in_no_time():
+    started = time.perf_counter()
+    with pytest.raises(InputError, match="shape has 1,000,000 dimensions; at most 8 are read"):
+        checked_inference(whole(inputs=[{**TEXTS, "shape": [9] * 1_000_000}]), None)
+    assert time.perf_counter() - started < 3
+
+
 def test_other_bodies_are_bounded_too():
     assert checked_json(b' {"ready": true}') == b'{"ready":true}'
     with pytest.raises(InputError, match="no JSON"):
