@@ -30,11 +30,12 @@ class _AddBias(PyLayer):
 
     @staticmethod
     def forward(context: Any, x: paddle.Tensor, bias: paddle.Tensor) -> paddle.Tensor:
+        context.is_frozen = bias.stop_gradient
         return x + bias
 
     @staticmethod
-    def backward(context: Any, gradient: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor]:
-        return gradient, _sum_rows(gradient.reshape([-1, gradient.shape[-1]]))
+    def backward(context: Any, gradient: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor | None]:
+        return gradient, None if context.is_frozen else _sum_rows(gradient.reshape([-1, gradient.shape[-1]]))
 
 
 class _LayerNorm(PyLayer):

@@ -17,7 +17,6 @@ from pipeline.tensors import PAD_ID
 from training.model.context_embeddings import EMBEDDING_SCALE, context_embeddings
 
 STANDARDISED_ROWS = 512
-POOLED_DEVIATION = 0.5
 HEAD_OFFSETS = (-2, -1, 1, 2, -3, 3, -4, 4)
 ATTENTION_PEAK = 8.0
 """Attention logit, before softmax, that a head gives the neighbour it starts on."""
@@ -30,10 +29,10 @@ def start_from_frequencies(model: paddle.nn.Layer, labels: np.ndarray) -> None:
 
 
 def standardise(model: paddle.nn.Layer, rows: Sequence[np.ndarray]) -> None:
-    """Let a new pooler give each dimension of the encoder's first position mean 0 and deviation POOLED_DEVIATION.
+    """Let a new pooler give each dimension of the encoder's output mean 0 and deviation 1.
 
     Pretrained encoders spread their texts over a narrow cone: without this a classifier sees nearly the same vector
-    for each. Within one deviation the pooler's tanh is close to linear.
+    for each.
 
     Args:
         model: a sequence classification model.
@@ -49,7 +48,7 @@ def standardise(model: paddle.nn.Layer, rows: Sequence[np.ndarray]) -> None:
             return encoder(paddle.to_tensor(input_ids), paddle.to_tensor(token_type_ids))[0][:, 0].numpy()
 
     states = run_in_batches(sample, first_states)
-    scale = POOLED_DEVIATION / (states.std(axis=0) + 1e-6)
+    scale = 1 / (states.std(axis=0) + 1e-6)
     dense.weight.set_value(np.diag(scale).astype(np.float32))
     dense.bias.set_value((-states.mean(axis=0) * scale).astype(np.float32))
 

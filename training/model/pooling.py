@@ -78,6 +78,16 @@ class MeanLayer(paddle.nn.TransformerEncoderLayer):
         return _means(states, _same(_numbers(text_numbers, first_tokens), text_numbers))
 
 
+class EvenPooler(paddle.nn.Layer):
+    """Takes BERT's pooler's place behind a MeanLayer: its dense layer alone, which evens out means and learns nothing.
+
+    What it does could be worked into the classifier above; apart from it, that begins well conditioned.
+    """
+
+    def forward(self, hidden_states: paddle.Tensor) -> paddle.Tensor:
+        return self.dense(hidden_states[:, 0])
+
+
 LAYERS = {FIRST: FirstPositionLayer, MEAN: MeanLayer}
 
 
@@ -89,12 +99,16 @@ def pool_in_last_layer(model: paddle.nn.Layer) -> bool:
     Returns:
         Whether it does so now.
     """
-    encoder = getattr(getattr(model, model.base_model_prefix), "encoder", None)
-    layers = getattr(encoder, "layers", None)
+    body = getattr(model, model.base_model_prefix)
+    layers = getattr(getattr(body, "encoder", None), "layers", None)
     if not layers:
         return False
     if type(layers[-1]) is paddle.nn.TransformerEncoderLayer and not layers[-1].normalize_before:
         layers[-1].__class__ = LAYERS[getattr(model.config, "pooling", FIRST)]
+        if isinstance(layers[-1], MeanLayer):
+            body.pooler.__class__ = EvenPooler
+            for parameter in body.pooler.parameters():
+                parameter.stop_gradient = True
     return isinstance(layers[-1], tuple(LAYERS.values()))
 
 

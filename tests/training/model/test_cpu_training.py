@@ -35,7 +35,8 @@ def logits_and_gradients(network):
     input_ids[2, 4:] = input_ids[5, 9:] = 0
     logits = network(paddle.to_tensor(input_ids))
     (logits * paddle.to_tensor(generator.normal(size=(6, 7)).astype(np.float32))).sum().backward()
-    return logits.numpy(), {name: p.grad.numpy() for name, p in network.named_parameters()}
+    learning = {name: p.grad for name, p in network.named_parameters() if not p.stop_gradient}
+    return logits.numpy(), {name: gradient.numpy() for name, gradient in learning.items()}
 
 
 @pytest.mark.parametrize("kind", ["ernie", "bert"])
@@ -47,6 +48,19 @@ def test_logits_and_every_gradient_stay_the_same(kind, change):
     changed_logits, changed_gradients = logits_and_gradients(changed)
     np.testing.assert_allclose(changed_logits, logits, atol=1e-5)
     assert len(gradients) > 30
+    for name, gradient in gradients.items():
+        np.testing.assert_allclose(changed_gradients[name], gradient, atol=1e-4, err_msg=name)
+
+
+def test_what_does_not_learn_gets_no_gradient_and_stops_none():
+    models = [model("bert") for _ in range(2)]
+    for each in models:
+        each.config.pooling = "mean"
+        pool_in_last_layer(each)
+    use_cpu_gradients(models[1])
+    (logits, gradients), (changed_logits, changed_gradients) = map(logits_and_gradients, models)
+    np.testing.assert_allclose(changed_logits, logits, atol=1e-5)
+    assert not [name for name in gradients if "pooler" in name]
     for name, gradient in gradients.items():
         np.testing.assert_allclose(changed_gradients[name], gradient, atol=1e-4, err_msg=name)
 
