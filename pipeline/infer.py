@@ -18,18 +18,21 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pipeline.command import run
-from pipeline.compute.runtimes import AUTO, DEVICES, PADDLE, PRECISIONS, RUNTIMES, resolve
+from pipeline.compute.runtimes import DEVICES, PADDLE, PRECISIONS, RUNTIMES, resolve
 from pipeline.errors import InputError
 from pipeline.files.bundle import MANIFEST_FILE, Bundle
 from pipeline.files.chunks import CHARACTERS_PER_CHUNK, chunks, rows_per_chunk
-from pipeline.files.dataset import DATA_FILE, Example, bounded_lines, read_examples, read_texts, split_labels
+from pipeline.files.dataset import DATA_FILE, Example, read_examples, read_texts, split_labels
+from pipeline.files.lines import bounded_lines
 from pipeline.labels.decoding import Answer
 from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.metrics.sets import Metrics
+from pipeline.option_values import AUTO
 from pipeline.options import Options, option, parse
 from pipeline.output import as_levels, cut_in_words
 from pipeline.predictor import Predictor
@@ -45,7 +48,9 @@ class InferOptions(Options):
     model_path_prefix: Path = option(help="an exported graph such as ./export/float32, or the bundle's folder")
     dataset_dir: Path | None = option(None, "folder of --data_file")
     data_file: Path | None = option(None, f"file of texts, or of labelled rows ({DATA_FILE} of --dataset_dir)")
-    max_seq_length: int | None = option(None, "tokens to read of each text (as many as the model reads)", at_least=3)
+    max_seq_length: int | None = option(
+        None, "tokens that the model takes at once (as many as in training)", at_least=3
+    )
     batch_size: int = option(32, "texts of --max_seq_length tokens in a batch; it holds more shorter ones", at_least=1)
     runtime: str = option(
         "onnxruntime", "library that computes; auto: what the release gate chose", choices=(*RUNTIMES, PADDLE, AUTO)
@@ -60,12 +65,20 @@ class InferOptions(Options):
     num_threads: int | None = option(None, "processor threads to compute with (one per core)", at_least=1)
     device: str = option("cpu", "what to compute on", choices=DEVICES)
     device_id: int = option(0, "which of several GPUs", at_least=0)
+    explain: bool = option(False, "say which words carry each label; takes up to 25 times as long")
+    promise: float | None = option(
+        None, "answer only labels of this promised precision, one that the bundle holds", above=0, below=1
+    )
     perf: bool = option(False, "print times, and the F1 of labelled rows, instead of predictions")
 
     def check(self) -> None:
         super().check()
         if (self.precision is not None) + self.use_fp16 + self.use_quantize > 1:
             raise InputError("--precision, --use_fp16 and --use_quantize exclude each other; give one of them")
+        if self.explain and self.perf:
+            raise InputError("--perf measures answers without reasons; leave --explain out")
+        if self.promise is not None and self.perf:
+            raise InputError("--perf measures the model's own decoding; leave out --promise")
         if self.data_file is None and self.dataset_dir is None:
             raise InputError(f"there is nothing to predict; give --data_file, or --dataset_dir with a {DATA_FILE}")
 
@@ -115,9 +128,10 @@ def predict(options: InferOptions) -> Iterator[tuple[str, Answer]]:
         EnvironmentFault: this machine lacks the runtime, the precision or the device.
     """
     predictor, pieces = _open(options)
+    answer = partial(predictor.explain if options.explain else predictor.predict, promise=options.promise)
     for piece in pieces:
         texts = [example.text for example in piece]
-        yield from zip(texts, predictor.predict(texts))
+        yield from zip(texts, answer(texts))
 
 
 def measure(options: InferOptions) -> Measured:
@@ -135,7 +149,7 @@ def measure(options: InferOptions) -> Measured:
         decoded.predictions()
         seconds += time.perf_counter() - started
         samples += len(texts)
-        labelled = bool(piece[0].labels)
+        labelled = labelled or any(example.labels for example in piece)
         metrics.update(hierarchy.matrix([example.labels for example in piece]), decoded.selected)
     return Measured(samples, seconds, metrics.result() if labelled else None)
 
@@ -225,7 +239,7 @@ def _read_rows(path: Path, hierarchy: LabelHierarchy) -> Iterator[Example]:
             source = _Lines(str(path), itertools.chain([first] if first else [], lines))
             _, tab, labels = first.decode("utf-8", "replace").rstrip("\r\n").partition("\t")
             paths = split_labels(labels)
-            if paths and all(label in hierarchy.index for label in paths):
+            if paths and all(label in hierarchy for label in paths):
                 yield from read_examples(source, hierarchy)
                 return
             if tab:
@@ -251,7 +265,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             print(as_levels(text, answer))
             texts, cut = texts + 1, cut + bool(answer.truncated)
         if cut:
-            _note(cut_in_words(cut, texts, options.max_seq_length))
+            length = options.max_seq_length
+            long_texts = find_bundle(options.model_path_prefix).manifest.long_texts
+            _note(cut_in_words(cut, texts, long_texts.most_tokens(length) if length else None))
         return
     measured = measure(options)
     print(measured)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
-from pipeline.records import read_json
+from pipeline.errors import EnvironmentFault
+from pipeline.records import from_fields, read_json
 
 SUFFIX = ".process.json"
 PROJECT = Path(__file__).resolve().parent.parent
+
+Started = TypeVar("Started", bound="StartedServer")
 
 
 def build_dir() -> Path:
@@ -43,19 +46,43 @@ def stat_fields(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
 
 
-def running(kind: str, state_dir: Path) -> list[Mapping[str, Any]]:
-    """The notes of the servers of a kind that run, out of a folder of records."""
-    return list(filter(_runs, map(_note, sorted(state_dir.glob(f"{kind}-*{SUFFIX}")))))
+@dataclass(frozen=True)
+class StartedServer:
+    """A process that ends its server, children included, on SIGTERM within `patience_seconds`.
 
+    `identity` is what the function `identity` said at the start: a recycled process id does not match it.
+    `http_address` says where the server can be asked, `client_address` where over gRPC or RPC, `model_repository` or
+    `paddle_folder` from where it serves, and `version`, of a Paddle Serving service, what.
+    """
 
-def _note(path: Path) -> Mapping[str, Any]:
-    try:
-        note = read_json(path)
-    except (OSError, ValueError):
-        return {}
-    return note if isinstance(note, dict) else {}
+    name: str
+    pid: int
+    identity: str
+    patience_seconds: float
+    shared_memory_prefix: str = ""
+    http_address: str = ""
+    client_address: str = ""
+    model_repository: str = ""
+    paddle_folder: str = ""
+    version: str = "0"
 
+    def is_running(self) -> bool:
+        return bool(self.identity) and identity(self.pid) == self.identity
 
-def _runs(note: Mapping[str, Any]) -> bool:
-    pid = note.get("pid")
-    return isinstance(pid, int) and identity(pid) == note.get("identity")
+    @classmethod
+    def read(cls: type[Started], path: Path) -> Started | None:
+        """What is noted in a file; None where it is gone. Raises EnvironmentFault where it is damaged."""
+        try:
+            return from_fields(cls, read_json(path))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError):
+            raise EnvironmentFault(
+                f"{path} is damaged: whether its server runs cannot be told; end it where it does, and remove the file"
+            ) from None
+
+    @classmethod
+    def running(cls: type[Started], state_dir: Path, kind: str = "") -> list[Started]:
+        """Those that run, or those of a kind, by a folder of notes; raises EnvironmentFault where one is damaged."""
+        notes = map(cls.read, sorted(state_dir.glob(f"{kind}-*{SUFFIX}" if kind else f"*{SUFFIX}")))
+        return [note for note in notes if note and note.is_running()]

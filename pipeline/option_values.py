@@ -17,6 +17,8 @@ from pipeline.errors import InputError
 
 REQUIRED: Any = type("Required", (), {"__repr__": lambda self: "REQUIRED"})()
 KEY = "option"
+AUTO = "auto"
+"""The word of an option that leaves the choice to the program."""
 _MOST = {"int": (1 << 63) - 1, "float": sys.float_info.max}  # what arrays hold of each
 
 

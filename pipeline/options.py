@@ -48,7 +48,7 @@ class Options:
         self.check()
 
     def given(self, *names: str) -> list[str]:
-        """Those of these options, numbers and switches, that were given a value, be it that of the default."""
+        """Those of these options, numbers, words and switches, that were given a value, be it that of the default."""
         defaults = {each.name: each.default for each in dataclasses.fields(self)}
         return [name for name in names if getattr(self, name) is not defaults[name]]
 

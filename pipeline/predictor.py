@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,10 @@ import numpy as np
 from pipeline.compute.batching import TOKEN_BUDGET
 from pipeline.compute.engine import Engine
 from pipeline.compute.runtimes import resolve
+from pipeline.explanation.neighbours import Neighbours
+from pipeline.explanation.reasons import explained
 from pipeline.files.bundle import Bundle
-from pipeline.labels.decoding import Answer, Decoded
+from pipeline.labels.decoding import Answer, Decoded, Decoder
 
 
 class Predictor:
@@ -23,7 +26,7 @@ class Predictor:
             chose.
         threads, device, device_id: as for `pipeline.compute.runtimes.create_runtime`.
         token_budget: tokens, padding included, that one run of the model takes at most.
-        max_seq_length: tokens to read of a text, if fewer than the model reads.
+        max_seq_length: tokens to take at once, if fewer than the model does.
 
     Attributes:
         runtime, precision: what it computes with.
@@ -48,7 +51,14 @@ class Predictor:
         self.encoder = self.bundle.encoder(max_seq_length)
         self._decoder = self.bundle.decoder()
         self.runtime, self.precision = resolve(self.bundle, runtime, precision, device)
-        self._engine = Engine(self.bundle, self.runtime, self.precision, threads, token_budget, device, device_id)
+        self._engine = Engine(
+            *(self.bundle, self.runtime, self.precision, threads, token_budget, device, device_id, max_seq_length)
+        )
+
+    @cached_property
+    def neighbours(self) -> Neighbours | None:
+        """What finds the training rows that a text is like; None where the bundle holds none."""
+        return Neighbours.of(self.bundle)
 
     @property
     def labels(self) -> list[str]:
@@ -61,15 +71,37 @@ class Predictor:
         Raises:
             InputError: a text is empty or too long; the message names its row.
         """
-        return self._engine.logits(self.encoder.encode(texts))
+        return self.read(texts)[0]
 
     def decode(self, texts: Sequence[str]) -> Decoded:
         """The decoded batch; raises as `logits` does."""
         return self._decoder.decode(self.logits(texts))
 
-    def predict(self, texts: Sequence[str]) -> list[Answer]:
-        """Per text its label paths, most confident first, and whether it was truncated; raises as `logits` does."""
+    def predict(self, texts: Sequence[str], promise: float | None = None) -> list[Answer]:
+        """Per text its label paths, most confident first, and whether it was truncated.
+
+        Args:
+            promise: answer only labels of this precision, which the bundle promises; maybe none.
+
+        Raises:
+            InputError: as `logits` does, or the bundle holds no such promise.
+        """
+        decoder, (logits, truncated) = self._promising(promise), self.read(texts)
+        return decoder.answers(logits, truncated)
+
+    def explain(self, texts: Sequence[str], promise: float | None = None) -> list[Answer]:
+        """As `predict`, with the words that carry each label, and the training rows with it that are most like the text
+        where the bundle holds any; costs up to 24 further answers of a text."""
+        decoder = self._promising(promise)
+        self.encoder.check(texts)
+        return list(explained(texts, self.encoder, decoder, self.read, self.neighbours))
+
+    def _promising(self, promise: float | None) -> Decoder:
+        return self._decoder if promise is None else self._decoder.promising(promise)
+
+    def read(self, texts: Sequence[str]) -> tuple[np.ndarray, list[bool]]:
+        """As `logits`, and of each text whether it was truncated."""
         self.encoder.check(texts)
         encoded = self.encoder.encode_checked(texts)
-        decoded = self._decoder.decode(self._engine.logits(encoded.ids))
-        return list(map(Answer, decoded.predictions(), encoded.truncated.tolist()))
+        logits = self.bundle.manifest.combine(self._engine.logits(encoded.ids), encoded.linear)
+        return logits, encoded.truncated.tolist()

@@ -64,7 +64,7 @@ def parse_json(content: bytes | str) -> Any:
     too_deep = ValueError(f"lists and objects are nested deeper than {MOST_LEVELS}")
     try:
         value = json.loads(
-            content, parse_constant=_refuse, parse_float=_finite, parse_int=_bounded, object_pairs_hook=_unique
+            content, parse_constant=_refuse, parse_float=_finite, parse_int=_bounded, object_pairs_hook=unique_keys
         )
     except RecursionError:
         raise too_deep from None
@@ -125,7 +125,8 @@ def _converted(hint: Any, value: Any, place: str) -> Any:
     return value
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of JSON; raises ValueError where a key stands in it twice."""
     fields = dict(pairs)
     if len(fields) < len(pairs):
         counts = collections.Counter(key for key, _ in pairs)

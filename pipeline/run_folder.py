@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,19 @@ from pipeline.option_values import spec_of
 from pipeline.options import Options, option
 
 RUNS = Path("runs")
+
+
+def state_folder(save_dir: Path) -> Path:
+    """Where the state of a run lies, until it ends, that keeps its best model in `save_dir`."""
+    return save_dir.with_name(f"{save_dir.name}.resume")
+
+
+def interrupted(model: Path) -> str:
+    """What is to be said of a model in a folder whose run has not ended; nothing of another."""
+    state = state_folder(Path(os.path.realpath(model)))
+    if not state.is_dir():
+        return ""
+    return f"note: {state} is of a run that goes on or was interrupted: {model} is its best model until then"
 
 
 @dataclass(frozen=True)

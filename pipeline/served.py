@@ -5,9 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, Optional
 
 from pipeline.errors import ServerError
+from pipeline.files.manifest import LabelGraph, Manifest, hierarchy_of
+from pipeline.labels.decoding import DecodingPolicy
+from pipeline.labels.hierarchy import LabelHierarchy
+from pipeline.labels.promises import Promise
 from pipeline.records import from_fields, parse_json
 
 ENVELOPE_BYTES, SAFE_BYTES = 512, 4 << 20
@@ -27,6 +32,10 @@ class ServedModel:
         max_seq_length: tokens that the model reads of a text, [CLS] and [SEP] included.
         max_batch_size: texts that a request may hold.
         request_bytes: bytes that a request may have; 0 where that is another's to say, as the front's of Triton.
+        thresholds: one for each label; none where the server is of an earlier release, which does not tell.
+        decoding: how scores become label sets; None as above.
+        promises: precisions that a request may ask for.
+        graph: what makes a graph of the labels; None where they form a forest, or as above.
     """
 
     version: int
@@ -37,12 +46,30 @@ class ServedModel:
     max_seq_length: int
     max_batch_size: int
     request_bytes: int = 0
+    thresholds: tuple[float, ...] = ()
+    decoding: Optional[DecodingPolicy] = None  # noqa: UP045 - Python 3.9 evaluates it
+    graph: Optional[LabelGraph] = None  # noqa: UP045
+    promises: tuple[Promise, ...] = ()
 
     @classmethod
-    def of(cls, record: Mapping[str, Any], labels: Sequence[str], *limits: int) -> ServedModel:
-        """By the fields of the record that was written when it was published; limits as above, in that order."""
+    def of(
+        cls,
+        record: Mapping[str, Any],
+        manifest: Manifest,
+        max_seq_length: int,
+        max_batch_size: int,
+        request_bytes: int = 0,
+    ) -> ServedModel:
+        """By the fields of the record that was written when it was published; limits as above."""
         number, bundle, published, model = (record[name] for name in ("number", "bundle", "published", "model"))
-        return cls(number, bundle, published, model, tuple(labels), *limits)
+        named = number, bundle, published, model, manifest.labels
+        limits = max_seq_length, max_batch_size, request_bytes
+        return cls(*named, *limits, manifest.thresholds, manifest.decoding, manifest.graph, manifest.promises)
+
+    @cached_property
+    def hierarchy(self) -> LabelHierarchy:
+        """The labels; raises InputError where they form none."""
+        return hierarchy_of(self.labels, self.graph)
 
     def __str__(self) -> str:
         return in_words(self.version, self.bundle, self.model, self.published)

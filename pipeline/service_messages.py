@@ -3,15 +3,18 @@
 A request is a list of keys and a list of as many values, all of them text. `sentence` is required, and is one plain
 text or a JSON array of texts: a value that begins with `[` is read as JSON. Upstream's client sends a list as numpy
 prints it, `array(['..', '..'], dtype='<U9')`; such a value is read as its texts, and never evaluated. `threshold`,
-`policy` and `top_k` change the decoding of that request alone. The value of `label` in the answer is a JSON array with,
-per text, an array of `{"label": path, "confidence": p}`, most confident first; that of `truncated`, which comes after
-it, has per text whether it is longer than the model reads, so that only its beginning was classified.
+`policy`, `top_k` and `promise` change the decoding of that request alone, and `explain` asks why. The value of `label`
+in the answer is a JSON array with, per text, an array of `{"label": path, "confidence": p}`, most confident first, with
+`"promised": q` besides where the model promises anything; that of `truncated`, which comes after it, has per text
+whether it is longer than the model reads, so that only its beginning was classified; and that of `explanation`, for who
+asks why, the object of `pipeline.labels.explanation`.
 
 The key `about` alone, with any value, asks for what is served: its value in the answer is `pipeline.served`'s JSON.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import threading
@@ -20,16 +23,28 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import InputError, ServerError
-from pipeline.labels.decoding import Answer, Prediction
+from pipeline.labels.answers import Answer, Prediction
+from pipeline.labels.explanation import Explanation
 from pipeline.records import parse_json
-from pipeline.tensors import CONFIDENCE, LABEL, POLICY, THRESHOLD, TOP_K, TRUNCATED
+from pipeline.tensors import (
+    CONFIDENCE,
+    EXPLAIN,
+    EXPLANATION,
+    LABEL,
+    POLICY,
+    PROMISE,
+    PROMISED,
+    THRESHOLD,
+    TOP_K,
+    TRUNCATED,
+)
 
 SERVICE, METHOD = "seq_cls", "prediction"
 """The operator, which is also the service's name, and the last part of the path of its HTTP service."""
 HTTP_PATH = f"/{SERVICE}/{METHOD}"
 RPC_PORT, HTTP_PORT = 18090, 9999
 SENTENCE = "sentence"
-OPTIONS = (THRESHOLD, POLICY, TOP_K)
+OPTIONS = (THRESHOLD, POLICY, TOP_K, PROMISE, EXPLAIN)
 
 OK, OVERLOADED, NO_SERVICE, INPUT_ERROR, TIMED_OUT, MODEL_ERROR = 0, 51, 3002, 5000, 6000, 9000
 """Values of err_no. Upstream's own, but for OVERLOADED, which is from the range that it leaves to services."""
@@ -178,11 +193,20 @@ def bytes_in_request(text: str) -> int:
     return len(json.dumps(write_texts([text]), ensure_ascii=False).encode("utf-8", "surrogatepass"))
 
 
-def write_answers(predictions: Sequence[Sequence[Prediction]], truncated: Sequence[bool]) -> dict[str, str]:
-    """The fields of an answer, from the predictions of each text and whether it was truncated."""
-    rows = [[{LABEL: label, CONFIDENCE: round(confidence, 6)} for label, confidence in row] for row in predictions]
+def write_answers(answers: Sequence[Answer]) -> dict[str, str]:
+    """The fields of an answer, from those to each text."""
+    rows = [
+        [
+            {LABEL: label, CONFIDENCE: round(confidence, 6), **({} if kept is None else {PROMISED: kept})}
+            for (label, confidence), kept in itertools.zip_longest(answer, answer.promised or ())
+        ]
+        for answer in answers
+    ]
     # `label` comes first: there are callers who read the first value.
-    return {LABEL: json.dumps(rows, ensure_ascii=False), TRUNCATED: json.dumps(list(truncated))}
+    fields = {LABEL: json.dumps(rows, ensure_ascii=False), TRUNCATED: json.dumps([each.truncated for each in answers])}
+    if any(answer.why for answer in answers):
+        fields[EXPLANATION] = json.dumps([answer.why and answer.why.fields() for answer in answers], ensure_ascii=False)
+    return fields
 
 
 def read_fields(err_no: int, err_msg: str, keys: Sequence[str], values: Sequence[str]) -> dict[str, str]:
@@ -212,6 +236,10 @@ def read_answers(fields: Mapping[str, str]) -> list[Answer]:
         rows: Any = parse_json(fields[LABEL])
         truncated = parse_json(fields[TRUNCATED]) if TRUNCATED in fields else [None] * len(rows)
         answers = [[Prediction(entry[LABEL], float(entry[CONFIDENCE])) for entry in row] for row in rows]
-        return [Answer(row, cut) for row, cut in zip(answers, truncated)]
+        told = parse_json(fields[EXPLANATION]) if EXPLANATION in fields else [None] * len(rows)
+        why = [each and Explanation.from_fields(each) for each in told]
+        promises = any(PROMISED in entry for row in rows for entry in row)
+        promised = [[entry[PROMISED] for entry in row] if promises else None for row in rows]
+        return [Answer(*each) for each in zip(answers, truncated, why, promised)]
     except (KeyError, TypeError, ValueError) as error:
         raise ServerError(f"the answer is none of the service {SERVICE} ({error!r})") from None

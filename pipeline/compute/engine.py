@@ -1,14 +1,16 @@
-"""A bundle's graph, loaded in a runtime, for texts of any lengths: they are packed where the graph allows it."""
+"""A bundle's graph, loaded in a runtime, for texts of any lengths: they are packed where the graph allows it, and those
+that are longer than it takes are computed in windows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from pipeline.compute.batching import TOKEN_BUDGET, iterate_batches
 from pipeline.compute.packing import empty_inputs, pack, shapes_to_warm
 from pipeline.compute.runtimes import create_runtime
+from pipeline.compute.windows import Batches, Windows
 from pipeline.files.bundle import Bundle
 
 
@@ -19,6 +21,7 @@ class Engine:
         bundle, runtime, precision, threads, device, device_id: as for `pipeline.compute.runtimes.create_runtime`, which
             raises.
         token_budget: tokens, padding included, that one run of the graph takes at most, unless a text is longer.
+        max_seq_length: tokens to take at once, if fewer than the model does.
     """
 
     def __init__(
@@ -30,9 +33,13 @@ class Engine:
         token_budget: int = TOKEN_BUDGET,
         device: str = "cpu",
         device_id: int = 0,
+        max_seq_length: int | None = None,
     ) -> None:
         self.token_budget = token_budget
-        self._labels, self._max_length = len(bundle.hierarchy), bundle.manifest.max_seq_length
+        manifest = bundle.manifest
+        self._labels = len(bundle.hierarchy)
+        self._max_length = min(max_seq_length or manifest.max_seq_length, manifest.max_seq_length)
+        self._windows = Windows(self._max_length, manifest.long_texts.pool)
         self._runtime = create_runtime(bundle, runtime, precision, threads, device, device_id)
 
     def logits(self, texts: Sequence[np.ndarray]) -> np.ndarray:
@@ -42,12 +49,16 @@ class Engine:
             results[numbers] = computed
         return results
 
-    def batches(self, texts: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """As `logits`, but each batch's text numbers and logits as soon as they are computed."""
+    def batches(self, texts: Sequence[np.ndarray]) -> Batches:
+        """As `logits`, but text numbers and logits as soon as they are computed."""
+        yield from self._windows.batches(texts, self._compute)
+
+    def _compute(self, rows: Sequence[np.ndarray]) -> Batches:
+        """Of rows that the model takes at once."""
         if self._runtime.run_packed is None:
-            yield from iterate_batches(texts, self._runtime.run, self.token_budget)
+            yield from iterate_batches(rows, self._runtime.run, self.token_budget)
             return
-        for batch in pack(texts, self.token_budget):
+        for batch in pack(rows, self.token_budget):
             yield batch.texts, self._runtime.run_packed(batch.inputs)[batch.places]
 
     def warm(self) -> None:

@@ -111,10 +111,11 @@ def pack(texts: Sequence[np.ndarray], token_budget: int) -> Iterator[PackedBatch
 def shapes_to_warm(token_budget: int, max_length: int) -> list[tuple[int, int, int]]:
     """Rows, length and slots of the batches that `pack` makes often of texts up to `max_length` tokens.
 
-    Of batches of several rows those with 4 slots, up to TOKEN_BUDGET tokens: beside the work of a larger one, what a
-    new shape costs is little.
+    Of batches of several rows those with 4 slots, up to TOKEN_BUDGET tokens, and of single rows those up to the longest
+    of LONG_ROW_LENGTHS: beside the work of a larger one, what a new shape costs is little.
     """
-    single = [(1, length, 1) for length in range(LENGTH_STEP, max_length + LENGTH_STEP, LENGTH_STEP)]
+    longest = min(max_length, LONG_ROW_LENGTHS[-1])
+    single = [(1, length, 1) for length in range(LENGTH_STEP, longest + LENGTH_STEP, LENGTH_STEP)]
     lengths = [*range(ROW_LENGTHS[0], ROW_LENGTHS[-1], LENGTH_STEP), ROW_LENGTHS[-1], *LONG_ROW_LENGTHS]
     several = [
         (rows, length, 4)

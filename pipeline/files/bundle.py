@@ -7,6 +7,8 @@
     float32.pdmodel, float32.pdiparams    the same graph for OpenVINO and Paddle
     packed.pdmodel  a graph that takes several texts in a row (`pipeline.compute.packing`), with the same parameters;
                     optional
+    linear.npz      the linear part, see `pipeline.text.linear`; optional
+    examples.txt    rows of the training set, to show those that are like a text; optional
     README.md       the model card, for people; optional
     SHA256SUMS      a checksum of each file above
 
@@ -15,30 +17,23 @@ A part of a bundle (only the files that one server process needs) is laid out an
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
-import re
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from fractions import Fraction
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pipeline.errors import BundleError, InputError
 from pipeline.files.checksums import CHECKSUM_FILE, read_checksums, verify_file, write_all_checksums, write_checksums
-from pipeline.labels.decoding import Decoder, DecodingPolicy, check_thresholds
-from pipeline.labels.hierarchy import LabelHierarchy
-from pipeline.records import from_fields, read_json
+from pipeline.files.manifest import FORMAT_VERSION, Manifest
+from pipeline.labels.decoding import Decoder
+from pipeline.records import read_json
 from pipeline.text.encoding import TextEncoder
-from pipeline.text.normalisation import MAX_TEXT_CHARACTERS, NORMALISATIONS, text_fault
+from pipeline.text.linear import LINEAR_FILE, LinearPart
 from pipeline.text.tokeniser_files import open_tokeniser, tokeniser_file
-from pipeline.text.words import SUBWORD, TokeniserSettings
 
-FORMAT_VERSION = 2
-"""The newest. A bundle states the oldest that says all of it: 1 knows no tokenizer.json."""
 MANIFEST_FILE = "bundle.json"
 CHECKPOINT_FILE = "training.json"
 """The file that a checkpoint has in its place; a pruned folder has both."""
@@ -47,118 +42,8 @@ ONNX_FLOAT16_FILE, ONNX_INT8_FILE = "model.float16.onnx", "model.int8.onnx"
 PADDLE_GRAPH_FILE = "float32.pdmodel"
 PADDLE_PARAMETERS_FILE = "float32.pdiparams"
 PACKED_GRAPH_FILE = "packed.pdmodel"
+EXAMPLES_FILE = "examples.txt"
 CARD_FILE = "README.md"
-
-MOST_GOLDENS = 1024
-_WIDTH = re.compile(r"1|[1-9]\d{0,3}/[1-9]\d{0,3}", re.ASCII)
-
-
-@dataclass(frozen=True)
-class Golden:
-    """A text and the label set that the released model gives it, to check a server with."""
-
-    text: str
-    labels: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What bundle.json holds.
-
-    A field that only people read may be added without a new FORMAT_VERSION: readers pass over fields that they do not
-    know. Whatever changes an answer needs a new one.
-
-    Attributes:
-        labels: the label paths, in the order of the logits' columns.
-        thresholds: one per label, in (0, 1).
-        decoding: how scores become label sets.
-        vocabulary_size: token ids lie below it.
-        max_seq_length: tokens that the model reads, [CLS] and [SEP] included.
-        normalisation: a name of `pipeline.text.normalisation.NORMALISATIONS`.
-        tokeniser: the tokeniser's settings; its vocabulary is vocab.txt.
-        model_name: what was trained, for people to read.
-        metrics: scores by dataset file, e.g. {"dev": {"micro_f1": ...}}.
-        goldens: texts with the answers that a server must give.
-        width: share of the encoder's heads and neurons that pruning has left, such as 2/3.
-        gate: what the release gate measured; `choices` lists the runtimes and precisions that passed, fastest first.
-        training: how the model was made, for the model card: its data, its encoder, the licence of its weights.
-
-    Raises:
-        InputError: a value that cannot be used; the message names the field.
-    """
-
-    labels: tuple[str, ...]
-    thresholds: tuple[float, ...]
-    decoding: DecodingPolicy
-    vocabulary_size: int
-    max_seq_length: int
-    normalisation: str
-    tokeniser: TokeniserSettings
-    model_name: str = ""
-    metrics: Mapping[str, Any] = field(default_factory=dict)
-    goldens: tuple[Golden, ...] = ()
-    width: str = "1"
-    gate: Mapping[str, Any] = field(default_factory=dict)
-    training: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        check_thresholds(np.asarray(self.thresholds), len(self.labels))
-        if self.vocabulary_size < 1:
-            raise InputError(f"vocabulary_size is {self.vocabulary_size}; a vocabulary has at least one token")
-        check_reading(self.normalisation, self.max_seq_length)
-        check_width(self.width)
-        check_kept_texts("goldens", [golden.text for golden in self.goldens])
-        self._check_gate()
-        known = set(self.labels)
-        for number, golden in enumerate(self.goldens):
-            if unknown := set(golden.labels) - known:
-                raise InputError(f"goldens[{number}]: {min(unknown)!r:.40} is no label of this bundle")
-
-    def _check_gate(self) -> None:
-        choices = self.gate.get("choices", ())
-        if not isinstance(choices, (list, tuple)):
-            raise InputError(f"gate.choices must be a list, not {choices!r:.40}")
-        for choice in choices:
-            named = [choice.get(name) for name in ("runtime", "precision")] if isinstance(choice, dict) else [None]
-            if not all(isinstance(name, str) for name in named):
-                raise InputError(f"gate.choices: {choice!r:.40} names no runtime and precision")
-
-    def to_json(self) -> dict[str, Any]:
-        fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        fields["decoding"] = self.decoding.to_json()
-        fields["tokeniser"] = self.tokeniser.to_json()
-        fields["goldens"] = [asdict(golden) for golden in self.goldens]
-        version = 2 if self.tokeniser.kind == SUBWORD else 1
-        return {"format_version": version, **fields}
-
-    @classmethod
-    def from_json(cls, fields: Any) -> Manifest:
-        """What `to_json` gave; raises InputError for a field that is missing or wrong."""
-        return from_fields(cls, fields)
-
-
-def check_reading(normalisation: str, max_seq_length: int) -> None:
-    """Raise InputError unless this version can read texts in this way."""
-    if normalisation not in NORMALISATIONS:
-        known = ", ".join(NORMALISATIONS)
-        raise InputError(f"unknown normalisation {normalisation!r:.40}; this version knows {known}")
-    if not 3 <= max_seq_length <= MAX_TEXT_CHARACTERS:
-        raise InputError(f"max_seq_length is {max_seq_length}; it lies between 3 and {MAX_TEXT_CHARACTERS:,}")
-
-
-def check_kept_texts(name: str, texts: Sequence[str]) -> None:
-    """Raise InputError unless servers can be checked with the texts, which the field `name` holds."""
-    if len(texts) > MOST_GOLDENS:
-        raise InputError(f"{name} are {len(texts):,}; at most {MOST_GOLDENS:,} are asked of a server")
-    for number, text in enumerate(texts):
-        if fault := text_fault(text):
-            raise InputError(f"{name}[{number}]: {fault}")
-
-
-def check_width(width: str) -> None:
-    """Raise InputError unless `width` is a share of the encoder, such as 1 or 2/3."""
-    if not _WIDTH.fullmatch(width) or Fraction(width) > 1:
-        raise InputError(f"width is {width!r:.40}; give a share such as 2/3")
 
 
 class Bundle:
@@ -195,7 +80,7 @@ class Bundle:
             for name in sums:
                 verify_file(self.path, name, sums)
             self.manifest = Manifest.from_json(fields)
-            self.hierarchy = LabelHierarchy(self.manifest.labels)
+            self.hierarchy = self.manifest.hierarchy
         except BundleError:
             raise
         except ValueError as error:
@@ -221,15 +106,27 @@ class Bundle:
         """The name of the file that the tokeniser is read from."""
         return tokeniser_file(self.manifest.tokeniser)
 
+    @property
+    def reading_files(self) -> tuple[str, ...]:
+        """The names of the files that `encoder` reads."""
+        return (self.tokeniser_file, *[LINEAR_FILE] * (self.manifest.encoder_weight is not None))
+
+    @property
+    def explaining_files(self) -> tuple[str, ...]:
+        """The names of the files that tell which training rows a text is like."""
+        return (EXAMPLES_FILE,) * bool(self.manifest.examples)
+
     def decoder(self) -> Decoder:
-        """A decoder with the bundle's thresholds and policy."""
-        return Decoder(self.hierarchy, self.manifest.thresholds, self.manifest.decoding)
+        """A decoder with the bundle's thresholds, policy, calibration and promises."""
+        manifest = self.manifest
+        own = (manifest.thresholds, manifest.decoding, manifest.calibration, manifest.promises)
+        return Decoder(self.hierarchy, *own)
 
     def encoder(self, max_seq_length: int | None = None) -> TextEncoder:
         """What turns texts into token ids as the model was trained to read them.
 
         Args:
-            max_seq_length: tokens to read of a text, if fewer than the model reads.
+            max_seq_length: tokens to take at once, if fewer than the model does.
 
         Raises:
             InputError: `max_seq_length` leaves no room for text.
@@ -249,7 +146,25 @@ class Bundle:
                 f"{manifest.vocabulary_size:,}; export the bundle again"
             )
         length = manifest.max_seq_length if max_seq_length is None else min(max_seq_length, manifest.max_seq_length)
-        return TextEncoder(manifest.normalisation, tokeniser.with_length(length))
+        reads_tokens = manifest.encoder_weight != 0
+        tokeniser = tokeniser.with_length(length)
+        return TextEncoder(manifest.normalisation, tokeniser, self._linear_part(), reads_tokens, manifest.long_texts)
+
+    def _linear_part(self) -> LinearPart | None:
+        if self.manifest.encoder_weight is None:
+            return None
+        try:
+            return read_linear(self.file(LINEAR_FILE), len(self.manifest.labels))
+        except InputError as error:
+            raise BundleError(f"{error}; export the bundle again") from error
+
+
+def read_linear(path: Path, labels: int) -> LinearPart:
+    """The linear part in a file; raises InputError where it cannot be read, or is of another number of labels."""
+    part = LinearPart.read(path)
+    if part.labels != labels:
+        raise InputError(f"{path} is of {part.labels} labels, and the model has {labels}")
+    return part
 
 
 def seal(folder: Path, manifest: Manifest) -> Bundle:
@@ -270,6 +185,22 @@ def stage(bundle: Bundle, names: Iterable[str], destination: Path) -> None:
         if not (destination / name).exists():
             shutil.copyfile(bundle.file(name), destination / name)
     write_checksums(destination, staged)
+
+
+def join(parts: Sequence[Bundle], engine: tuple[str, str], folder: Path) -> Bundle:
+    """Copy parts of one bundle into the existing folder `folder`, as a bundle that answers as they do.
+
+    Args:
+        parts: what `stage` laid out, the graph among it.
+        engine: the runtime and the precision that it is computed with.
+        folder: empty.
+    """
+    for part in parts:
+        for name in part.files:
+            shutil.copyfile(part.file(name), folder / name)
+    runtime, precision = engine
+    gate = {"choices": [{"runtime": runtime, "precision": precision}]}
+    return seal(folder, dataclasses.replace(parts[0].manifest, gate=gate))
 
 
 def _check_version(folder: Path, fields: Any) -> None:

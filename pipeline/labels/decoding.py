@@ -1,50 +1,42 @@
-"""Decoding: logits -> sigmoid -> per-label thresholds -> a hierarchy-consistent set of label paths.
+"""Decoding: logits -> calibration -> sigmoid -> per-label thresholds -> a hierarchy-consistent set of label paths.
 
 The policies:
 
 - `threshold`: every label whose score reaches its threshold. Sets may be inconsistent.
 - `ancestors`: a label that reaches its threshold brings its ancestors along.
-- `top_down`: a label counts only when all its ancestors reach their thresholds too.
-- `single_path`: of the paths that `ancestors` finds, the one whose scores have the highest geometric mean.
+- `top_down`: a label counts only when all its ancestors reach their thresholds too, by all of its parents.
+- `single_path`: of the paths that `ancestors` finds, the one whose scores have the highest geometric mean. In a graph a
+  path is a label and all its ancestors, by all of its parents: whatever ways lead down to one label.
 
 All but `threshold` also make the confidences consistent, so that a parent is never less confident than its child:
 `top_down` caps the child's, the others raise the parent's.
+
+With all but `threshold`, a leading label that reaches its threshold, the model's own as well as one that was asked for,
+lends its ancestors what they lack of theirs, and `single_path` takes it before others.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from dataclasses import fields as dataclass_fields
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from pipeline.errors import ClassifierError, InputError
+from pipeline.labels.answers import Answer
+from pipeline.labels.calibration import Calibration
+from pipeline.labels.decoded import Decoded, ranking
+from pipeline.labels.explanation import Explanation
 from pipeline.labels.hierarchy import LabelHierarchy
+from pipeline.labels.leading import Leading
+from pipeline.labels.promises import Promise, check_promises, chosen_promise, highest_promised
+from pipeline.labels.scores import check_thresholds, sigmoid
 
 DEFAULT_THRESHOLD = 0.5
 POLICIES = ("threshold", "ancestors", "top_down", "single_path")
-
-
-class Prediction(NamedTuple):
-    """One predicted label path and its confidence in [0, 1]."""
-
-    label: str
-    confidence: float
-
-
-class Answer(list[Prediction]):
-    """What one text is answered: its label paths, most confident first.
-
-    Attributes:
-        truncated: whether the text is longer than the model reads, so that only its beginning was classified; None
-            where the server is of an earlier release, which does not tell.
-    """
-
-    def __init__(self, predictions: Iterable[Prediction] = (), truncated: bool | None = None) -> None:
-        super().__init__(predictions)
-        self.truncated = truncated
 
 
 @dataclass(frozen=True)
@@ -56,6 +48,7 @@ class DecodingPolicy:
         at_least_one: where nothing reaches its threshold, take the label that comes closest to it (and, unless the
             policy is `threshold`, its ancestors).
         top_k: keep at most that many labels, the most confident ones; None keeps all.
+        leading: label paths that go before others, see `pipeline.labels.leading`.
 
     Raises:
         InputError: an unknown policy, a value of the wrong type, or a `top_k` below 1.
@@ -64,6 +57,7 @@ class DecodingPolicy:
     policy: str = "ancestors"
     at_least_one: bool = False
     top_k: int | None = None
+    leading: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.policy not in POLICIES:
@@ -72,9 +66,12 @@ class DecodingPolicy:
             raise InputError(f"at_least_one is {self.at_least_one!r}; it must be true or false")
         if self.top_k is not None and (type(self.top_k) is not int or self.top_k < 1):
             raise InputError(f"top_k is {self.top_k!r}; give a whole number of at least 1, or leave it out")
+        if not isinstance(self.leading, tuple) or not all(isinstance(label, str) for label in self.leading):
+            raise InputError(f"leading is {self.leading!r:.40}; it is a list of label paths")
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """The fields; without `leading`, which older versions do not know, where there are none."""
+        return {name: value for name, value in asdict(self).items() if name != "leading" or value}
 
     @classmethod
     def from_json(cls, fields: Any) -> DecodingPolicy:
@@ -83,72 +80,8 @@ class DecodingPolicy:
             raise InputError(f"a JSON object is needed, not {fields!r:.40}")
         if unknown := set(fields) - {field.name for field in dataclass_fields(cls)}:
             raise InputError(f"unknown {min(unknown)!r:.40}")
-        return cls(**fields)
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """The decoded batch.
-
-    Attributes:
-        selected: bool [batch, labels].
-        confidences: float32 [batch, labels], zero where not selected.
-        scores: float32 [batch, labels], the sigmoid of every logit.
-    """
-
-    hierarchy: LabelHierarchy
-    selected: np.ndarray
-    confidences: np.ndarray
-    scores: np.ndarray
-
-    def part(self, rows: slice | np.ndarray) -> Decoded:
-        """Some of the rows."""
-        return Decoded(self.hierarchy, self.selected[rows], self.confidences[rows], self.scores[rows])
-
-    def ranked(self) -> tuple[np.ndarray, np.ndarray]:
-        """Label paths and confidences, most confident first, parents before children where they tie.
-
-        Returns:
-            object [batch, K] of str, padded with "", and float32 [batch, K], padded with 0; K is the largest number
-            of labels of any row, at least 1.
-        """
-        order = _ranking(self.hierarchy, self.selected, self.confidences)
-        width = max(1, int(self.selected.sum(axis=1).max(initial=0)))
-        order = order[:, :width]
-        kept = np.take_along_axis(self.selected, order, axis=1)
-        labels = np.where(kept, self.hierarchy.label_array[order], "")
-        confidences = np.where(kept, np.take_along_axis(self.confidences, order, axis=1), np.float32(0))
-        return labels, confidences
-
-    def predictions(self) -> list[list[Prediction]]:
-        """Per text its predictions, most confident first."""
-        labels, confidences = self.ranked()
-        return [
-            [Prediction(label, float(confidence)) for label, confidence in zip(*row) if label]
-            for row in zip(labels, confidences)
-        ]
-
-
-def sigmoid(logits: np.ndarray) -> np.ndarray:
-    """1 / (1 + exp(-x)) in float32, without overflow at either end."""
-    small = np.exp(-np.abs(logits, dtype=np.float32))
-    return np.where(logits >= 0, 1 / (1 + small), small / (1 + small)).astype(np.float32)
-
-
-def check_thresholds(thresholds: Sequence[float] | np.ndarray, labels: int) -> np.ndarray:
-    """float32 [labels] from one threshold for all or one per label.
-
-    Raises:
-        InputError: a wrong number of thresholds, or one outside (0, 1).
-    """
-    values = np.asarray(thresholds, np.float32)
-    if values.ndim == 0:
-        values = np.full(labels, values, np.float32)
-    if values.shape != (labels,):
-        raise InputError(f"there are {values.size} thresholds for {labels} labels; give one, or one per label")
-    if not ((values > 0) & (values < 1)).all():
-        raise InputError(f"threshold {values[~((values > 0) & (values < 1))][0]} lies outside (0, 1)")
-    return values
+        leading = fields.get("leading", ())
+        return cls(**{**fields, "leading": tuple(leading) if isinstance(leading, list) else leading})
 
 
 class Decoder:
@@ -158,9 +91,11 @@ class Decoder:
         hierarchy: the labels, in the order of the logits' columns.
         thresholds: one for all labels, or float [labels]; a label is on where its score reaches its threshold.
         policy: how label sets are made consistent.
+        calibration: what makes probabilities of scores; thresholds are of these.
+        promises: precisions that can be promised, the lowest first.
 
     Raises:
-        InputError: thresholds that do not fit.
+        InputError: thresholds, or a calibration, or promises, that do not fit.
     """
 
     def __init__(
@@ -168,18 +103,53 @@ class Decoder:
         hierarchy: LabelHierarchy,
         thresholds: float | Sequence[float] | np.ndarray = DEFAULT_THRESHOLD,
         policy: DecodingPolicy = DecodingPolicy(),
+        calibration: Calibration | None = None,
+        promises: Sequence[Promise] = (),
     ) -> None:
-        self.hierarchy, self.policy = hierarchy, policy
+        if calibration and len(calibration) != len(hierarchy):
+            raise InputError(f"the calibration is of {len(calibration)} labels, and there are {len(hierarchy)}")
+        check_promises(promises, hierarchy.depth)
+        self.hierarchy, self.policy, self.calibration, self.promises = hierarchy, policy, calibration, tuple(promises)
         self.thresholds = check_thresholds(np.asarray(thresholds), len(hierarchy))
+        self._leading, self._by_promise = Leading(hierarchy, self.thresholds, policy.leading), False
 
     def changed(self, threshold: float | None = None, **policy: Any) -> Decoder:
         """This decoder, but for one threshold for all labels and the named fields of `DecodingPolicy`.
 
-        None leaves what is. Raises InputError as the constructors do.
+        None leaves what is; so does a lower threshold what leads. Raises InputError as the constructors do.
         """
         chosen = {name: value for name, value in policy.items() if value is not None}
         thresholds = self.thresholds if threshold is None else threshold
-        return Decoder(self.hierarchy, thresholds, replace(self.policy, **chosen))
+        own = (self.calibration, self.promises)
+        decoder = Decoder(self.hierarchy, thresholds, replace(self.policy, **chosen), *own)
+        decoder._leading = Leading(self.hierarchy, decoder.thresholds, decoder.policy.leading, self._leading.own)
+        return decoder
+
+    def as_own(self) -> Decoder:
+        """This decoder as that of a model, whose own thresholds are those that were asked for."""
+        return Decoder(self.hierarchy, self.thresholds, self.policy, self.calibration, self.promises)
+
+    def promising(self, precision: float) -> Decoder:
+        """What answers the labels of a promise alone: none where a text has none, which is to say that it is unsure.
+
+        Raises:
+            InputError: the precision is none of `promises`.
+        """
+        promise = chosen_promise(self.promises, precision)
+        own = (self.calibration, self.promises)
+        decoder = Decoder(self.hierarchy, DEFAULT_THRESHOLD, DecodingPolicy("top_down"), *own)
+        decoder.thresholds, decoder._leading = promise.thresholds(self.hierarchy.levels), self._leading
+        decoder._by_promise = True
+        return decoder
+
+    def credited(self, decoded: Decoded) -> np.ndarray:
+        """The scores that promises are of, float32 [batch, labels], see `pipeline.labels.leading.Leading.credited`."""
+        return self._leading.credited(decoded.scores)
+
+    def promised(self, decoded: Decoded) -> np.ndarray:
+        """The highest precision that is promised for each answered label, 0 where none is: float32 [batch, K], in the
+        order of `Decoded.ranked`."""
+        return decoded.in_order(highest_promised(self.promises, self.hierarchy, self.credited(decoded)))
 
     def in_words(self) -> str:
         """Policy and thresholds in a phrase, such as `policy ancestors, threshold 0.5`."""
@@ -188,6 +158,19 @@ class Decoder:
         least = ", at least one label" if self.policy.at_least_one else ""
         most = f", at most {self.policy.top_k} label{'s' * (self.policy.top_k != 1)}" if self.policy.top_k else ""
         return f"policy {self.policy.policy}, {said}{least}{most}"
+
+    def answers(self, logits: np.ndarray, truncated: Sequence[bool | None]) -> list[Answer]:
+        """What each text is answered, by its logits, float [batch, labels]; raises as `decode` does."""
+        return self.told(self.decode(logits), truncated)
+
+    def told(
+        self, decoded: Decoded, truncated: Sequence[bool | None], why: Sequence[Explanation] | None = None
+    ) -> list[Answer]:
+        """What each text of a batch that this decoder has decoded is answered, and why where that is known."""
+        promised: Iterable[Any] = itertools.repeat(None)
+        if self.promises:
+            promised = self.promised(decoded)
+        return list(map(Answer, decoded.predictions(), truncated, why or itertools.repeat(None), promised))
 
     def decode(self, logits: np.ndarray) -> Decoded:
         """Decode logits, float [batch, labels].
@@ -202,14 +185,24 @@ class Decoder:
         if not np.isfinite(logits).all():
             row = int(np.flatnonzero(~np.isfinite(logits).all(axis=1))[0])
             raise ClassifierError(f"row {row}: the model's logits are not finite; the model or its input is broken")
+        logits = self.calibrated(logits)
         scores = sigmoid(logits)
-        selected = self._select(scores, logits)
-        confidences = self._confidences(scores, selected)
+        if self._by_promise:
+            lent = self._leading.credited(scores)
+        else:
+            logits = self._leading.lent(logits) if self.policy.policy != "threshold" else logits
+            lent = sigmoid(logits) if self.policy.leading else scores
+        selected = self._select(lent, logits)
+        confidences = self.confidences(lent, selected)
         if self.policy.top_k is not None:
-            order = _ranking(self.hierarchy, selected, confidences)[:, self.policy.top_k :]
+            order = ranking(self.hierarchy.levels, selected, confidences)[:, self.policy.top_k :]
             np.put_along_axis(selected, order, False, axis=1)
             confidences = np.where(selected, confidences, np.float32(0))
         return Decoded(self.hierarchy, selected, confidences, scores)
+
+    def calibrated(self, logits: np.ndarray) -> np.ndarray:
+        """float32 [batch, labels], the logits whose sigmoid the scores are, of the model's."""
+        return self.calibration(logits) if self.calibration else logits
 
     def _select(self, scores: np.ndarray, logits: np.ndarray) -> np.ndarray:
         selected = scores >= self.thresholds
@@ -222,35 +215,25 @@ class Decoder:
         if self.policy.policy != "threshold":
             selected = self.hierarchy.raise_ancestors(selected)
         if self.policy.policy == "single_path":
-            selected = self._best_path(scores, selected)
+            selected = self._best_path(scores, selected, logits)
         return selected
 
-    def _best_path(self, scores: np.ndarray, selected: np.ndarray) -> np.ndarray:
-        ends = selected & ~self.hierarchy.has_child_in(selected)
+    def _best_path(self, scores: np.ndarray, selected: np.ndarray, logits: np.ndarray) -> np.ndarray:
+        ends = self._leading.before_others(selected & ~self.hierarchy.has_child_in(selected), logits)
         log_scores = np.log(np.maximum(scores, np.finfo(np.float32).tiny))
-        means = self.hierarchy.path_sums(log_scores) / self.hierarchy.levels
-        best = np.argmax(np.where(ends, means, -np.inf), axis=1)
-        path = np.zeros_like(selected)
+        path, columns = np.zeros_like(selected), np.flatnonzero(ends.any(axis=0))
+        if not len(columns):
+            return path
+        means = self.hierarchy.path_means(log_scores, columns)
+        best = columns[np.argmax(np.where(ends[:, columns], means, -np.inf), axis=1)]
         path[np.arange(len(path)), best] = ends.any(axis=1)
         return self.hierarchy.raise_ancestors(path)
 
-    def _confidences(self, scores: np.ndarray, selected: np.ndarray) -> np.ndarray:
+    def confidences(self, scores: np.ndarray, selected: np.ndarray) -> np.ndarray:
+        """float32 [batch, labels]: what `selected` labels, bool [batch, labels], are told with; 0 of all others."""
         confidences = np.where(selected, scores, np.float32(0))
         if self.policy.policy == "threshold":
             return confidences
         if self.policy.policy == "top_down":
             return self.hierarchy.cap_descendants(confidences)
         return self.hierarchy.raise_ancestors(confidences)
-
-
-def _ranking(hierarchy: LabelHierarchy, selected: np.ndarray, confidences: np.ndarray) -> np.ndarray:
-    """Positions by falling confidence, then level, then position, those not selected in the row last.
-
-    Returns:
-        int [batch, C], where C counts the labels that any row selects, at least 1: most hierarchies are far wider.
-    """
-    columns = np.flatnonzero(selected.any(axis=0))
-    columns = columns if len(columns) else np.array([0])
-    columns = columns[np.argsort(hierarchy.levels[columns], kind="stable")]
-    keys = np.where(selected[:, columns], -confidences[:, columns], np.inf)
-    return columns[np.argsort(keys, axis=1, kind="stable")]

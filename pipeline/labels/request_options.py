@@ -1,4 +1,5 @@
-"""What one request may choose of the decoding: a threshold for all labels, the policy, and how many labels."""
+"""What one request may choose: of the decoding a threshold for all labels, the policy and how many labels, or a
+promise; and whether it is told why."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from typing import Any, Callable
 
 from pipeline.errors import InputError
 from pipeline.labels.decoding import Decoder
-from pipeline.tensors import POLICY, THRESHOLD, TOP_K
+from pipeline.tensors import EXPLAIN, POLICY, PROMISE, THRESHOLD, TOP_K
 
 REMEMBERED_CHOICES, MOST_PARAMETERS = 64, 64
 
@@ -35,7 +36,7 @@ class DecoderChoice:
         if len(parameters) > MOST_PARAMETERS:
             raise InputError(f"the request has {len(parameters)} parameters; give at most {MOST_PARAMETERS}")
         for name in parameters:
-            if name not in _READERS and (meant := difflib.get_close_matches(name, _READERS, 1, 0.8)):
+            if name not in _KNOWN and (meant := difflib.get_close_matches(name, _KNOWN, 1, 0.8)):
                 raise InputError(f"unknown request parameter {name!r:.60}; did you mean {meant[0]!r}?")
         choice = {name: read(name, parameters[name]) for name, read in _READERS.items() if name in parameters}
         if not choice:
@@ -44,8 +45,24 @@ class DecoderChoice:
         if key not in self._chosen:
             if len(self._chosen) >= REMEMBERED_CHOICES:
                 self._chosen.clear()
-            self._chosen[key] = self.default.changed(**choice)
+            self._chosen[key] = self._made(choice)
         return self._chosen[key]
+
+    def _made(self, choice: dict[str, Any]) -> Decoder:
+        if PROMISE not in choice:
+            return self.default.changed(**choice)
+        if others := sorted(set(choice) - {PROMISE}):
+            raise InputError(f"request parameter promise has cut-offs of its own; leave out {' and '.join(others)}")
+        return self.default.promising(choice[PROMISE])
+
+
+def explains(parameters: Mapping[str, Any]) -> bool:
+    """Whether a request with these parameters asks why; raises InputError for what says neither yes nor no."""
+    value = parameters.get(EXPLAIN, False)
+    said = _YES_OR_NO.get(str(value).lower()) if isinstance(value, (bool, int, str)) else None
+    if said is None:
+        raise InputError(f"request parameter {EXPLAIN} is {value!r:.60}; give true or false")
+    return said
 
 
 def _fraction(name: str, value: Any) -> float:
@@ -72,4 +89,11 @@ def _name(name: str, value: Any) -> str:
     raise InputError(f"request parameter {name} is {value!r:.60}; give a name")
 
 
-_READERS: dict[str, Callable[[str, Any], Any]] = {THRESHOLD: _fraction, POLICY: _name, TOP_K: _count}
+_READERS: dict[str, Callable[[str, Any], Any]] = {
+    THRESHOLD: _fraction,
+    POLICY: _name,
+    TOP_K: _count,
+    PROMISE: _fraction,
+}
+_KNOWN = (*_READERS, EXPLAIN)
+_YES_OR_NO = {"true": True, "1": True, "false": False, "0": False}

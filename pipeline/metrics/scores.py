@@ -16,6 +16,41 @@ CALIBRATION_BINS = 15
 THRESHOLDS = np.arange(1, 100, dtype=np.float32) / np.float32(100)
 
 
+class Reliability:
+    """How often scores are right, in bins of equal width: what they should be themselves, if they were calibrated."""
+
+    def __init__(self) -> None:
+        # Per bin: scores, their sum, and how many of them belong to a label that is true.
+        self._counts = np.zeros(CALIBRATION_BINS, np.int64)
+        self._scores = np.zeros(CALIBRATION_BINS)
+        self._actual = np.zeros(CALIBRATION_BINS, np.int64)
+
+    def update(self, actual: np.ndarray, scores: np.ndarray) -> None:
+        """Add bool and float32 in [0, 1], of one shape."""
+        bins = np.minimum((scores * CALIBRATION_BINS).astype(np.intp), CALIBRATION_BINS - 1)
+        self._counts += np.bincount(bins.ravel(), minlength=CALIBRATION_BINS)
+        self._scores += np.bincount(bins.ravel(), scores.ravel(), CALIBRATION_BINS)
+        self._actual += np.bincount(bins[actual], minlength=CALIBRATION_BINS)
+
+    def error(self) -> float:
+        """The expected calibration error (Naeini et al. 2015, "Obtaining well calibrated probabilities using Bayesian
+        binning"), in [0, 1]: the distance between mean score and share of true labels, weighted by a bin's scores."""
+        return float(np.abs(self._scores - self._actual).sum() / max(1, self._counts.sum()))
+
+    def table(self) -> list[dict[str, Any]]:
+        """Per bin of the scores: low and high (its ends), confidence (mean score), accuracy (share of true labels)
+        and count (scores); both means are 0 where there are none."""
+        counts = np.maximum(self._counts, 1)
+        columns = {
+            "low": np.arange(CALIBRATION_BINS) / CALIBRATION_BINS,
+            "high": np.arange(1, CALIBRATION_BINS + 1) / CALIBRATION_BINS,
+            "confidence": self._scores / counts,
+            "accuracy": self._actual / counts,
+            "count": self._counts,
+        }
+        return [dict(zip(columns, row)) for row in zip(*(column.tolist() for column in columns.values()))]
+
+
 class ScoreMetrics:
     """Compares the scores of every label with the true label sets.
 
@@ -28,10 +63,7 @@ class ScoreMetrics:
         self.texts = 0
         self.thresholds = np.asarray(thresholds, np.float32)
         self._hits_at = np.zeros(len(RANKS))
-        # Per bin: scores, their sum, and how many of them belong to a label that is true.
-        self._bin_counts = np.zeros(CALIBRATION_BINS, np.int64)
-        self._bin_scores = np.zeros(CALIBRATION_BINS)
-        self._bin_actual = np.zeros(CALIBRATION_BINS, np.int64)
+        self._reliability = Reliability()
         # [labels, thresholds]: in column t the scores that reach threshold t and not the next one.
         self._reached = np.zeros((labels, len(self.thresholds)), np.int64)
         self._actual_reached = np.zeros_like(self._reached)
@@ -44,7 +76,7 @@ class ScoreMetrics:
         self.texts += len(actual)
         self._actual += actual.sum(axis=0)
         self._count_hits(actual, scores)
-        self._count_bins(actual, scores)
+        self._reliability.update(actual, scores)
         self._count_reached(actual, scores)
 
     def _count_hits(self, actual: np.ndarray, scores: np.ndarray) -> None:
@@ -59,12 +91,6 @@ class ScoreMetrics:
             hits = (actual & above).sum(axis=1) + share * (actual & tied).sum(axis=1)
             self._hits_at[place] += hits.sum() / k
 
-    def _count_bins(self, actual: np.ndarray, scores: np.ndarray) -> None:
-        bins = np.minimum((scores * CALIBRATION_BINS).astype(np.intp), CALIBRATION_BINS - 1)
-        self._bin_counts += np.bincount(bins.ravel(), minlength=CALIBRATION_BINS)
-        self._bin_scores += np.bincount(bins.ravel(), scores.ravel(), CALIBRATION_BINS)
-        self._bin_actual += np.bincount(bins[actual], minlength=CALIBRATION_BINS)
-
     def _count_reached(self, actual: np.ndarray, scores: np.ndarray) -> None:
         rows, labels = np.nonzero(scores >= self.thresholds[0])  # few of them, in most hierarchies
         highest = np.searchsorted(self.thresholds, scores[rows, labels], side="right") - 1
@@ -76,29 +102,17 @@ class ScoreMetrics:
         """precision_at_1, _3 and _5, and calibration_error; all in [0, 1].
 
         Precision at k is the share of true labels among the k highest scores of a text (among all where there are
-        fewer), averaged over the texts. The calibration error is the expected calibration error (Naeini et al. 2015,
-        "Obtaining well calibrated probabilities using Bayesian binning") over the scores of all labels: the distance
-        between mean score and share of true labels in each of 15 bins of equal width, weighted by its scores.
+        fewer), averaged over the texts. The calibration error is of the scores of all labels, see `Reliability`.
         """
-        apart = np.abs(self._bin_scores - self._bin_actual).sum() / max(1, self._bin_counts.sum())
         precisions = self._hits_at / max(1, self.texts)
         return {
             **{f"precision_at_{rank}": float(precision) for rank, precision in zip(RANKS, precisions)},
-            "calibration_error": float(apart),
+            "calibration_error": self._reliability.error(),
         }
 
     def calibration(self) -> list[dict[str, Any]]:
-        """Per bin of the scores: low and high (its ends), confidence (mean score), accuracy (share of true labels)
-        and count (scores); both means are 0 where there are none."""
-        counts = np.maximum(self._bin_counts, 1)
-        columns = {
-            "low": np.arange(CALIBRATION_BINS) / CALIBRATION_BINS,
-            "high": np.arange(1, CALIBRATION_BINS + 1) / CALIBRATION_BINS,
-            "confidence": self._bin_scores / counts,
-            "accuracy": self._bin_actual / counts,
-            "count": self._bin_counts,
-        }
-        return [dict(zip(columns, row)) for row in zip(*(column.tolist() for column in columns.values()))]
+        """The scores' `Reliability.table`."""
+        return self._reliability.table()
 
     def threshold_curve(self) -> dict[str, list[float]]:
         """Micro and macro precision, recall and F1 if every label whose score reaches a threshold were predicted.

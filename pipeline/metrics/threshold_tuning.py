@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from pipeline.errors import InputError
@@ -11,8 +13,8 @@ from pipeline.metrics.sets import Metrics
 
 MODES = ("fixed", "global", "per_label")
 CANDIDATES = np.round(np.arange(0.05, 0.951, 0.05), 2)
-MIN_EXAMPLES = 10
-"""A label with fewer examples on the development set keeps the threshold of all."""
+PRIOR_EXAMPLES = 20
+"""Of all labels, that stand beside each label's own when its threshold is chosen."""
 CONSISTENT_POLICIES = ("ancestors", "top_down", "single_path")
 
 
@@ -25,8 +27,8 @@ def tune(
         logits: float [texts, labels].
         actual: bool [texts, labels].
         mode: `fixed` gives threshold 0.5 and policy `ancestors`, whatever the texts say. `global` chooses one
-            threshold, then one of CONSISTENT_POLICIES. `per_label` chooses a threshold for each label that has
-            MIN_EXAMPLES examples, and keeps them only if they are better on texts that they were not chosen on.
+            threshold, then one of CONSISTENT_POLICIES. `per_label` chooses a threshold for each label, and
+            keeps them only if micro and macro F1 are better together on texts that they were not chosen on.
         at_least_one: whether the decoder gives every text a label. It is never chosen by scores: a development set
             in which every text has a label says nothing of texts that belong nowhere.
 
@@ -46,6 +48,16 @@ def tune(
     return max(decoders, key=lambda decoder: micro_f1(decoder, logits, actual))
 
 
+def tuned_scores(
+    hierarchy: LabelHierarchy, logits: np.ndarray, actual: np.ndarray, mode: str, at_least_one: bool = False
+) -> tuple[dict[str, Any], Decoder]:
+    """Scores as in `pipeline.metrics.sets.Metrics.result`, and the decoder that gave them, chosen by `tune`."""
+    decoder = tune(hierarchy, logits, actual, mode, at_least_one)
+    metrics = Metrics(hierarchy)
+    metrics.update(actual, decoder.decode(logits).selected)
+    return metrics.result(), decoder
+
+
 def micro_f1(decoder: Decoder, logits: np.ndarray, actual: np.ndarray) -> float:
     """Micro F1 of the label sets that `decoder` makes of the logits."""
     metrics = Metrics(decoder.hierarchy)
@@ -60,9 +72,12 @@ def _best_threshold(hierarchy: LabelHierarchy, logits: np.ndarray, actual: np.nd
 
 
 def per_label_thresholds(scores: np.ndarray, actual: np.ndarray, fallback: float) -> np.ndarray:
-    """float32 [labels]: of CANDIDATES the one with the best F1 of each label, the nearest to `fallback` of equals.
+    """float32 [labels]: of CANDIDATES the best by each label's smoothed F1, the nearest to `fallback` of equals.
 
-    Labels with fewer than MIN_EXAMPLES examples get `fallback`.
+    To a label's own examples come PRIOR_EXAMPLES that are predicted as those of all labels are on average, so that few
+    decide little: F1 = 2 (TP + s P) / (predicted + s Q + actual + s), P and Q being true positives and predictions per
+    example of all labels (after the smoothing of Lin and Lin 2023, "On the thresholding strategy for infrequent labels
+    in multi-label classification").
 
     Args:
         scores: float [texts, labels] in [0, 1].
@@ -72,10 +87,11 @@ def per_label_thresholds(scores: np.ndarray, actual: np.ndarray, fallback: float
     support = actual.sum(axis=0)
     f1 = np.empty((len(nearest_first), scores.shape[1]))
     for row, threshold in enumerate(nearest_first):
-        predicted = scores >= threshold
-        f1[row] = 2 * (predicted & actual).sum(axis=0) / np.maximum(predicted.sum(axis=0) + support, 1)
-    best = nearest_first[np.argmax(f1, axis=0)]
-    return np.where(support >= MIN_EXAMPLES, best, np.float32(fallback))
+        chosen = scores >= threshold
+        right, predicted = (chosen & actual).sum(axis=0), chosen.sum(axis=0)
+        of_all = PRIOR_EXAMPLES / max(1, support.sum())
+        f1[row] = 2 * (right + of_all * right.sum()) / (predicted + of_all * predicted.sum() + support + PRIOR_EXAMPLES)
+    return nearest_first[np.argmax(f1, axis=0)]
 
 
 def _generalises(hierarchy: LabelHierarchy, logits: np.ndarray, actual: np.ndarray, threshold: float) -> bool:
@@ -88,4 +104,5 @@ def _generalises(hierarchy: LabelHierarchy, logits: np.ndarray, actual: np.ndarr
         for metrics, values in ((plain, threshold), (tuned, thresholds)):
             decoder = Decoder(hierarchy, values)
             metrics.update(actual[judged_on], decoder.decode(logits[judged_on]).selected)
-    return tuned.result()["micro_f1"] > plain.result()["micro_f1"]
+    own, one = (metrics.result() for metrics in (tuned, plain))
+    return own["micro_f1"] + own["macro_f1"] > one["micro_f1"] + one["macro_f1"]

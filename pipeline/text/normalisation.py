@@ -35,7 +35,7 @@ def _half_width(text: str) -> str:
 def _half_width_composed(text: str) -> str:
     """As `_half_width`, and letters take their marks in (NFC), so that both ways of writing é are one."""
     halved = _half_width(text)
-    if not halved.isascii() and _flood().search(halved):
+    if _may_be_flood(halved) and _flood().search(halved):
         halved = decompose(halved)
     return unicodedata.normalize("NFC", halved)
 
@@ -51,12 +51,22 @@ def decompose(text: str) -> str:
     return "".join(chain.from_iterable(sorted(run, key=unicodedata.combining) for _, run in runs))
 
 
+def _may_be_flood(text: str) -> bool:
+    """Whether _flood may match: so long a run has one of the characters that are looked at."""
+    return not text.isascii() and not _marks().isdisjoint(text[_ORDINARY_MARKS :: _ORDINARY_MARKS + 1])
+
+
 @cache
 def _flood() -> re.Pattern[str]:
-    """Matches more marks in a row than _ORDINARY_MARKS, characters that decompose into nothing but marks included."""
+    """Matches more marks in a row than _ORDINARY_MARKS."""
+    return re.compile(f"[{''.join(sorted(_marks()))}]{{{_ORDINARY_MARKS + 1}}}")
+
+
+@cache
+def _marks() -> frozenset[str]:
+    """Combining marks, characters that decompose into nothing but marks included."""
     characters = map(chr, range(0x300, 0x20000))  # there is no mark beyond
-    marks = "".join(char for char in characters if all(map(unicodedata.combining, unicodedata.normalize("NFD", char))))
-    return re.compile(f"[{marks}]{{{_ORDINARY_MARKS + 1}}}")
+    return frozenset(char for char in characters if all(map(unicodedata.combining, unicodedata.normalize("NFD", char))))
 
 
 NORMALISATIONS: Mapping[str, Callable[[str], str]] = {
@@ -82,6 +92,15 @@ def comparable(text: str) -> str:
     if not text.isprintable():
         text = "".join(char for char in text if char.isspace() or _is_visible(char))
     return normalise(text)
+
+
+def surrogate_fault(text: str) -> str | None:
+    """What is wrong with a text that has no UTF-8, as JSON's escapes can make one; None for all others."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        return f"{text!r:.40} holds half of a surrogate pair at character {error.start + 1}; correct that character"
+    return None
 
 
 def check_text(text: str, row: int) -> None:

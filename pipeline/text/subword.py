@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError
 from pipeline.records import read_json
+from pipeline.text.segments import segmenter
 from pipeline.text.tokenisation import Tokeniser
 from pipeline.text.words import TokeniserSettings
 
@@ -26,7 +27,7 @@ HIDDEN = "\U0010ffff"
 CHARACTERS_PER_TOKEN = 4
 """A first guess: how much of a long text is read for its first tokens."""
 UNSETTLED_TOKENS = 16
-"""At the end of a text that is cut short: these might be others, had it gone on."""
+"""At the end of a text that is cut short, or at its beginning: these might be others, had it not been cut."""
 
 
 class Subword(Tokeniser):
@@ -43,8 +44,11 @@ class Subword(Tokeniser):
     """
 
     def __init__(self, path: Path, settings: TokeniserSettings, max_length: int) -> None:
-        self._tokenizer = _load(path, settings)
-        _try(self._tokenizer, path)
+        self._tokenizer, description = _load(path, settings)
+        trial = _try(self._tokenizer, path)
+        self._segmenter = segmenter(description, self._tokenizer)
+        if self._segmenter and self._segmenter(TRIAL) != trial:
+            self._segmenter = None  # it reads otherwise than its description tells
         ids = {token.removeprefix(HIDDEN): number for token, number in self._tokenizer.get_vocab().items()}
         if sorted(ids.values()) != list(range(len(ids))):
             raise InputError(f"{path}: the ids of its {len(ids):,} tokens are not 0 to {len(ids) - 1:,}")
@@ -56,26 +60,39 @@ class Subword(Tokeniser):
 
     def first_tokens(self, texts: Sequence[str], count: int) -> Iterator[list[int]]:
         size = CHARACTERS_PER_TOKEN * (count + UNSETTLED_TOKENS)
-        encoded = self._tokenizer.encode_batch_fast([text[:size] for text in texts], add_special_tokens=False)
-        for text, each in zip(texts, encoded):
-            ids, read = each.ids, size
+        for text, first in zip(texts, self._all_ids([text[:size] for text in texts])):
+            ids, read = first, size
             while read < len(text) and len(ids) < count + UNSETTLED_TOKENS:
                 read *= 4
-                ids = self._tokenizer.encode(text[:read], add_special_tokens=False).ids
+                (ids,) = self._all_ids([text[:read]])
             yield ids
 
+    def last_tokens(self, text: str, count: int) -> list[int]:
+        size = CHARACTERS_PER_TOKEN * (count + UNSETTLED_TOKENS)
+        while True:
+            (ids,) = self._all_ids([text[-size:]])
+            if size >= len(text) or len(ids) >= count + UNSETTLED_TOKENS:
+                return ids
+            size *= 4
 
-def _try(tokenizer: Any, path: Path) -> None:
-    """Raise InputError where texts end the tokeniser; the library's panics are no Exception."""
+    def _all_ids(self, texts: list[str]) -> Iterable[list[int]]:
+        if self._segmenter:
+            return map(self._segmenter, texts)
+        return (each.ids for each in self._tokenizer.encode_batch_fast(texts, add_special_tokens=False))
+
+
+def _try(tokenizer: Any, path: Path) -> list[int]:
+    """The ids of TRIAL; raises InputError where texts end the tokeniser: the library's panics are no Exception."""
     try:
-        tokenizer.encode(TRIAL, add_special_tokens=False)
+        return tokenizer.encode(TRIAL, add_special_tokens=False).ids
     except BaseException as error:
         if isinstance(error, (KeyboardInterrupt, SystemExit)):
             raise
         raise InputError(f"{path} is no tokeniser that works: {error}") from None
 
 
-def _load(path: Path, settings: TokeniserSettings) -> Any:
+def _load(path: Path, settings: TokeniserSettings) -> tuple[Any, dict[str, Any]]:
+    """The library's tokeniser, and the content of the file that it was made from."""
     from tokenizers import Tokenizer
 
     try:
@@ -100,7 +117,7 @@ def _load(path: Path, settings: TokeniserSettings) -> Any:
     tokenizer.no_padding()
     tokenizer.no_truncation()
     tokenizer.encode_special_tokens = True
-    return tokenizer
+    return tokenizer, description
 
 
 def _hide(description: dict[str, Any], special_tokens: Sequence[str]) -> None:

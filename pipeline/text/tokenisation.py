@@ -19,15 +19,19 @@ class Encoded(NamedTuple):
 
     Args:
         ids: per text int64 [length], the special tokens at both ends included.
-        truncated: bool [texts], whether tokens were cut off the end of a text.
+        truncated: bool [texts], whether a text has tokens that are not among its ids.
+        linear: float32 [texts, labels], the logits of the model's linear part; None where it has none.
     """
 
     ids: list[np.ndarray]
     truncated: np.ndarray
+    linear: np.ndarray | None = None
 
     def part(self, chosen: Sequence[bool]) -> Encoded:
         """The chosen texts alone."""
-        return Encoded(list(compress(self.ids, chosen)), self.truncated[np.array(chosen, bool)])
+        rows = np.array(chosen, bool)
+        linear = None if self.linear is None else self.linear[rows]
+        return Encoded(list(compress(self.ids, chosen)), self.truncated[rows], linear)
 
 
 class Tokeniser(ABC):
@@ -51,7 +55,7 @@ class Tokeniser(ABC):
                 f"{place} lacks the special token {', '.join(missing)}; "
                 "take the vocabulary and the settings from the same checkpoint"
             )
-        self.settings, self.max_length = settings, max_length
+        self.settings, self.max_length, self.last = settings, max_length, 0
         self.pad_id = ids[settings.pad_token]
         self.mask_id = ids[settings.mask_token]
         self.unknown_id = ids[settings.unk_token]
@@ -61,11 +65,15 @@ class Tokeniser(ABC):
     vocabulary_size: int
     """Token ids lie below it."""
 
-    def with_length(self, max_length: int) -> Tokeniser:
-        """The same tokeniser with another maximum length; raises InputError for one below 3."""
+    def with_length(self, max_length: int, last: int = 0) -> Tokeniser:
+        """The same tokeniser with another maximum length; raises InputError for one below 3.
+
+        Args:
+            last: how many of these tokens are the last ones of a text that has more; the others are its first.
+        """
         _check_length(max_length)
         other = copy.copy(self)
-        other.max_length = max_length
+        other.max_length, other.last = max_length, last
         return other
 
     @abstractmethod
@@ -75,6 +83,10 @@ class Tokeniser(ABC):
     @abstractmethod
     def first_tokens(self, texts: Sequence[str], count: int) -> Iterator[list[int]]:
         """At least the first `count` token ids of each text, or all that it has, without special ones at its ends."""
+
+    @abstractmethod
+    def last_tokens(self, text: str, count: int) -> list[int]:
+        """At least the last `count` token ids of a text, or all that it has; `count` is above 0."""
 
     def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Token ids of each text, int64 [length], [CLS] and [SEP] included, cut to `max_length`.
@@ -88,9 +100,10 @@ class Tokeniser(ABC):
         """As `encode`, and which texts were cut."""
         room = self.max_length - 2
         batch, truncated = [], np.zeros(len(texts), bool)
-        for row, tokens in enumerate(self.first_tokens(texts, room + 1)):
+        for row, (text, tokens) in enumerate(zip(texts, self.first_tokens(texts, room + 1))):
             truncated[row] = len(tokens) > room
-            batch.append(np.array([self._first, *tokens[:room], self._last], np.int64))
+            last = self.last_tokens(text, self.last)[-self.last :] if truncated[row] and self.last else []
+            batch.append(np.array([self._first, *tokens[: room - len(last)], *last, self._last], np.int64))
         return Encoded(batch, truncated)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,14 @@ def checkpoint_tokeniser(folder: Path | str, max_length: int) -> Tokeniser:
             f"give the checkpoint a {VOCABULARY_FILE} that holds them"
         )
     return open_tokeniser(folder / tokeniser_file(settings), settings, max_length)
+
+
+def write_subword(content: Mapping[str, Any], special_tokens: Mapping[str, str], folder: Path) -> None:
+    """Write a tokeniser that a tokenizer.json describes to a folder, for `checkpoint_tokeniser` to read."""
+    settings = json.dumps({"tokenizer_class": SUBWORD_CLASS, **special_tokens}, ensure_ascii=False, indent=1)
+    (folder / CONFIG_FILE).write_text(settings + "\n", encoding="utf-8")
+    described = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    (folder / TOKENISER_FILE).write_text(described, encoding="utf-8")
 
 
 def read_settings(path: Path) -> TokeniserSettings:

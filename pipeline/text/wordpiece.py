@@ -51,6 +51,9 @@ class WordPiece(Tokeniser):
         for text in texts:
             yield [*chain.from_iterable(map(self._ids_of_word.__getitem__, self._splitter.split_first(count, text)))]
 
+    def last_tokens(self, text: str, count: int) -> list[int]:
+        return [*chain.from_iterable(map(self._ids_of_word.__getitem__, self._splitter.split_last(count, text)))]
+
 
 class _WordIds(dict):
     """Ids by word. WordPiece cuts each word by itself, so a word is looked up again and not cut again."""

@@ -135,6 +135,17 @@ class WordSplitter:
                 return words[:count]
             size *= 4
 
+    def split_last(self, count: int, text: str) -> list[str]:
+        """The last `count` words of `text`, above 0, at a cost that does not grow with the rest of it."""
+        # The first words may differ that the cut leaves: one word, or as many as a cut special token falls into.
+        enough = count + self._longest_special
+        size = CHARACTERS_PER_WORD * enough
+        while True:
+            words = self._rewrite(text[-size:]).split()
+            if len(words) > enough or size >= len(text):
+                return words[-count:]
+            size *= 4
+
     def _rewrite(self, text: str) -> str:
         """`text` with its words separated by spaces."""
         pieces = self._special.split(text)  # every second piece is a special token

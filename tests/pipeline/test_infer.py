@@ -57,6 +57,19 @@ def test_a_program_gets_the_same(bundle_path, sample_dataset):
     assert 0 < measured.scores["micro_f1"] <= 1
 
 
+def test_it_says_why(bundle_path, data_file, texts):
+    done = infer(bundle_path, "--data_file", data_file, "--explain")
+    answers = Predictor(bundle_path).explain(texts)
+    assert done.stdout == "".join(f"{as_levels(*answer)}\n" for answer in zip(texts, answers))
+    for text, answer, plain in zip(texts, answers, Predictor(bundle_path).predict(texts)):
+        assert dict(answer) == pytest.approx(dict(plain), abs=1e-4)
+        assert list(answer.why.labels) == [label for label, _ in answer]
+        for reason in (reason for reasons in answer.why.labels.values() for reason in reasons):
+            assert text[reason.start : reason.end] == reason.text
+            assert reason.drop > 0
+    assert any(reasons for answer in answers for reasons in answer.why.labels.values())
+
+
 def test_importing_it_imports_numpy_alone():
     heavy = {"onnx", "onnxruntime", "openvino", "paddle", "tokenizers"}
     run_command("-c", f"import sys, pipeline.infer; assert not {heavy} & set(sys.modules)")
@@ -120,6 +133,7 @@ def test_more_tokens_than_the_model_reads_are_cut(bundle_path, data_file, texts)
         (("--data_file", "/nowhere/data.txt"), "cannot read /nowhere/data.txt"),
         (("--use_fp16", "--use_quantize"), "--use_fp16 and --use_quantize exclude each other"),
         (("--precision", "float32", "--use_quantize"), "--precision, --use_fp16 and --use_quantize exclude each other"),
+        (("--data_file", __file__, "--perf", "--explain"), "--perf measures answers without reasons"),
         (("--data_file", __file__, "--batch_size", "0"), "--batch_size is 0; give a whole number, at least 1"),
         (("--data_file", __file__, "--max_seq_length", "2"), "--max_seq_length is 2; give a whole number, at least 3"),
         (("--data_file", __file__, "--num_threads", "0"), "--num_threads is 0; give a whole number, at least 1"),

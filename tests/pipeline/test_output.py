@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.files.dataset import read_examples
-from pipeline.labels.decoding import Prediction
+from pipeline.labels.answers import Answer, Prediction
+from pipeline.labels.explanation import Explanation, Reason
 from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.output import FORMATS, as_json_line, as_levels, as_row, as_tree
 from tests.pipeline.files.test_dataset import TEXTS
@@ -45,6 +46,29 @@ def test_a_row_holds_text_labels_and_confidences():
     assert as_row("文本", ANSWER) == "文本\t人生,人生##死亡,灾害##车祸\t0.990000,0.980000,0.700000"
 
 
+def test_an_explanation_is_a_line_more():
+    reasons = {"人生": (), "人生##死亡": (Reason("死亡\n", 4, 7, 0.84), Reason("车", 8, 9, -0.001))}
+    answer = Answer(ANSWER[:2], False, Explanation(reasons, 2, 9))
+    line = "why: 人生: (no words by themselves); 人生##死亡: 死亡  -0.840, 车 +0.001"
+    assert as_levels("文本", answer).split("\n")[-2] == line
+    assert as_tree("文本", answer).split("\n")[-1] == f"  {line}"
+    assert as_row("文本", answer).split("\t")[3:] == [line]
+    assert json.loads(as_json_line("文本", answer))["explanation"] == {
+        "labels": [
+            {"label": "人生", "words": []},
+            {
+                "label": "人生##死亡",
+                "words": [
+                    {"text": "死亡\n", "start": 4, "end": 7, "drop": 0.84},
+                    {"text": "车", "start": 8, "end": 9, "drop": -0.001},
+                ],
+            },
+        ],
+        "words_at_once": 2,
+        "until": 9,
+    }
+
+
 @given(TEXTS, st.sets(st.sampled_from(["人生", "人生##死亡", "灾害"]), min_size=1))
 def test_the_first_columns_of_a_row_are_a_row_of_a_dataset_file(tmp_path_factory, text, labels):
     hierarchy = LabelHierarchy(["人生", "人生##死亡", "灾害"])
@@ -74,7 +98,7 @@ def test_what_would_break_a_row_becomes_a_space():
 
 @pytest.mark.parametrize("name", ["text", "tree"])
 def test_a_text_without_labels_says_so(name):
-    assert "(no label reaches its threshold)" in FORMATS[name]("文本", [])
+    assert "(no label is sure enough)" in FORMATS[name]("文本", [])
 
 
 def test_a_label_that_a_spreadsheet_would_compute_is_shown_behind_a_space():

@@ -10,6 +10,7 @@ import numpy as np
 
 from pipeline.errors import EnvironmentFault, InputError
 from pipeline.files.bundle import Bundle
+from pipeline.option_values import AUTO
 
 PRECISIONS = ("float32", "bfloat16", "float16", "int8")
 DEVICES = ("cpu", "gpu")
@@ -22,8 +23,6 @@ _MODULES = {
 """Each module has GRAPH_FILES, the bundle's files by precision it computes; PACKED_GRAPH_FILES; `fault`; and `load`."""
 RUNTIMES = tuple(name for name in _MODULES if name != PADDLE)
 """What Triton serves with, and what is chosen of itself; PADDLE is what Paddle Serving computes with."""
-AUTO = "auto"
-"""As runtime or precision: what `resolve` finds best."""
 
 
 class Runtime(Protocol):
@@ -45,7 +44,7 @@ def precisions_of(runtime: str) -> tuple[str, ...]:
 
 
 def resolve(bundle: Bundle, runtime: str, precision: str, device: str = "cpu") -> tuple[str, str]:
-    """Runtime and precision where either may be AUTO.
+    """Runtime and precision where either may be AUTO, which is what is found best.
 
     The fastest that the bundle's release gate passed and that this machine can run, among those that fit the one that
     is given. Of a bundle that went through no gate, float32 comes first, in onnxruntime.

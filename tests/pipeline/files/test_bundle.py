@@ -1,15 +1,19 @@
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.errors import BundleError, InputError
-from pipeline.files.bundle import CHECKPOINT_FILE, Bundle, Golden, Manifest, seal, stage
+from pipeline.errors import BundleError, ClassifierError, InputError
+from pipeline.files.bundle import CHECKPOINT_FILE, Bundle, seal, stage
 from pipeline.files.checksums import check_replaceable, write_all_checksums, write_checksums
+from pipeline.files.manifest import FORMAT_VERSION, Golden, Manifest
 from pipeline.labels.decoding import DecodingPolicy
+from pipeline.text.long_texts import LongTexts
 from pipeline.text.words import TokeniserSettings
 from training.checkpoint.model_card import model_card
 
@@ -111,8 +115,34 @@ def test_a_missing_file_is_named(folder):
 
 
 def test_a_newer_format_is_refused_with_what_to_do(folder):
-    rewrite(folder, format_version=3)
-    with pytest.raises(BundleError, match="bundle format 3, and this version reads formats up to 2; update"):
+    rewrite(folder, format_version=FORMAT_VERSION + 1)
+    newer = f"bundle format {FORMAT_VERSION + 1}, and this version reads formats up to {FORMAT_VERSION}; update"
+    with pytest.raises(BundleError, match=newer):
+        Bundle(folder)
+
+
+def test_a_bundle_states_the_oldest_format_that_says_how_long_texts_are_read(folder):
+    manifest = Bundle(folder).manifest
+    assert manifest.to_json()["format_version"] == 1
+    for way, read in (("head_tail", 16), ("windows", 16 + 3 * 11)):
+        other = replace(manifest, long_texts=LongTexts(way, "mean", 4))
+        assert other.to_json()["format_version"] == 3
+        bundle = seal(folder, other)
+        assert (bundle.manifest, bundle.manifest.most_tokens) == (other, read)
+        assert len(bundle.encoder().encode(["裁" * 100])[0]) == read
+        assert len(bundle.encoder(8).encode(["裁" * 100])[0]) == (8 if way == "head_tail" else 8 + 3 * 5)
+
+
+def test_an_older_bundle_reads_the_first_tokens(folder):
+    rewrite(folder)
+    fields = json.loads((folder / "bundle.json").read_text())
+    assert "long_texts" not in fields
+    assert Bundle(folder).manifest.long_texts == LongTexts()
+
+
+def test_an_unknown_way_with_long_texts_is_refused(folder):
+    rewrite(folder, long_texts={"way": "summary", "pool": "max", "most_windows": 32})
+    with pytest.raises(BundleError, match="long_texts: unknown way 'summary'; this version knows first, head_tail"):
         Bundle(folder)
 
 
@@ -256,3 +286,11 @@ def test_a_folder_with_foreign_files_is_not_replaced(folder, tmp_path):
 def test_an_unknown_normalisation_is_refused(folder):
     with pytest.raises(InputError, match="unknown normalisation 'upside_down'"):
         Manifest(("a",), (0.5,), DecodingPolicy(), 7, 16, "upside_down", TokeniserSettings())
+
+
+def test_logits_of_a_part_that_is_missing_are_not_passed_over(folder):
+    manifest, logits = Bundle(folder).manifest, np.zeros((1, 2), np.float32)
+    with pytest.raises(ClassifierError, match="has logits of a linear part, and the model has none"):
+        manifest.combine(logits, logits)
+    with pytest.raises(ClassifierError, match="lacks logits of a linear part, and the model has one"):
+        replace(manifest, encoder_weight=0.5).combine(logits, None)

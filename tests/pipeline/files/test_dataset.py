@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import DatasetError, InputError
 from pipeline.files.dataset import (
+    REFUSE,
     Example,
     ReadReport,
     read_examples,
@@ -41,18 +42,31 @@ def test_ancestors_left_out_are_added_and_counted(tmp_path):
     assert "人生 (1)" in report.summary()
 
 
+def test_a_text_without_a_label_belongs_nowhere(tmp_path):
+    hierarchy = LabelHierarchy(["人生", "人生##死亡"])
+    path, report = write(tmp_path / "train.txt", "a\t人生\n无关的话\n也无关\t\n还有\t \n"), ReadReport()
+    examples = list(read_examples(path, hierarchy, report))
+    assert [example.labels for example in examples[1:]] == [()] * 3
+    assert report.negatives == 3 and "3 of them without a label: texts that belong nowhere" in report.summary()
+    with pytest.raises(DatasetError, match=":2: the text has no label"):
+        list(read_examples(path, hierarchy, negatives=REFUSE))
+    write_examples(tmp_path / "again.txt", examples, hierarchy)
+    assert list(read_examples(tmp_path / "again.txt", hierarchy)) == examples
+
+
 @pytest.mark.parametrize(
     ("content", "line", "reason"),
     [
-        ("a\t人生\n没有标签\n", 2, "no tab"),
+        ("a\t人生\n有标签 人生\n", 2, "there is no tab before '人生'"),
+        ("a\t人生\n有标签  人生,人生##死亡\n", 2, "there is no tab before '人生##死亡'"),
+        ("人生\n", 1, "there is no tab before '人生'"),
         ("a\tb\t人生\n", 1, "2 tabs"),
         (" \t人生\n", 1, "text ' ' has only white space"),
-        ("\n", 1, "no tab"),
+        ("\n", 1, "text is empty"),
         ("a\t人生\n\u200b\t人生\n", 2, "only white space and control characters"),
         ("长" * 200_001 + "\t人生\n", 1, "200,001 characters is longer than the limit"),
         ("a\t人生##结婚\n", 1, "unknown label '人生##结婚'"),
         ("a\t人生,人生\n", 1, "label '人生' is given twice"),
-        ("a\t\n", 1, "no label follows the tab"),
         ("a\t人生,\n", 1, "the label is empty"),
         ("a\t人生 ## 死亡\n", 1, "white space at the end of a segment; write '人生##死亡'"),
         ("一\t人生\r二\t人生\r", 1, "holds a carriage return"),

@@ -1,3 +1,6 @@
+import hashlib
+import random
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -35,6 +38,51 @@ def test_top_down_needs_the_parents_and_caps_the_child():
 def test_single_path_takes_the_path_with_the_best_geometric_mean():
     assert decode("single_path", [0.9, 0.9, 0.3, 0.8, 0.9]) == {"人生": 0.9, "人生##死亡": 0.9}
     assert decode("single_path", [0.1, 0.2, 0.3, 0.2, 0.1]) == {}
+
+
+def test_a_leading_label_brings_ancestors_that_know_nothing_of_it():
+    scores = [0.1, 0.9, 0.2, 0.6, 0.4]
+    assert decode("top_down", scores) == {"灾害": 0.6}
+    assert decode("top_down", scores, leading=("人生##死亡",)) == {"人生": 0.9, "人生##死亡": 0.9, "灾害": 0.6}
+    assert decode("top_down", [0.1, 0.4, 0.2, 0.6, 0.4], leading=("人生##死亡",)) == {"灾害": 0.6}
+    assert decode("threshold", scores, leading=("人生##死亡",)) == {"人生##死亡": 0.9, "灾害": 0.6}
+    # Of thresholds apart, what is lent is how far a score lies above its own.
+    lent = decode("top_down", [0.1, 0.31, 0.2, 0.1, 0.1], [0.8, 0.3, 0.5, 0.5, 0.5], leading=("人生##死亡",))
+    assert lent == {"人生": 0.807, "人生##死亡": 0.31}
+
+
+def test_single_path_takes_a_leading_label_before_what_is_more_certain():
+    scores = [0.1, 0.6, 0.2, 0.99, 0.99]
+    assert decode("single_path", scores) == {"灾害": 0.99, "灾害##车祸": 0.99}
+    assert decode("single_path", scores, leading=("人生##死亡",)) == {"人生": 0.6, "人生##死亡": 0.6}
+    assert decode("single_path", [0.1, 0.4, *scores[2:]], leading=("人生##死亡",)) == {"灾害": 0.99, "灾害##车祸": 0.99}
+
+
+def test_a_label_leads_from_the_models_own_threshold_on_whatever_a_request_asks_for():
+    model = Decoder(LABELS, 0.5, DecodingPolicy("single_path", leading=("人生##死亡",)))
+
+    def labels(decoder, *scores):
+        return [label for label, _ in decoder.decode(logits(*scores)).predictions()[0]]
+
+    unsure, sure = (0.1, 0.4, 0.2, 0.99, 0.98), (0.1, 0.6, 0.2, 0.99, 0.98)
+    assert labels(model.changed(0.01), *unsure) == labels(model, *unsure) == ["灾害", "灾害##车祸"]
+    assert labels(model, *sure) == ["人生", "人生##死亡"]
+    assert labels(model.changed(0.01), *sure) == ["人生", "人生##死亡", "人生##死亡##意外"]
+    assert labels(model.changed(0.7), *sure) == ["灾害", "灾害##车祸"]
+    assert labels(model.changed(0.2, policy="top_down"), *unsure) == ["灾害", "灾害##车祸"]
+    # What an export is given is its own.
+    assert labels(model.changed(0.01).as_own(), *unsure) == ["人生", "人生##死亡", "人生##死亡##意外"]
+
+
+def test_who_leads_is_told_only_where_someone_does():
+    assert "leading" not in DecodingPolicy().to_json()
+    policy = DecodingPolicy(leading=("人生",))
+    assert DecodingPolicy.from_json(policy.to_json()) == policy
+    for wrong in ("人生", [1], {"人生": 1}):
+        with pytest.raises(InputError, match="leading is"):
+            DecodingPolicy.from_json({"leading": wrong})
+    with pytest.raises(InputError, match="leading names '生活', which is no label"):
+        Decoder(LABELS, policy=DecodingPolicy(leading=("生活",)))
 
 
 def test_thresholds_are_per_label():
@@ -137,6 +185,25 @@ def test_every_policy_keeps_its_promises(case, policy, at_least_one, top_k):
             assert len({hierarchy.levels[hierarchy.index[label]] for label in confidences}) == len(confidences)
         if not at_least_one and top_k is None:
             assert set(confidences) == reference(policy, hierarchy, row)
+
+
+def test_answers_of_trees_stay_as_they_were():
+    """What version 0.2 answered before labels could have several parents, by every policy; recorded from that code."""
+    chance, answers = random.Random(0), hashlib.sha256()
+    for _ in range(60):
+        paths = []
+        for number in range(chance.choice([1, 5, 30, 200])):
+            parent = chance.choice([None, *paths])
+            paths.append(f"{number}" if parent is None else f"{parent}##{number}")
+        chance.shuffle(paths)
+        hierarchy = LabelHierarchy(paths)
+        values = np.array([[chance.gauss(-1, 2) for _ in paths] for _ in range(5)], np.float32)
+        thresholds = [chance.uniform(0.05, 0.95) for _ in paths]
+        for policy in POLICIES:
+            for at_least_one, top_k in ((False, None), (True, 3)):
+                decoder = Decoder(hierarchy, thresholds, DecodingPolicy(policy, at_least_one, top_k))
+                answers.update(repr(decoder.decode(values).ranked()[0].tolist()).encode())
+    assert answers.hexdigest()[:16] == "3374927c9b1808ce"
 
 
 def reference(policy, hierarchy, scores):

@@ -4,7 +4,7 @@ import pytest
 from pipeline.errors import InputError
 from pipeline.labels.decoding import sigmoid
 from pipeline.labels.hierarchy import LabelHierarchy
-from pipeline.metrics.threshold_tuning import MIN_EXAMPLES, micro_f1, per_label_thresholds, tune
+from pipeline.metrics.threshold_tuning import PRIOR_EXAMPLES, micro_f1, per_label_thresholds, tune
 
 HIERARCHY = LabelHierarchy(["A", "A##a", "A##b", "B"])
 TEXTS = 400
@@ -49,13 +49,20 @@ def test_where_thresholds_per_label_do_not_generalise_one_is_kept():
     assert len(set(decoder.thresholds)) == 1
 
 
-def test_a_rare_label_keeps_the_threshold_of_all():
-    scores = np.full((100, 2), 0.2, np.float32)
-    actual = np.zeros((100, 2), bool)
-    for label, examples in enumerate((MIN_EXAMPLES, MIN_EXAMPLES - 1)):
+def test_few_examples_decide_little():
+    """A frequent label does best at 0.5; of two that do best at 0.3 the rare one stays where all are."""
+    scores, actual = np.full((1000, 3), 0.1, np.float32), np.zeros((1000, 3), bool)
+    for label, (examples, score) in enumerate(((500, 0.55), (10 * PRIOR_EXAMPLES, 0.3), (1, 0.3))):
         actual[:examples, label] = True
-        scores[:examples, label] = 0.3
-    assert per_label_thresholds(scores, actual, 0.5) == pytest.approx([0.3, 0.5])
+        scores[:examples, label] = score
+    scores[500:, 0] = 0.45  # what a lower threshold would cost
+    assert per_label_thresholds(scores, actual, 0.5) == pytest.approx([0.5, 0.3, 0.5])
+
+
+def test_a_label_without_examples_gets_what_is_best_for_all():
+    scores, actual = np.full((100, 2), 0.1, np.float32), np.zeros((100, 2), bool)
+    scores[:50, 0], actual[:50, 0] = 0.3, True
+    assert per_label_thresholds(scores, actual, 0.5) == pytest.approx([0.3, 0.3])
 
 
 def test_the_policy_is_the_best_on_these_texts():

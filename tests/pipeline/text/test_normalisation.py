@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import InputError
+from pipeline.text import normalisation
 from pipeline.text.normalisation import MAX_TEXT_CHARACTERS, NORMALISATIONS, check_text, decode_text, normalise
 
 
@@ -100,3 +101,10 @@ def test_utf8_is_decoded(text):
 def test_other_bytes_are_refused_with_row_and_offset(raw, message):
     with pytest.raises(InputError, match=message):
         decode_text(raw, 7)
+
+
+@pytest.mark.parametrize("before", range(70))
+def test_a_run_of_marks_is_noticed_wherever_it_stands(before):
+    text = "é" * before + "\u0301\u0316" * 16
+    assert normalise(text) == unicodedata.normalize("NFC", text)
+    assert normalisation._may_be_flood(text), "it would take quadratic time"

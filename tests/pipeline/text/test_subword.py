@@ -10,6 +10,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 from pipeline.errors import InputError
 from pipeline.text.encoding import TextEncoder
+from pipeline.text.long_texts import LongTexts
 from pipeline.text.subword import Subword
 from pipeline.text.words import TokeniserSettings
 
@@ -55,6 +56,17 @@ def test_a_cut_text_has_the_first_ids_of_the_whole_text(path, texts, times, max_
     for ids, truncated, all_ids in zip(cut.ids, cut.truncated, whole.encode(texts)):
         assert truncated == (len(all_ids) > max_length)
         assert ids.tolist() == [*all_ids[: max_length - 1], 3] if truncated else all_ids.tolist()
+
+
+@given(st.sampled_from(TEXTS), st.integers(5, 60), st.integers(3, 40))
+def test_head_and_tail_are_the_first_and_the_last_ids_of_the_whole_text(path, text, times, length):
+    text, last = text * times, (length - 2) // 2
+    whole = Subword(path, SETTINGS, 100_000).encode([text])[0].tolist()
+    encoded = TextEncoder("none", Subword(path, SETTINGS, length), long_texts=LongTexts("head_tail")).encode_checked(
+        [text]
+    )
+    assert encoded.truncated[0]
+    assert encoded.ids[0].tolist() == [*whole[: length - 1 - last], *whole[len(whole) - 1 - last :]]
 
 
 def test_a_special_token_in_a_text_is_text(path):
