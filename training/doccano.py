@@ -14,27 +14,22 @@ A line of doccano's JSONL is an object with the text (`text`, or `data` as docca
 
 from __future__ import annotations
 
-import difflib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.command import run
-from pipeline.errors import DatasetError, InputError
+from pipeline.errors import InputError
 from pipeline.files.atomic import atomic_writer
-from pipeline.files.dataset import DATA_FILE, LABEL_FILE, read_examples, read_labels, read_texts
-from pipeline.labels.hierarchy import SEPARATOR, LabelHierarchy
 from pipeline.options import option, parse
-from training.data import label_names
-from training.data.dataset_folder import NewDatasetOptions, WrittenDataset, write_dataset
-from training.data.doccano_lines import HIERARCHICAL, SPLIT_FILES, TASK_TYPES, read_records, record_line
-from training.data.outputs import check_outputs
-from training.data.row_collector import RowCollector
+from training.data.annotated import AnnotationOptions, collect
+from training.data.dataset_folder import WrittenDataset
+from training.data.doccano_lines import HIERARCHICAL, TASK_TYPES, read_records, record_line
 
 
 @dataclass(frozen=True)
-class DoccanoOptions(NewDatasetOptions):
+class DoccanoOptions(AnnotationOptions):
     """What is read from doccano, or written for it."""
 
     doccano_file: tuple[Path, ...] = option(
@@ -45,17 +40,9 @@ class DoccanoOptions(NewDatasetOptions):
         "hierarchical, what this project trains, adds the ancestors of each label; the others make flat labels",
         choices=TASK_TYPES,
     )
-    separator: str = option(SEPARATOR, "what stands between the levels of a label in doccano, as in --separator=->")
-    label_file: Path | None = option(None, "a label.txt whose labels and order are kept; any other label is an error")
-    keep_splits: bool = option(False, "put rows that --export wrote back to the files they came from")
-    export: Path | None = option(None, "write --dataset_dir as this file for doccano, and read none", metavar="FILE")
-    dataset_dir: Path | None = option(None, "dataset folder that --export reads")
-    parts: tuple[str, ...] = option((), "what --export writes (all that --dataset_dir has)", choices=tuple(SPLIT_FILES))
 
     def check(self) -> None:
         super().check()
-        if not self.separator:
-            raise InputError(f"--separator is empty; give what stands between levels, such as {SEPARATOR!r}")
         if bool(self.export) != bool(self.dataset_dir):
             raise InputError("--export FILE and --dataset_dir FOLDER go together; to read from doccano give neither")
 
@@ -67,29 +54,8 @@ def convert(options: DoccanoOptions) -> WrittenDataset:
         InputError: an option or the file cannot be used; what was at `save_dir` is untouched.
     """
     options.check_target(*options.doccano_file)
-    listed = read_labels(options.label_file) if options.label_file else None
-    collector, named_splits = RowCollector(options.doccano_file[0]), 0
-    for source in options.doccano_file:
-        collector.source = source
-        for record in read_records(source, options.task_type, options.separator):
-            unknown = [label for label in record.labels if listed and label not in listed.index]
-            if unknown:
-                near = difflib.get_close_matches(unknown[0], listed.labels if listed else (), 1)
-                hint = f"did you mean {near[0]!r}? Else add" if near else "correct it, or add"
-                reason = f"label {unknown[0]!r} is not in --label_file {options.label_file}; {hint} it there"
-                raise DatasetError(source, record.line, reason)
-            named_splits += record.split is not None
-            file = SPLIT_FILES[record.split] if options.keep_splits and record.split else None
-            # A text of data.txt that has labels by now is shared out like a new one.
-            collector.add(record.line, record.text, record.labels, None if file == DATA_FILE else file)
-    notes = []
-    if named_splits and not options.keep_splits:
-        notes.append(f"{named_splits} rows name the split that they came from; --keep_splits puts them back there")
-    notes += collector.report.notes()
-    hierarchy = listed or collector.hierarchy()
-    if options.task_type == HIERARCHICAL:
-        notes += label_names.notes(hierarchy.labels)
-    return write_dataset(options.save_dir, hierarchy, options.split(collector.rows), collector.unlabelled(), notes)
+    records = ((path, read_records(path, options.task_type, options.separator)) for path in options.doccano_file)
+    return collect(options, records, options.task_type == HIERARCHICAL)
 
 
 def export(options: DoccanoOptions) -> int:
@@ -104,26 +70,13 @@ def export(options: DoccanoOptions) -> int:
     folder, target = options.dataset_dir, options.export
     if folder is None or target is None:
         raise InputError("--export FILE and --dataset_dir FOLDER are needed to write a file for doccano")
-    check_outputs({"--export": target}, (), folder)
-    if target.exists() and not options.overwrite:
-        raise InputError(f"--export {target} exists already; name another file, or give --overwrite to replace it")
-    hierarchy = read_labels(folder / LABEL_FILE)
-    parts = options.parts or [part for part, name in SPLIT_FILES.items() if (folder / name).exists()]
+    options.check_output("--export", target, folder)
     count = 0
     with atomic_writer(target) as stream:
-        for part in parts:
-            for text, labels in _rows(folder / SPLIT_FILES[part], hierarchy):
-                stream.write(record_line(text, labels, part))
-                count += 1
+        for text, labels, part in options.rows(folder):
+            stream.write(record_line(text, labels or (), part))
+            count += 1
     return count
-
-
-def _rows(path: Path, hierarchy: LabelHierarchy) -> Iterator[tuple[str, list[str]]]:
-    if path.name == DATA_FILE:
-        yield from ((text, []) for text in read_texts(path))
-        return
-    for text, positions in read_examples(path, hierarchy):
-        yield text, [hierarchy.labels[position] for position in hierarchy.deepest(positions)]
 
 
 def parse_args(argv: Sequence[str] | None) -> DoccanoOptions:

@@ -4,9 +4,10 @@ python training/import_table.py --table_file orders.xlsx --text_columns text --l
 python training/import_table.py --table_file orders.csv --label_columns label --separator=/ --label_separator=';'
 python training/import_table.py --table_file orders.tsv --header_row 0 --text_columns 1 --label_columns 2 3
 
-Several label columns are the levels of one label, from the top down, unless --columns_are labels. What was understood
-is printed as a tree with counts before anything is written; --dry_run stops there. What looks wrong is refused with a
-question, to which --yes says yes. Rows without labels become data.txt. In a program:
+Several label columns are the levels of one label, from the top down, unless --columns_are labels. With --edges_file a
+label is a node of a graph, by its id or name. What was understood is printed as a tree with counts before anything is
+written; --dry_run stops there. What looks wrong is refused with a question, to which --yes says yes. Rows without
+labels become data.txt. In a program:
 
     from training.import_table import ImportOptions, convert
     convert(ImportOptions(table_file="orders.xlsx", label_columns=("level 1", "level 2"))).rows
@@ -21,18 +22,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.command import run
-from pipeline.errors import InputError
+from pipeline.errors import DatasetError, InputError
 from pipeline.files.dataset import join_labels
+from pipeline.files.tables.cells import Table, loose, plain
+from pipeline.files.tables.options import TableOptions
+from pipeline.files.tables.reading import open_table
 from pipeline.labels.hierarchy import SEPARATOR, LabelHierarchy, parent_path
 from pipeline.options import option, parse
-from pipeline.output import tree_lines
+from pipeline.output import counted, tree_lines
 from training.data import label_names
 from training.data.dataset_folder import NewDatasetOptions, WrittenDataset, write_dataset
 from training.data.row_collector import RowCollector
-from training.data.tables.cells import Table, loose, plain
+from training.data.tables.edge_list import EdgeList
 from training.data.tables.label_columns import COLUMNS_ARE, LEVELS, LabelColumns
-from training.data.tables.options import TableOptions
-from training.data.tables.reading import open_table
 
 REFUSE, MERGE, KEEP = "refuse", "merge", "keep"
 MOST_SHOWN, SHOWN_BELOW = 80, 4
@@ -54,6 +56,11 @@ class ImportOptions(TableOptions, NewDatasetOptions):
         choices=COLUMNS_ARE,
     )
     separator: str = option(SEPARATOR, "what stands between the levels of a label in one cell, as in --separator=/")
+    edges_file: Path | None = option(
+        None, "edges of a graph, a parent, a tab and a child a line: label cells then name its nodes"
+    )
+    names_file: Path | None = option(None, "names of the nodes of --edges_file, an id, a tab and a name a line")
+    all_paths: bool = option(False, "list each node of --edges_file by every way down to it, not by one alone")
     label_separator: str | None = option(
         None, "what stands between the labels of one cell, as in --label_separator=';' (a cell is one label)"
     )
@@ -62,6 +69,11 @@ class ImportOptions(TableOptions, NewDatasetOptions):
     )
     dry_run: bool = option(False, "show what is understood, and write nothing")
     yes: bool = option(False, "write even if something looks wrong")
+
+    @property
+    def sources(self) -> list[Path]:
+        """The files that are read."""
+        return [path for path in (self.table_file, self.edges_file, self.names_file) if path]
 
     def check(self) -> None:
         super().check()
@@ -76,6 +88,10 @@ class ImportOptions(TableOptions, NewDatasetOptions):
                 "with a column for each level a cell holds one name; leave out --label_separator, or give "
                 "--columns_are labels"
             )
+        if self.edges_file is None and (self.names_file or self.all_paths):
+            raise InputError("--names_file and --all_paths are about the nodes of --edges_file; give that, too")
+        if self.edges_file and len(self.label_columns) > 1 and self.columns_are == LEVELS:
+            raise InputError("with --edges_file a label is one node; give one label column, or --columns_are labels")
         twice = [name for name, count in Counter((*self.text_columns, *self.label_columns)).items() if count > 1]
         if twice:
             raise InputError(f"column {twice[0]!r} is given twice in --text_columns and --label_columns")
@@ -148,17 +164,23 @@ def understand(options: ImportOptions) -> Understood:
         options.separator,
         options.label_separator,
     )
+    nodes = EdgeList(options.edges_file, options.names_file) if options.edges_file else None
     collector = RowCollector(path)
     for row in table.rows:
         words = [plain(path, row, place, name) for place, name in texts]
-        collector.add(row.number, " ".join(filter(None, words)), labels.of(row))
+        found = labels.of(row) if nodes is None else _paths(path, row.number, nodes, labels.of(row))
+        collector.add(row.number, " ".join(filter(None, words)), found)
     hierarchy = collector.hierarchy()
+    if nodes is not None:
+        hierarchy = nodes.hierarchy(hierarchy.labels, options.all_paths)
     if options.conflicts == MERGE:
         collector.unite()
     elif options.conflicts == REFUSE:
         collector.report.fate = "are refused"
-    counts = Counter(label for row in collector.rows for label in row.labels)
+    counts = _counts(collector, hierarchy)
     warnings = [*table.notes, *collector.report.notes(), *label_names.notes(hierarchy.labels), *labels.notes()]
+    if nodes is not None and nodes.repeated:
+        warnings.append(f"{options.edges_file} repeats {counted(nodes.repeated, 'edge')}, which say nothing new")
     doubts = list(label_names.doubts(hierarchy.labels, counts, len(collector.rows)))
     doubts += labels.doubts()
     doubts += _no_header(table, labels, counts)
@@ -166,6 +188,22 @@ def understand(options: ImportOptions) -> Understood:
         warnings += _header_after_all(collector, counts)
     shape = tuple(_shape(options, table, labels, collector))
     return Understood(options, collector, hierarchy, counts, shape, tuple(warnings), tuple(doubts))
+
+
+def _paths(path: Path, number: int, nodes: EdgeList, words: Sequence[str]) -> list[str]:
+    try:
+        return nodes.paths(words)
+    except InputError as error:
+        raise DatasetError(path, number, str(error)) from error
+
+
+def _counts(collector: RowCollector, hierarchy: LabelHierarchy) -> Counter[str]:
+    """Rows by label, those of its descendants among them."""
+    counts: Counter[str] = Counter()
+    for labels, rows in Counter(row.labels for row in collector.rows).items():
+        for position in hierarchy.with_ancestors(labels):
+            counts[hierarchy.labels[position]] += rows
+    return counts
 
 
 def _no_header(table: Table, labels: LabelColumns, counts: Counter[str]) -> Iterator[str]:
@@ -194,6 +232,7 @@ def _shape(options: ImportOptions, table: Table, labels: LabelColumns, collector
     text = " and ".join(map(repr, options.text_columns))
     between = " above " if labels.is_by_level else " and "
     how = ", a level each" if labels.is_by_level else f", levels between {options.separator!r}"
+    how = f", a node of {options.edges_file}" if options.edges_file else how
     how += f", labels between {options.label_separator!r}" if options.label_separator else ""
     yield f"text: {text}; label: {between.join(map(repr, options.label_columns))}{how}"
     rows, texts = len(collector.rows), len(collector.unlabelled())
@@ -227,7 +266,7 @@ def convert(options: ImportOptions) -> WrittenDataset:
     Raises:
         InputError: as `understand` and `Understood.write` do; what was at `save_dir` is untouched.
     """
-    options.check_target(options.table_file)
+    options.check_target(*options.sources)
     return understand(options).write()
 
 
@@ -238,7 +277,7 @@ def parse_args(argv: Sequence[str] | None) -> ImportOptions:
 def main(argv: Sequence[str] | None = None) -> None:
     options = parse_args(argv)
     if not options.dry_run:
-        options.check_target(options.table_file)
+        options.check_target(*options.sources)
     understood = understand(options)
     print(understood, flush=True)
     for note in (*understood.warnings, *(understood.doubts if options.dry_run or options.yes else ())):

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import ClassifierError, InputError
-from pipeline.files.bundle import MOST_GOLDENS
-from pipeline.files.dataset import DEV_FILE, LABEL_FILE, TRAIN_FILE, read_texts
+from pipeline.files.bundle import MANIFEST_FILE
+from pipeline.files.dataset import DEV_FILE, KEEP, LABEL_FILE, REFUSE, TRAIN_FILE, read_texts
+from pipeline.files.manifest import MOST_GOLDENS
 from pipeline.labels.decoding import POLICIES, Decoder
 from pipeline.labels.hierarchy import LabelHierarchy
+from pipeline.option_values import AUTO
 from pipeline.options import Options, option
 from pipeline.output import counted
 from pipeline.run_folder import RunFolderOptions
@@ -22,7 +24,7 @@ from training.checkpoint.classifier import Classifier, load_classifier
 from training.checkpoint.files import read_checkpoint
 from training.data.named_datasets import NAMES, dataset_folder
 from training.data.reading import check_readable
-from training.model.model_names import AUTO, DEVICES
+from training.model.model_names import DEVICES
 
 if TYPE_CHECKING:
     from serving.publish import Published
@@ -50,7 +52,7 @@ class ModelOptions(DeviceOptions, RunFolderOptions):
         "./checkpoint/", "a checkpoint, its parameter file, or a bundle, which takes the CPU", in_run="checkpoint"
     )
     max_seq_length: int | None = option(
-        None, "tokens per text; the rest is cut off (as many as the model was trained with)", at_least=3, at_most=2048
+        None, "tokens that the model takes at once (as many as in training)", at_least=3, at_most=2048
     )
     batch_size: int = option(32, "texts of --max_seq_length tokens in a batch; it holds more shorter ones", at_least=1)
 
@@ -70,13 +72,18 @@ class TrainedModelOptions(ModelOptions):
         """The dataset folder; of one that is not given, the checkpoint tells which it is, and a line says so.
 
         Raises:
-            InputError: the checkpoint cannot be read or does not tell, or its folder is no longer there.
+            InputError: the checkpoint cannot be read or does not tell, or its folder is gone; or it is a bundle.
         """
         if self.dataset_dir is not None:
             return self.dataset_dir
         try:
             path = read_checkpoint(self.params_path).record.options.get("dataset_dir")
         except ClassifierError as error:
+            model = self.params_path.parent if self.params_path.is_file() else self.params_path
+            if (model / MANIFEST_FILE).exists():
+                raise InputError(
+                    f"{self.params_path} is a bundle, which does not tell its dataset folder; give --dataset_dir"
+                ) from error
             raise InputError(f"{error}; a model that does not tell its dataset folder needs --dataset_dir") from error
         if not isinstance(path, str):
             raise InputError(f"{self.params_path} does not tell on which folder it was trained; give --dataset_dir")
@@ -102,6 +109,9 @@ class RunOptions(SeedOptions, DeviceOptions, RunFolderOptions):
     train_file: str = option(TRAIN_FILE, "training rows in --dataset_dir")
     dev_file: str = option(DEV_FILE, "development rows in --dataset_dir")
     label_file: str = option(LABEL_FILE, "label paths in --dataset_dir")
+    negatives: str = option(
+        KEEP, "what is done with rows without a label: they belong nowhere, or are refused", choices=(KEEP, REFUSE)
+    )
     resume: bool = option(False, "go on with the run that was interrupted")
     overwrite: bool = option(False, "begin anew: give up an interrupted run, and replace a model without keeping it")
 
@@ -220,4 +230,24 @@ class DecodingOptions(Options):
 
     def decoder(self, own: Decoder) -> Decoder:
         """The model's own decoder, but for what these options say."""
-        return own.changed(**self.decoding())
+        return own.changed(**self.decoding()).as_own()
+
+
+@dataclass(frozen=True)
+class AnswerOptions(DecodingOptions):
+    """How scores become label sets, where not as the model itself says; or by a promise that it holds."""
+
+    promise: float | None = option(
+        None, "answer only labels of this promised precision, one that the bundle holds", above=0, below=1
+    )
+
+    def check(self) -> None:
+        super().check()
+        if self.promise is not None and (given := [name for name, value in super().decoding().items() if value]):
+            raise InputError(f"--promise has cut-offs of its own; leave out --{given[0]}")
+
+    def decoding(self) -> dict[str, Any]:
+        return {**super().decoding(), "promise": self.promise}
+
+    def decoder(self, own: Decoder) -> Decoder:
+        return own.changed(**super().decoding()) if self.promise is None else own.promising(self.promise)

@@ -28,9 +28,10 @@ from tqdm import tqdm
 
 from pipeline.command import run
 from pipeline.errors import ClassifierError, InputError
+from pipeline.explanation.reasons import explained
 from pipeline.files.chunks import CHARACTERS_PER_CHUNK, chunks, rows_per_chunk
 from pipeline.files.dataset import DATA_FILE, LABEL_FILE
-from pipeline.labels.decoding import Answer
+from pipeline.labels.decoding import Answer, Decoder
 from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.options import option, parse
 from pipeline.output import FORMATS
@@ -38,19 +39,20 @@ from training.checkpoint.classifier import Classifier, check_labels
 from training.data.outputs import check_outputs
 from training.data.predictions_file import InputLines, PredictionsFile, check_output
 from training.model.model_names import contradict
-from training.options import DecodingOptions, TrainedModelOptions
+from training.options import AnswerOptions, TrainedModelOptions
 
 STANDARD_INPUT = "-"
 
 
 @dataclass(frozen=True)
-class PredictOptions(TrainedModelOptions, DecodingOptions):
+class PredictOptions(TrainedModelOptions, AnswerOptions):
     """Which texts are answered, and by which model."""
 
     data_file: str = option(DATA_FILE, "texts, one a line: a file in --dataset_dir, a path, or - for standard input")
     label_file: str = option(
         LABEL_FILE, "label paths in --dataset_dir, compared with the model's labels; may be absent"
     )
+    explain: bool = option(False, "say which words carry each label; takes up to 25 times as long")
     model_name: str | None = option(None, "not needed, the checkpoint knows it; refused where it names another encoder")
 
 
@@ -131,7 +133,7 @@ def _open_data(options: PredictOptions) -> contextlib.AbstractContextManager[IO[
         return open(path, "rb")
     except OSError as error:
         hint = "; that is the default of --data_file, give it a file of texts, one a line, or - for standard input"
-        hint = hint if options.data_file == DATA_FILE else ""
+        hint = "" if options.given("data_file") else hint
         raise InputError(f"cannot read {path}: {error.strerror}{hint}") from error
 
 
@@ -151,7 +153,7 @@ def _classifier(options: PredictOptions) -> Classifier:
         InputError: --label_file lists other labels, or --model_name names another known encoder. A folder's name is
             not judged: the same encoder may lie anywhere.
     """
-    asked = options.label_file != LABEL_FILE  # one that was asked for may not be absent
+    asked = bool(options.given("label_file"))  # one that was asked for may not be absent
 
     def check(hierarchy: LabelHierarchy, model_name: str) -> None:
         if options.dataset_dir is not None or asked:
@@ -172,15 +174,24 @@ def _answered(
 ) -> Iterator[list[Answered]]:
     """The answers to `texts`, which are what is left of `lines`, piece by piece."""
     decoder = options.decoder(classifier.decoder)
+    if options.explain:
+        classifier.checked_encoder(())
     for chunk in chunks(texts, rows_per_chunk(len(classifier.hierarchy)), CHARACTERS_PER_CHUNK):
         try:
-            predictions = decoder.decode(classifier.logits(chunk)).predictions()
+            answers = _explained(classifier, decoder, chunk) if options.explain else _read(classifier, decoder, chunk)
         except ClassifierError as error:
             place = f"{lines.name}, lines {lines.rows - len(chunk) + 1} to {lines.rows}"
             raise ClassifierError(f"{place}: {error}") from error
-        encoder = classifier.encoder
-        truncated = encoder.encode_checked(chunk).truncated.tolist() if encoder else itertools.repeat(None)
-        yield list(map(Answered, chunk, map(Answer, predictions, truncated)))
+        yield list(map(Answered, chunk, answers))
+
+
+def _read(classifier: Classifier, decoder: Decoder, texts: Sequence[str]) -> list[Answer]:
+    logits, truncated = classifier.read(texts)
+    return decoder.answers(logits, truncated)
+
+
+def _explained(classifier: Classifier, decoder: Decoder, texts: Sequence[str]) -> list[Answer]:
+    return list(explained(texts, classifier.checked_encoder(texts), decoder, classifier.read, classifier.neighbours()))
 
 
 def _write(classifier: Classifier, stream: IO[bytes], options: WriteOptions) -> int:
@@ -188,7 +199,7 @@ def _write(classifier: Classifier, stream: IO[bytes], options: WriteOptions) -> 
     lines = InputLines(stream, str(stream.name))
     texts = lines.texts()
     write: Callable[[bytes, InputLines], None] = _write_standard_output
-    done = 0
+    done = cut = 0
     with contextlib.ExitStack() as stack:
         if output:
             file = stack.enter_context(PredictionsFile(output, _description(classifier, options)))
@@ -198,13 +209,14 @@ def _write(classifier: Classifier, stream: IO[bytes], options: WriteOptions) -> 
         bar = stack.enter_context(_progress_bar(stream, lines.bytes, hidden=output is None and sys.stdout.isatty()))
         for answered in _answered(classifier, options, lines, texts):
             write("".join(f"{show(*answer)}\n" for answer in answered).encode(), lines)
+            cut += sum(bool(labels.truncated) for _, labels in answered)
             bar.set_postfix_str(f"{lines.rows} rows", refresh=False)
             bar.update(lines.bytes - bar.n)
     rows, seconds = lines.rows - done, time.monotonic() - started
-    cut = ""
-    if (encoder := classifier.encoder) and encoder.cut:
-        cut = f"; longer than {encoder.tokeniser.max_length} tokens and cut: {encoder.cut:,}"
-    print(f"{rows} texts in {seconds:.1f} s, {rows / max(seconds, 1e-9):.0f} a second{cut}", file=sys.stderr)
+    longer = ""
+    if cut and classifier.encoder:
+        longer = f"; longer than {classifier.encoder.most_tokens} tokens and cut: {cut:,}"
+    print(f"{rows} texts in {seconds:.1f} s, {rows / max(seconds, 1e-9):.0f} a second{longer}", file=sys.stderr)
     return rows
 
 
@@ -216,6 +228,7 @@ def _write_standard_output(block: bytes, lines: InputLines) -> None:
 def _description(classifier: Classifier, options: WriteOptions) -> dict[str, Any]:
     """All that the answers depend on, except for the texts."""
     given = {"format": options.format, "max_seq_length": options.max_seq_length, **options.decoding()}
+    given |= {"explain": True} if options.explain else {}  # a run of an earlier release goes on without it
     return {"model": classifier.identity, **{f"--{name}": value for name, value in given.items()}}
 
 

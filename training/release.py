@@ -13,17 +13,22 @@ from pipeline.files.bundle import Bundle
 from pipeline.options import parse
 from training.gate.options import ReleaseOptions
 from training.gate.run import release_fastest
+from training.gate.verdict import CHECKPOINT
 
 
-def release(options: ReleaseOptions) -> Bundle:
+def release(options: ReleaseOptions, compared: str = CHECKPOINT) -> Bundle:
     """Measure all candidates, print their table, and write the fastest that passes, with the table, as a bundle.
+
+    Args:
+        options: what is measured, with what it is compared, and what it must reach.
+        compared: what `params_path` is called in refusals.
 
     Raises:
         InputError: a bundle, the checkpoint or the labelled file cannot be used, or they are of different labels.
         EnvironmentFault: the machine lacks the device.
-        ClassifierError: no candidate passes; nothing is written.
+        NothingPasses: no candidate does; nothing is written.
     """
-    return release_fastest(options)
+    return release_fastest(options, compared)
 
 
 def parse_args(argv: Sequence[str] | None) -> ReleaseOptions:

@@ -19,12 +19,12 @@ from typing import NamedTuple
 
 from pipeline.command import run
 from pipeline.errors import DatasetError, InputError
-from pipeline.files.dataset import read_lines
+from pipeline.files.lines import read_lines
+from pipeline.files.tables.reading import read_columns
 from pipeline.labels.hierarchy import SEPARATOR, composed, path_fault
 from pipeline.options import option, parse
 from training.data.dataset_folder import NewDatasetOptions, WrittenDataset, write_dataset
 from training.data.row_collector import RowCollector
-from training.data.tables.reading import read_columns
 
 TEXT_FILE, AREA_FILE, DOMAIN_FILE = "X.txt", "Y.txt", "YL1.txt"
 META_DATA = tuple(f"Meta-data/Data.{ending}" for ending in ("xlsx", "csv", "tsv", "txt", "xls"))

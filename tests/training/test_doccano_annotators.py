@@ -47,3 +47,21 @@ def test_a_row_whose_keys_are_not_understood_names_them(tmp_path, record, said):
     (tmp_path / "doccano.jsonl").write_text(record + "\n")
     with pytest.raises(DatasetError, match=said):
         list(read_records(tmp_path / "doccano.jsonl"))
+
+
+def test_rows_of_the_newest_doccano_are_read_with_what_it_says_beside(tmp_path):
+    """Since 1.8 rows have comments; keys of the row's metadata stand beside the text, the split among them."""
+    rows = [
+        {
+            "id": 7,
+            "text": "某公司裁员",
+            "label": ["a##b", "a##c"],
+            "Comments": ["sure?"],
+            "split": "dev",
+            "source": "wire",
+        },
+        {"id": 8, "text": "闲话", "label": [], "Comments": []},
+    ]
+    first, second = read_records(write_records(tmp_path / "all.jsonl", *rows))
+    assert (first.text, first.labels, first.split) == ("某公司裁员", ["a##b", "a##c"], "dev")
+    assert (second.text, second.labels, second.split) == ("闲话", [], None)

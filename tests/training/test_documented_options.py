@@ -89,8 +89,8 @@ DOCUMENTED = {
 COMPUTING = ("train.py", "predict.py", "prune.py", "evaluate.py", "sparse.py", "dirty.py", "aug.py")
 DIFFERENT = {
     ("train.py", "dataset"): (None, "v2 asks for --dataset_dir instead; wos is fetched for those who name it"),
-    ("predict.py", "model_name"): (None, "the checkpoint knows its encoder"),
-    ("export_model.py", "model_name"): (None, "the checkpoint knows its encoder"),
+    ("train.py", "warmup"): (None, "off all the same; a recipe tells what was refused from what was not given"),
+    **{(script, "model_name"): (None, "the checkpoint knows it") for script in ("predict.py", "export_model.py")},
     ("prune.py", "dataset"): (None, "v2 asks for --dataset_dir instead; wos is fetched for those who name it"),
     ("prune.py", "model_name_or_path"): (None, "the checkpoint knows its encoder"),
     ("prune.py", "output_dir"): ("./prune", "none is documented, and every documented command names this one"),

@@ -8,8 +8,8 @@ from pipeline.errors import DatasetError, InputError
 from tests.conftest import run_in_process
 from tests.doccano import convert as convert_doccano
 from tests.doccano import write_records
+from tests.pipeline.files.tables.workbooks import write_workbook
 from tests.tables import SIMPLE, convert, text
-from tests.training.data.tables.workbooks import write_workbook
 from training import doccano, import_table
 
 CELLS = ("several", "repeated", "mixed", "levels")

@@ -7,8 +7,8 @@ import pytest
 
 from pipeline.errors import DatasetError, InputError
 from tests.doccano import LABELLED, lines
+from tests.pipeline.files.tables.workbooks import write_workbook
 from tests.tables import SIMPLE, convert, rows, text
-from tests.training.data.tables.workbooks import write_workbook
 from training import import_table
 from training.data import dataset_folder
 from training.import_table import ImportOptions, understand

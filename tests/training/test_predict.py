@@ -11,8 +11,9 @@ from pipeline.files.dataset import read_texts, write_labels
 from pipeline.labels.decoding import Decoder
 from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.predictor import Predictor
-from tests.conftest import PROJECT
-from tests.prediction import LABELS, TEXTS, answers, checked, write_texts_to
+from pipeline.text.encoding import TextEncoder
+from tests.conftest import PROJECT, first_rows
+from tests.prediction import LABELS, TEXTS, answers, checked, untold, write_texts_to
 from training import predict
 from training.checkpoint.classifier import Classifier
 
@@ -30,6 +31,38 @@ def test_a_bundle_answers_each_line_in_order(bundle_path, sample_dataset, capfdb
     for row, expected in zip(rows, Predictor(bundle_path).predict(texts)):
         found = {label["label"]: label["confidence"] for label in row["labels"]}
         assert found == pytest.approx(dict(expected), abs=1e-4)
+
+
+def test_a_checkpoint_says_why_as_its_bundle_does(bundle_path, checkpoint, sample_dataset, tmp_path, capfdbinary):
+    folder = first_rows(sample_dataset, tmp_path / "few", 1, 1, 5)
+    options = ("--format", "jsonl", "--explain", "--at_least_one")
+    both = [printed(capfdbinary, folder, "--params_path", path, *options) for path in (checkpoint, bundle_path)]
+    found, expected = ([json.loads(line)["explanation"] for line in shown.splitlines()] for shown in both)
+    assert len(found) == 5
+    for explanation, other in zip(found, expected):
+        for label, same in zip(explanation["labels"], other["labels"]):
+            assert label["label"] == same["label"]
+            assert [word["text"] for word in label["words"][:1]] == [word["text"] for word in same["words"][:1]]
+
+
+def test_a_model_that_reads_texts_by_itself_cannot_say_why(folder, stand_in):
+    with pytest.raises(InputError, match="none of their words can be left out"):
+        answers(folder, "--explain")
+
+
+@pytest.mark.parametrize("kind", ["checkpoint", "bundle"])
+def test_each_text_is_encoded_once(bundle_path, checkpoint, sample_dataset, monkeypatch, kind):
+    encoded, encode = [], TextEncoder.encode_checked
+
+    def counted(encoder, texts):
+        encoded.extend(texts)
+        return encode(encoder, texts)
+
+    monkeypatch.setattr(TextEncoder, "encode_checked", counted)
+    path = bundle_path if kind == "bundle" else checkpoint
+    found = list(predict.predict(predict.PredictOptions(params_path=path, dataset_dir=sample_dataset, device="cpu")))
+    assert encoded == [text for text, _ in found]
+    assert {labels.truncated for _, labels in found} <= {True, False}
 
 
 def test_a_checkpoint_answers_as_its_bundle_does(bundle_path, checkpoint, sample_dataset, capfdbinary):
@@ -128,6 +161,9 @@ def test_an_output_that_must_not_be_written_is_refused(folder, output, reason):
 def test_a_label_file_must_fit_the_model(folder):
     with pytest.raises(InputError, match="cannot read .*labels.txt"):
         answers(folder, "--label_file", "labels.txt")
+    answers(folder)  # without one it goes by the model, unless one was asked for, be it by its usual name
+    with pytest.raises(InputError, match="cannot read .*label.txt"):
+        answers(folder, "--label_file", "label.txt")
     write_labels(folder / "label.txt", LabelHierarchy(reversed(LABELS.labels)))
     answers(folder)
     write_labels(folder / "label.txt", LabelHierarchy(["人生"]))
@@ -161,7 +197,7 @@ def test_options_that_cannot_be_met_are_named(folder, options, reason):
 
 
 def test_logits_that_are_not_finite_are_placed(folder, stand_in, monkeypatch):
-    broken = Classifier(Decoder(LABELS), lambda texts: np.full((len(texts), 3), np.nan, "f4"))
+    broken = Classifier(Decoder(LABELS), untold(lambda texts: np.full((len(texts), 3), np.nan, "f4")))
     monkeypatch.setattr(predict.PredictOptions, "classifier", checked(broken))
     with pytest.raises(ClassifierError, match=r"data.txt, lines 1 to 3: row 0: the model's logits are not finite"):
         answers(folder)

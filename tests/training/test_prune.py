@@ -20,10 +20,12 @@ from tests.conftest import first_rows, run_command, run_in_process
 from training import export_model
 from training.checkpoint.classifier import load_classifier
 from training.checkpoint.files import read_checkpoint
+from training.loop.options import TrainingRun
 from training.loop.trainer import Trainer
-from training.prune import PruningRun, main, parse_args
+from training.prune import PruningRun, main
 from training.prune import prune as prune_by
 from training.pruning.options import ENGINES, STUDENT
+from training.train import train
 
 OPTIONS = ("--device", "cpu", "--learning_rate", "1e-3", "--num_train_epochs", "1")
 DOCUMENTED_FILES = {
@@ -111,6 +113,22 @@ def test_a_pruned_model_is_nearly_as_right_and_smaller(pruned_by_either, checkpo
         assert before.macs - after.macs == share * weights
         assert before.parameters - after.parameters == share * (weights + biases)
         assert graph.stat().st_size - narrow.stat().st_size == pytest.approx(4 * share * (weights + biases), rel=0.01)
+
+
+def test_training_goes_on_from_a_pruned_model(pruned, sample_dataset, tmp_path):
+    few = first_rows(sample_dataset, tmp_path / "few", train=20, dev=20)
+    start, save_dir = pruned / "0.5" / "model_state.pdparams", tmp_path / "next"
+    places = {"dataset_dir": few, "save_dir": save_dir, "init_from_ckpt": start}
+    train(TrainingRun(**places, model_name="scratch-tiny", epochs=1, linear="never", device="cpu"))
+    assert read_checkpoint(save_dir).record.width == "1/2"
+    texts = list(read_texts(few / "data.txt"))
+    assert load_classifier(save_dir, "cpu", 128, 32).logits(texts).shape[0] == len(texts)
+
+
+def test_a_checkpoint_remembers_the_option_run_and_which_run_it_is_of(pruned):
+    options = read_checkpoint(pruned / "0.5").record.options
+    assert options["run"] is None
+    assert options["run_identity"]["--width_mult"] == "1/2"
 
 
 def test_a_pruned_checkpoint_can_be_exported_again_and_not_pruned_again(pruned_by_either, sample_dataset, tmp_path):
@@ -235,60 +253,3 @@ def test_other_labels_and_other_folders_are_refused(sample_dataset, checkpoint, 
         prune(sample_dataset, checkpoint, tmp_path / "prune", *OPTIONS, "--width_mult", "1/2")
     with pytest.raises(BundleError, match="there is no checkpoint at"):
         prune(sample_dataset, tmp_path, tmp_path / "prune", *OPTIONS, "--width_mult", "1/2")
-
-
-def test_a_configuration_file_gives_defaults_that_the_command_line_overrides(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    values = {
-        "dataset_dir": "data",
-        "learning_rate": 1e-4,
-        "num_train_epochs": 3,
-        "width_mult": ["3/4", 0.5],
-        "resume": True,
-        "fp16": True,
-        "seed": None,
-    }
-    (tmp_path / "prune_config.json").write_text(json.dumps(values))
-    args = parse_args(["--num_train_epochs", "5"])
-    assert isinstance(args, PruningRun)
-    assert (args.learning_rate, args.num_train_epochs, args.width_mult, args.resume) == (1e-4, 5, ("3/4", "0.5"), True)
-    assert args.seed == 3
-    errors = capsys.readouterr().err
-    assert "note: --fp16 has no effect on pruning here" in errors
-    assert "note: options that the command line leaves out are taken from prune_config.json" in errors
-    (tmp_path / "other.json").write_text('{"seed": 7, "width_mult_list": 0.5}')
-    for words in (["--prune_config", "other.json"], ["--prune_config=other.json"]):
-        other = parse_args([*words, "--dataset_dir", "data"])
-        assert (other.seed, other.width_mult) == (7, ("0.5",))
-
-
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [
-        ("{", "cannot read --prune_config"),
-        ("[1]", "holds no JSON object"),
-        ("[" * 100_000, "cannot read --prune_config"),
-        ('{"learning_rate": "fast"}', "config.json: --learning_rate is 'fast'; give a number, above 0"),
-        ('{"device": "abacus"}', "config.json: --device is 'abacus'; give one of auto, cpu, gpu, xpu"),
-        ('{"resume": 1}', "config.json: --resume is 1; give true or false"),
-        ('{"width_mult": [2]}', "config.json: --width_mult is 2; it must be above 0 and at most 1"),
-        ('{"widht_mult": 0.5}', "config.json: prune.py has no option widht_mult"),
-    ],
-)
-def test_a_wrong_configuration_is_refused(tmp_path, content, reason):
-    (tmp_path / "config.json").write_text(content)
-    with pytest.raises(InputError, match=reason):
-        parse_args(["--dataset_dir", "data", "--prune_config", str(tmp_path / "config.json")])
-
-
-def test_options_of_the_original_trainer_are_accepted_with_a_note_and_unknown_ones_are_not(capsys):
-    data = ["--dataset_dir", "data"]
-    assert parse_args([*data, "--lr_scheduler_type", "cosine", "--fp16", "--weight_decay", "0.1"]).weight_decay == 0.1
-    errors = capsys.readouterr().err
-    assert errors.count("has no effect on pruning here") == 2
-    for words, reason in (
-        (["--widht_mult", "1/2"], "unrecognized arguments.*did you mean --width_mult"),
-        (["1/2"], "unrecognized arguments: 1/2"),
-    ):
-        with pytest.raises(InputError, match=reason):
-            parse_args([*words, *data])

@@ -17,7 +17,7 @@ from training.checkpoint.files import read_checkpoint
 from training.data.encoded import shuffled_batches
 from training.train import main
 
-TINY = ("--device", "cpu", "--model_name", "scratch-tiny", "--epochs", 1)
+TINY = ("--device", "cpu", "--model_name", "scratch-tiny", "--epochs", 1, "--linear", "never")
 
 
 def train(dataset, save_dir, *options):
@@ -56,7 +56,18 @@ def test_an_encoder_from_a_folder_learns_other_labels(checkpoint, sample_dataset
         rows = [line.split("\t") for line in (sample_dataset / file).read_text().splitlines()[:count]]
         kept = [(*row[:-1], ",".join(label for label in row[-1].split(",") if "##" not in label)) for row in rows]
         (folder / file).write_text("".join("\t".join(row) + "\n" for row in kept if row[-1]))
-    options = ("--device", "cpu", "--model_name", checkpoint, "--epochs", 4, "--learning_rate", 3e-3)
+    options = (
+        "--device",
+        "cpu",
+        "--model_name",
+        checkpoint,
+        "--epochs",
+        4,
+        "--learning_rate",
+        3e-3,
+        "--linear",
+        "never",
+    )
     done = train(folder, tmp_path / "checkpoint", *options)
     assert done.returncode == 0, done.stderr
     assert re.search(r"^epoch 1/4: loss .+, dev micro F1 .+, macro F1 .+, \d+ s, kept$", done.stdout, re.MULTILINE)
@@ -83,11 +94,11 @@ def damaged(sample_dataset, tmp_path):
 
 def test_a_wrong_row_stops_before_training(damaged, tmp_path):
     with open(damaged / "train.txt", "a") as stream:
-        stream.write("没有标签的一行\n")
+        stream.write("没有标签的一行\t没有\n")
     rows = len((damaged / "train.txt").read_text().splitlines())
     done = train(damaged, tmp_path / "checkpoint", *TINY)
     assert done.returncode == 2
-    assert f"error: {damaged}/train.txt:{rows}: there is no tab" in done.stderr
+    assert f"error: {damaged}/train.txt:{rows}: unknown label '没有'" in done.stderr
     assert not (tmp_path / "checkpoint").exists()
 
 
@@ -135,12 +146,15 @@ def test_doubtful_rows_are_told_of(damaged, tmp_path):
     assert f"stand in {damaged}/train.txt too" in output
 
 
-def test_parameters_of_other_labels_are_refused(checkpoint, damaged, tmp_path):
-    labels = (damaged / "label.txt").read_text().splitlines()
-    (damaged / "label.txt").write_text("\n".join(labels[::-1]) + "\n")
-    done = train(damaged, tmp_path / "again", *TINY, "--init_from_ckpt", checkpoint / "model_state.pdparams")
-    assert done.returncode == 2
-    assert f"was trained with other labels: where it has {labels[0]!r}, the dataset has {labels[-1]!r}" in done.stderr
+def test_labels_in_another_order_start_from_their_own_parameters(checkpoint, sample_dataset, tmp_path):
+    data = first_rows(sample_dataset, tmp_path / "data", train=100, dev=200)
+    labels = (data / "label.txt").read_text().splitlines()
+    (data / "label.txt").write_text("\n".join(labels[::-1]) + "\n")
+    options = (*TINY, "--learning_rate", 1e-9, "--init_from_ckpt", checkpoint / "model_state.pdparams")
+    done = train(data, tmp_path / "again", *options)
+    assert done.returncode == 0, done.stderr
+    scores = [read_checkpoint(folder).record.metrics["dev"]["micro_f1"] for folder in (checkpoint, tmp_path / "again")]
+    assert scores[0] == pytest.approx(scores[1], abs=1e-3)
 
 
 def test_tuned_thresholds_travel_to_the_bundle(sample_dataset, tmp_path):
@@ -150,7 +164,8 @@ def test_tuned_thresholds_travel_to_the_bundle(sample_dataset, tmp_path):
     export_model.main(["--params_path", str(tmp_path / "checkpoint"), "--output_path", str(tmp_path / "export")])
     manifest = Bundle(tmp_path / "export").manifest
     assert record.thresholds != (0.5,)
-    assert manifest.thresholds == pytest.approx(record.thresholds * len(manifest.labels))
+    each = record.thresholds if record.calibration else record.thresholds * len(manifest.labels)
+    assert manifest.thresholds == pytest.approx(each) and manifest.calibration == record.calibration
     assert manifest.decoding == record.decoding
     assert manifest.metrics["dev"] == record.metrics["dev"]
 

@@ -6,9 +6,9 @@ import pytest
 
 from pipeline.errors import DatasetError, InputError
 from pipeline.files.dataset import read_examples, read_labels
+from pipeline.files.tables.reading import read_columns
 from tests.conftest import run_command
-from tests.training.data.tables.workbooks import write_workbook
-from training.data.tables.reading import read_columns
+from tests.pipeline.files.tables.workbooks import write_workbook
 from training.wos import main
 
 HEADER = ("Y1", "Y2", "Y", "Domain", "area", "keywords", "Abstract")

@@ -62,7 +62,7 @@ def augment(options: AugOptions) -> Augmented:
     rows = list(read_examples(options.train_path, hierarchy))
     if not rows:
         raise InputError(f"{options.train_path} has no rows; there is nothing to augment")
-    asked = options.unlabelled_file != DATA_FILE  # data.txt may be absent, a file that was asked for may not
+    asked = bool(options.given("unlabelled_file"))  # data.txt may be absent, a file that was asked for may not
     texts = unlabelled if asked or unlabelled.exists() else None
     # Importing scikit-learn takes a second: the files are judged first.
     from training.analysis.rewriting.word_sources import create_augmenter

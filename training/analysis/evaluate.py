@@ -24,16 +24,17 @@ from pipeline.files.atomic import atomic_writer
 from pipeline.files.dataset import DEV_FILE, LABEL_FILE, TRAIN_FILE, read_labels
 from pipeline.options import option, parse
 from training.analysis.evaluation import check_labelled_file, measure
+from training.analysis.faithfulness import faithfulness
 from training.analysis.per_class import SCREEN, stamped, write_per_class
 from training.analysis.report import write_report
 from training.analysis.summary import summary
 from training.checkpoint.classifier import check_labels
 from training.data.outputs import check_outputs
-from training.options import DecodingOptions, TrainedModelOptions
+from training.options import AnswerOptions, TrainedModelOptions
 
 
 @dataclass(frozen=True)
-class EvaluateOptions(TrainedModelOptions, DecodingOptions):
+class EvaluateOptions(TrainedModelOptions, AnswerOptions):
     """Which model is measured, on what, and what is written of it."""
 
     bad_case_path: Path = option("./bad_case.txt", "where the wrong rows are written", in_run="bad_case.txt")
@@ -54,6 +55,9 @@ class EvaluateOptions(TrainedModelOptions, DecodingOptions):
         metavar="FILE",
         bare=str(SCREEN),
     )
+    explain: int | None = option(
+        None, "explain so many texts of --data_file, and measure what the named words are worth", at_least=1
+    )
     json: Path | None = option(None, "write every figure as JSON", metavar="FILE", in_run="evaluation.json")
 
 
@@ -61,7 +65,8 @@ def evaluate(options: EvaluateOptions) -> dict[str, Any]:
     """Measure a model, and write the wrong rows, and the page and the figures where they are asked for.
 
     Returns:
-        The figures, see `training.analysis.evaluation.measure`, and a `title`.
+        The figures, see `training.analysis.evaluation.measure`, and a `title`; with `explain`, as `explanations`, those
+        of `training.analysis.faithfulness.faithfulness`.
 
     Raises:
         InputError: a file of the dataset or the model cannot be used, or a path must not be written.
@@ -75,13 +80,15 @@ def evaluate(options: EvaluateOptions) -> dict[str, Any]:
         outputs["--per_class"] = options.per_class
     check_outputs(outputs, (label_path, train_path, dev_path), options.folder)
     listed = read_labels(label_path)
-    measures_train = options.data_file == DEV_FILE or options.train_file != TRAIN_FILE
+    measures_train = options.data_file == DEV_FILE or bool(options.given("train_file"))
     dev = check_labelled_file(dev_path, listed)
     train = check_labelled_file(train_path, listed) if measures_train or train_path.exists() else None
     classifier = options.classifier(lambda hierarchy, _: check_labels(label_path, hierarchy))
     classifier = replace(classifier, decoder=options.decoder(classifier.decoder))
     with atomic_writer(options.bad_case_path) as bad_cases:
         figures = measure(classifier, train, dev, bad_cases, measures_train)
+    if options.explain:
+        figures["explanations"] = faithfulness(classifier, dev, options.explain)
     evaluation = {"title": f"{options.params_path} on {dev_path}", **figures}
     if options.json:
         write_json(options.json, evaluation)

@@ -15,13 +15,15 @@ from pipeline.command import announce
 from pipeline.errors import ClassifierError, InputError
 from pipeline.files.chunks import CHARACTERS_PER_CHUNK, chunks, rows_per_chunk
 from pipeline.files.dataset import Example, join_labels, read_examples
-from pipeline.labels.decoding import Decoded, sigmoid
+from pipeline.labels.decoding import Decoded, Decoder, sigmoid
 from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.metrics.confused_pairs import ConfusedPairs
-from pipeline.metrics.scores import ScoreMetrics
+from pipeline.metrics.scores import Reliability, ScoreMetrics
 from pipeline.metrics.sets import Metrics
-from pipeline.output import as_cell, counted
+from pipeline.output import as_cell, counted, shortened
+from pipeline.text.encoding import TextEncoder
 from training.checkpoint.classifier import Classifier
+from training.confidence.kept import KeptPromises
 from training.data.reading import FEW_ROWS, SAMPLED_TEXTS, measure_reading
 
 CONFUSIONS = 100
@@ -70,12 +72,18 @@ def measure(
         - train_rows, rows: of train and of dev; train_measured: whether train was.
         - decoding: how label sets were made; see `pipeline.labels.decoding.DecodingPolicy`.
         - reading: how much of dev's texts the model reads, see `training.data.reading.Reading`; None if not known.
-        - summary: averages of `metrics.sets.Metrics.result` and `metrics.scores.ScoreMetrics.summary`.
+        - summary: averages of `metrics.sets.Metrics.result` and `metrics.scores.ScoreMetrics.summary`, and
+          answered_calibration_error, of the confidences that answered labels are told with.
         - levels: per level its number of labels, averages and accuracy.
         - labels: per label path its level and threshold, and on train and on dev support, precision, recall and F1,
           None for what was not measured.
         - few_rows: a label with fewer training rows is hardly learnt.
         - threshold_curve, calibration: see `pipeline.metrics.scores.ScoreMetrics`.
+        - uncalibrated: both calibration errors, and calibration, of the same label sets with the model's scores as they
+          are without its calibration; None where it has none.
+        - found_here: of `calibration` and `promises` what the model has that was found on dev itself, as far as name
+          and number of rows tell.
+        - promised: how the model's promises are kept, see `training.confidence.kept`; None where it makes none.
         - confusions: the most frequent pairs of `pipeline.metrics.confused_pairs.ConfusedPairs`.
         - bad_cases: how many rows of dev are wrong, and the first of them, long texts cut.
 
@@ -83,34 +91,64 @@ def measure(
         InputError: a file changed after it was checked.
         ClassifierError: the model's scores are not finite.
     """
-    hierarchy = classifier.hierarchy
     seen = _of_train(classifier, train, measures_train)
+    on_dev = _of_dev(classifier, dev, bad_cases)
+    return {
+        "file": dev.path.name,
+        "train_rows": train.rows if train else 0,
+        "train_measured": bool(train and measures_train),
+        "decoding": classifier.decoder.policy.to_json(),
+        **on_dev,
+        "found_here": _found_on(classifier, (dev.path.name, dev.rows)),
+        "labels": _labels(classifier, seen, on_dev["labels"]),
+        "few_rows": FEW_ROWS,
+    }
+
+
+def _of_dev(classifier: Classifier, dev: LabelledFile, bad_cases: IO[bytes]) -> dict[str, Any]:
+    """What `measure` says of dev alone, and per label its scores as `labels`."""
+    hierarchy = classifier.hierarchy
     metrics, scores, confused = Metrics(hierarchy), ScoreMetrics(len(hierarchy)), ConfusedPairs(hierarchy)
-    cases, sample = BadCases(bad_cases), _Sample(dev.rows)
+    cases, sample, answered = BadCases(bad_cases), _Sample(dev.rows), Reliability()
+    before, promises = _Uncalibrated(classifier.decoder), KeptPromises(classifier.decoder, dev.rows)
     for chunk in _chunks(classifier, dev):
-        metrics.update(chunk.actual, chunk.decoded.selected)
-        scores.update(chunk.actual, chunk.scores)
-        confused.update(chunk.actual, chunk.decoded.selected)
+        selected, confidences = chunk.decoded.selected, chunk.decoded.confidences
+        metrics.update(chunk.actual, selected)
+        scores.update(chunk.actual, chunk.decoded.scores)
+        answered.update(chunk.actual[selected], confidences[selected])
+        before.update(chunk)
+        promises.update(chunk.actual, classifier.decoder.credited(chunk.decoded))
+        confused.update(chunk.actual, selected)
         cases.update(chunk)
         sample.update(chunk)
     result = metrics.result()
     levels = result.pop("levels")
     return {
-        "file": dev.path.name,
-        "train_rows": train.rows if train else 0,
-        "train_measured": bool(train and measures_train),
         "rows": result.pop("texts"),
-        "decoding": classifier.decoder.policy.to_json(),
-        "reading": asdict(measure_reading(sample.texts, classifier.encoder)) if classifier.encoder else None,
-        "summary": {**result, **scores.summary()},
+        "reading": _reading(sample.texts, classifier.encoder),
+        "summary": {**result, **scores.summary(), "answered_calibration_error": answered.error()},
         "levels": _levels(hierarchy, levels),
-        "labels": _labels(classifier, seen, metrics.per_label()),
-        "few_rows": FEW_ROWS,
+        "labels": metrics.per_label(),
         "threshold_curve": scores.threshold_curve(),
         "calibration": scores.calibration(),
+        "uncalibrated": before.figures(),
+        "promised": promises.figures(),
         "confusions": [asdict(pair) for pair in confused.most_common(CONFUSIONS)],
         "bad_cases": {"total": cases.total, "shown": cases.shown},
     }
+
+
+def _found_on(classifier: Classifier, file: tuple[str, int]) -> list[str]:
+    decoder = classifier.decoder
+    found = {
+        "calibration": decoder.calibration is not None and classifier.chosen_on == file,
+        "promises": file in [(promise.rests_on, promise.rows) for promise in decoder.promises],
+    }
+    return [name for name, here in found.items() if here]
+
+
+def _reading(texts: Sequence[str], encoder: TextEncoder | None) -> dict[str, Any] | None:
+    return asdict(measure_reading(texts, encoder)) if encoder and encoder.reads_tokens else None
 
 
 def _of_train(classifier: Classifier, train: LabelledFile | None, measured: bool) -> list[dict[str, Any] | None]:
@@ -147,6 +185,29 @@ def _labels(
     ]
 
 
+class _Uncalibrated:
+    """What a calibrated model's scores would be worth without its calibration."""
+
+    def __init__(self, decoder: Decoder) -> None:
+        self._decoder, self._all, self._answered = decoder, Reliability(), Reliability()
+
+    def update(self, chunk: _Chunk) -> None:
+        if not self._decoder.calibration:
+            return
+        scores, selected = sigmoid(chunk.logits), chunk.decoded.selected
+        self._all.update(chunk.actual, scores)
+        self._answered.update(chunk.actual[selected], self._decoder.confidences(scores, selected)[selected])
+
+    def figures(self) -> dict[str, Any] | None:
+        if not self._decoder.calibration:
+            return None
+        return {
+            "calibration_error": self._all.error(),
+            "answered_calibration_error": self._answered.error(),
+            "calibration": self._all.table(),
+        }
+
+
 class _Sample:
     """Of a file's texts, up to SAMPLED_TEXTS, from its beginning to its end."""
 
@@ -165,7 +226,7 @@ class _Chunk(NamedTuple):
 
     examples: list[Example]
     actual: np.ndarray  # bool
-    scores: np.ndarray  # float32
+    logits: np.ndarray  # float32
     decoded: Decoded
 
 
@@ -182,7 +243,7 @@ def _chunks(classifier: Classifier, file: LabelledFile) -> Iterator[_Chunk]:
             except ClassifierError as error:
                 raise type(error)(f"{file.path}, rows {done + 1} to {done + len(chunk)}: {error}") from error
             actual = hierarchy.matrix([example.labels for example in chunk])
-            yield _Chunk(chunk, actual, sigmoid(logits), decoded)
+            yield _Chunk(chunk, actual, logits, decoded)
             done += len(chunk)
             bar.update(len(chunk))
     if done != file.rows:
@@ -220,10 +281,9 @@ class BadCases:
         shown = wrong[: SHOWN_CASES - len(self.shown)]
         answers = decoded.part(shown).predictions()
         for row, predictions in zip(shown, answers):
-            text = chunk.examples[row].text
             self.shown.append(
                 {
-                    "text": text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 1]}…",
+                    "text": shortened(chunk.examples[row].text, SHOWN_CHARACTERS),
                     "labels": [paths[position] for position in chunk.examples[row].labels],
                     "predictions": [prediction._asdict() for prediction in predictions[:SHOWN_PREDICTIONS]],
                 }

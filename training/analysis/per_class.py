@@ -49,7 +49,11 @@ def per_class(evaluation: dict[str, Any]) -> Iterator[str]:
     yield f"Consistent predictions in {name} dataset: {_percent(summary['consistent_share'])}%"
     ranks = (f"P@{rank}: {_percent(summary[f'precision_at_{rank}'])}" for rank in (1, 3, 5))
     yield f"Precision at k in {name} dataset: {' | '.join(ranks)}"
-    yield f"Expected calibration error in {name} dataset: {_percent(summary['calibration_error'])}%"
+    for when, figures in (("", summary), (" before calibration", evaluation["uncalibrated"])):
+        if figures:
+            answered = f"of answered labels: {_percent(figures['answered_calibration_error'])}%"
+            error = _percent(figures["calibration_error"])
+            yield f"Expected calibration error{when} in {name} dataset: {error}% | {answered}"
     train = ("train", "train", evaluation["train_rows"])
     for label in evaluation["labels"]:
         yield f"Class name: {label['label']}"

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline.output import counted
+from training.analysis.faithfulness import in_words
 
 SHOWN_LABELS = 5
 SHOWN_CONFUSIONS = 5
@@ -32,8 +33,16 @@ def summary(evaluation: Mapping[str, Any]) -> Iterator[str]:
         )
     yield (
         f"accuracy (the whole label set is right) {_percent(averages['accuracy'])}, consistent sets "
-        f"{_percent(averages['consistent_share'])}, calibration error {_percent(averages['calibration_error'])}"
+        f"{_percent(averages['consistent_share'])}"
     )
+    yield f"calibration error {_calibration(averages)}" + (
+        f" (before calibration {_calibration(before)})" if (before := evaluation["uncalibrated"]) else ""
+    )
+    if explanations := evaluation.get("explanations"):
+        yield in_words(explanations)
+    yield from _of_promises(evaluation["promised"])
+    if found := evaluation["found_here"]:
+        yield f"found on these very rows: {' and '.join(found)}; --data_file test.txt is fairer to judge by"
     yield from _of_labels(labels)
     if confusions := evaluation["confusions"]:
         yield ""
@@ -42,6 +51,19 @@ def summary(evaluation: Mapping[str, Any]) -> Iterator[str]:
             yield f"  {pair['count']:>5} x  {pair['missed']}  as  {pair['predicted']}"
     yield ""
     yield f"{evaluation['bad_cases']['total']:,} of {counted(evaluation['rows'], 'row')} are wrong"
+
+
+def _of_promises(promised: Mapping[str, Any] | None) -> Iterator[str]:
+    for promise in promised["promises"] if promised else ():
+        for number, level in enumerate(promise["levels"], start=1):
+            if level["precision"] is None:
+                yield f"promise {promise['precision']:g}, level {number}: no label is promised"
+                continue
+            kept = "" if level["kept"] is None else f"; kept in {100 * level['kept']:.0f} of 100 re-splits"
+            yield (
+                f"promise {promise['precision']:g}, level {number}: {_percent(level['precision'])} right, for "
+                f"{_percent(level['coverage'])} of the texts{kept}"
+            )
 
 
 def _of_labels(labels: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -62,6 +84,11 @@ def _of_labels(labels: Sequence[Mapping[str, Any]]) -> Iterator[str]:
                 f"{'':14}{_percent(scores['precision']):>10}{_percent(scores['recall']):>8}{_percent(scores['f1']):>8}"
                 f"{scores['support']:>8,}{train['support'] if train else '-':>10}  {each['label']}"
             )
+
+
+def _calibration(figures: Mapping[str, Any]) -> str:
+    errors = (_percent(figures[name]) for name in ("calibration_error", "answered_calibration_error"))
+    return "{}, of answered labels {}".format(*errors)
 
 
 def _percent(score: float) -> str:

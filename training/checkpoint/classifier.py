@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Callable
 
 import numpy as np
 
-from pipeline.compute.batching import run_in_batches
+from pipeline.compute.windows import Windows
 from pipeline.errors import InputError
-from pipeline.files.bundle import MANIFEST_FILE, Bundle
-from pipeline.files.checksums import CHECKSUM_FILE
-from pipeline.files.dataset import read_labels
+from pipeline.explanation.neighbours import Neighbours
+from pipeline.files.bundle import MANIFEST_FILE, ONNX_FILE, Bundle
+from pipeline.files.dataset import GRAPH_FILE, LABEL_FILE, read_labels
 from pipeline.labels.decoding import Decoder
 from pipeline.labels.hierarchy import LabelHierarchy
+from pipeline.option_values import AUTO
 from pipeline.predictor import Predictor
 from pipeline.text.encoding import TextEncoder
 from training.checkpoint.files import Checkpoint, read_checkpoint
-from training.model.model_names import AUTO, CPU
+from training.model.model_names import CPU
 
 
 @dataclass(frozen=True)
@@ -30,18 +31,34 @@ class Classifier:
 
     Attributes:
         decoder: turns logits into label sets, with the thresholds and the policy that the model was released with.
-        logits: float32 [texts, labels] of any number of texts; raises InputError for a text that is empty or too
-            long, naming its row.
+        read: float32 [texts, labels], the logits of any number of texts, and of each text whether it was truncated,
+            None where that is not known; raises InputError for a text that is empty or too long, naming its row.
         model_name: the encoder's name, as `train.py --model_name` was given it.
         identity: 12 hexadecimal digits that change with any byte of the model's files.
         encoder: what turns texts into token ids for it; None for what reads texts otherwise.
+        chosen_on: name and number of rows of the development file, on which training found thresholds and calibration;
+            None where that is not known.
+        neighbours: gives what finds the training rows that a text is like; None where the model holds none.
     """
 
     decoder: Decoder
-    logits: Callable[[Sequence[str]], np.ndarray]
+    read: Callable[[Sequence[str]], tuple[np.ndarray, Sequence[bool | None]]]
     model_name: str = ""
     identity: str = ""
     encoder: TextEncoder | None = None
+    chosen_on: tuple[str, int] | None = None
+    neighbours: Callable[[], Neighbours | None] = lambda: None
+
+    def logits(self, texts: Sequence[str]) -> np.ndarray:
+        """The first of what `read` gives."""
+        return self.read(texts)[0]
+
+    def checked_encoder(self, texts: Sequence[str]) -> TextEncoder:
+        """The encoder, once it has checked the texts; raises InputError where it refuses one, or there is none."""
+        if self.encoder is None:
+            raise InputError(f"{self.model_name} reads texts by itself, so that none of their words can be left out")
+        self.encoder.check(texts)
+        return self.encoder
 
     @property
     def hierarchy(self) -> LabelHierarchy:
@@ -61,8 +78,7 @@ def load_classifier(
     Args:
         params_path: a checkpoint's folder, the parameter file in it, or a bundle.
         device: what to compute on; a bundle computes on the CPU.
-        max_seq_length: tokens per text; more than the model reads are cut to what it reads. None: as many as it was
-            trained with.
+        max_seq_length: tokens to take at once; of more, as many as the model can. None: as many as in training.
         batch_size: texts of that length in a batch; of shorter ones as many more.
         check: judges the model's labels and its encoder's name, by raising InputError, before anything slow.
 
@@ -78,9 +94,13 @@ def load_classifier(
         bundle = Bundle(folder)
         manifest = bundle.manifest
         check(bundle.hierarchy, manifest.model_name)
-        predictor = Predictor(bundle, token_budget=(max_seq_length or manifest.max_seq_length) * batch_size)
+        engine = ("onnxruntime", "float32") if ONNX_FILE in bundle.files else (AUTO, AUTO)  # as a part was published
+        budget = (max_seq_length or manifest.max_seq_length) * batch_size
+        predictor = Predictor(bundle, *engine, token_budget=budget)
         decoder = bundle.decoder()
-        return Classifier(decoder, predictor.logits, manifest.model_name, bundle.identity, predictor.encoder)
+        chosen_on = _development(manifest.training.get("data"))
+        about = (manifest.model_name, bundle.identity, predictor.encoder, chosen_on, lambda: predictor.neighbours)
+        return Classifier(decoder, predictor.read, *about)
     checkpoint = read_checkpoint(folder)
     check(checkpoint.hierarchy, checkpoint.record.model_name)
     length = max_seq_length or checkpoint.record.max_seq_length
@@ -104,16 +124,35 @@ def checkpoint_model(checkpoint: Checkpoint, device: str, max_seq_length: int) -
 
 
 def _from_checkpoint(checkpoint: Checkpoint, device: str, max_seq_length: int, budget: int) -> Classifier:
-    model, encoder = checkpoint_model(checkpoint, device, max_seq_length)
-    from training.model.encoders import model_logits
+    if checkpoint.record.encoder_weight == 0:
+        run, encoder = _nothing(len(checkpoint.hierarchy)), checkpoint.encoder()
+    else:
+        model, encoder = checkpoint_model(checkpoint, device, max_seq_length)
+        from training.model.encoders import model_logits
 
-    def logits(texts: Sequence[str]) -> np.ndarray:
+        run = partial(model_logits, model)
+
+    def read(texts: Sequence[str]) -> tuple[np.ndarray, list[bool | None]]:
         if not texts:
-            return np.empty((0, len(checkpoint.hierarchy)), np.float32)
-        return run_in_batches(encoder.encode(texts), lambda *inputs: model_logits(model, *inputs), budget)
+            return np.empty((0, len(checkpoint.hierarchy)), np.float32), []
+        encoder.check(texts)
+        encoded, windows = encoder.encode_checked(texts), Windows.of(encoder)
+        logits = checkpoint.combine(windows.run_in_batches(encoded.ids, run, budget), encoded.linear)
+        return logits, encoded.truncated.tolist()
 
-    identity = hashlib.sha256((checkpoint.path / CHECKSUM_FILE).read_bytes()).hexdigest()[:12]
-    return Classifier(checkpoint.decoder(), logits, checkpoint.record.model_name, identity, encoder)
+    record = checkpoint.record
+    about = (record.model_name, checkpoint.identity, encoder, _development(record.data))
+    return Classifier(checkpoint.decoder(), read, *about)
+
+
+def _development(data: Any) -> tuple[Any, Any] | None:
+    dev = data.get("dev") if isinstance(data, dict) else None
+    return (dev.get("file"), dev.get("rows")) if isinstance(dev, dict) else None
+
+
+def _nothing(labels: int) -> Callable[..., np.ndarray]:
+    """What the encoder says of a batch where there is none: a linear model needs no paddle to answer."""
+    return lambda input_ids, _: np.zeros((len(input_ids), labels), np.float32)
 
 
 def _note_length(asked: int, trained: int) -> None:
@@ -126,18 +165,38 @@ def _note_length(asked: int, trained: int) -> None:
 
 
 def check_labels(path: Path, hierarchy: LabelHierarchy) -> None:
-    """Compare a dataset's label.txt with the labels of a model.
+    """Compare a dataset's label.txt, and its graph.txt, with the labels of a model.
 
     Raises:
-        InputError: they are other labels; their order may differ.
+        InputError: they are other labels, or have other parents; their order may differ.
     """
-    listed = read_labels(path).labels
-    lacking = [label for label in listed if label not in hierarchy.index]
-    surplus = set(hierarchy.labels) - set(listed)
+    dataset = read_labels(path)
+    lacking, surplus = _without(dataset, hierarchy), _without(hierarchy, dataset)
     if lacking:
         what = f"{lacking[0]!r} and {len(lacking) - 1} more are unknown to the model"
     elif surplus:
         what = f"{min(surplus)!r} and {len(surplus) - 1} more labels of the model are not in it"
+    elif not _same_graph(dataset, hierarchy):
+        what = f"it has other parents for its labels ({GRAPH_FILE} beside {LABEL_FILE} gives further ones)"
     else:
         return
     raise InputError(f"{path} does not fit the model: {what}; give the label file that the model was trained with")
+
+
+def _without(one: LabelHierarchy, other: LabelHierarchy) -> list[str]:
+    """The labels of a hierarchy of which another one knows no path."""
+    known = {one.find(path) for path in other.paths}
+    return [label for column, label in enumerate(one.labels) if column not in known]
+
+
+def _same_graph(one: LabelHierarchy, other: LabelHierarchy) -> bool:
+    """Whether two hierarchies of the same paths give their labels the same parents; their order may differ."""
+    if len(one) != len(other) or not (one.is_graph or other.is_graph):
+        return len(one) == len(other)
+    found = map(other.find, one.labels)
+    columns = np.array([-1 if column is None else column for column in found], np.int64)
+    own, others = (
+        set(zip(children.tolist(), parents.tolist()))
+        for children, parents in (tuple(columns[side] for side in one.pairs), other.pairs)
+    )
+    return own == others

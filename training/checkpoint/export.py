@@ -5,26 +5,32 @@ from __future__ import annotations
 import shutil
 import statistics
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pipeline.command import announce
-from pipeline.compute.batching import run_in_batches
 from pipeline.compute.engine import Engine
 from pipeline.compute.runtimes import RUNTIMES, create_runtime
+from pipeline.compute.windows import Windows
 from pipeline.errors import ClassifierError
 from pipeline.files.atomic import atomic_folder
-from pipeline.files.bundle import MANIFEST_FILE, ONNX_FILE, Bundle, Golden, Manifest, seal
+from pipeline.files.bundle import EXAMPLES_FILE, MANIFEST_FILE, ONNX_FILE, Bundle, seal
 from pipeline.files.checksums import check_replaceable, read_checksums
+from pipeline.files.dataset import Example, write_examples
+from pipeline.files.manifest import Golden, LabelGraph, Manifest
 from pipeline.labels.decoding import Decoder
 from pipeline.labels.hierarchy import SEPARATOR
+from pipeline.metrics.traffic import TOP_LABEL, TRAFFIC
+from pipeline.text.linear import LINEAR_FILE
 from pipeline.text.tokeniser_files import tokeniser_file
 from training.checkpoint.files import RECORD_FILE, Checkpoint
 from training.checkpoint.model_card import write_model_card
 from training.model.encoders import model_logits
 from training.model.model_names import public_name
+from training.model.pretrained.hugging_face import ORIGIN_KEYS
 from training.model.static_graph import export_onnx, export_static
 
 LOGIT_TOLERANCE = 1e-4
@@ -38,6 +44,7 @@ def export_checkpoint(
     license: str = "",
     keep_checkpoint: bool = False,
     goldens: Sequence[str] | None = None,
+    examples: Sequence[Example] = (),
 ) -> Bundle:
     """Write the checkpoint's graphs and all that serving needs to `output_path`, as a bundle, atomically.
 
@@ -47,6 +54,7 @@ def export_checkpoint(
         keep_checkpoint: put the checkpoint's files, and so its texts of the development file, into the same folder.
         goldens: the texts that the bundle keeps to check servers with; None for texts of the development file, and none
             for texts made of the labels' names.
+        examples: rows of the training set that it keeps, to show those that a text is like.
 
     Raises:
         InputError: the checkpoint cannot be used, or `output_path` holds what is not part of a bundle.
@@ -57,22 +65,28 @@ def export_checkpoint(
     announce(f"loading {checkpoint.path}")
     model = checkpoint.model()
     texts = checkpoint.record.sample_texts if goldens is None else goldens or label_texts(checkpoint)
-    rows = checkpoint.encoder().encode(texts)
-    expected = run_in_batches(rows, lambda *inputs: model_logits(model, *inputs))
+    encoder = checkpoint.encoder()
+    encoder.check(texts)
+    rows, _, linear = encoder.encode_checked(texts)
+    windows = Windows.of(encoder)
+    expected = windows.run_in_batches(rows, lambda *inputs: model_logits(model, *inputs))
     with atomic_folder(output_path) as folder:
         announce("writing the Paddle graphs")
         export_static(model, folder)
         announce("writing the ONNX graph")
         export_onnx(folder, folder / ONNX_FILE)
-        own = (tokeniser_file(checkpoint.encoder().tokeniser.settings),)
+        own = (tokeniser_file(encoder.tokeniser.settings), *[LINEAR_FILE] * (linear is not None))
         kept = read_checksums(checkpoint.path) if keep_checkpoint else own
         for name in kept:
             shutil.copyfile(checkpoint.path / name, folder / name)
-        manifest = _manifest(checkpoint, decoder, license, texts, expected)
+        manifest = _manifest(checkpoint, decoder, license, texts, checkpoint.combine(expected, linear))
+        if examples:
+            write_examples(folder / EXAMPLES_FILE, examples, checkpoint.hierarchy)
+            manifest = replace(manifest, examples=len(examples))
         write_model_card(folder, manifest)
         bundle = seal(folder, manifest)
         announce("comparing the graphs with the checkpoint")
-        _compare(bundle, rows, expected)
+        _compare(bundle, windows, rows, expected)
     return Bundle(output_path)
 
 
@@ -112,32 +126,47 @@ def _manifest(
         model_name=public_name(record.model_name),
         metrics=record.metrics,
         width=record.width,
+        encoder_weight=record.encoder_weight,
+        calibration=decoder.calibration,
+        promises=decoder.promises,
         goldens=tuple(
             Golden(text, tuple(prediction.label for prediction in answer)) for text, answer in zip(texts, answers)
         ),
         training=_training(checkpoint, decoder, license),
+        long_texts=record.long_texts,
+        graph=LabelGraph.of(checkpoint.hierarchy),
     )
 
 
 def _training(checkpoint: Checkpoint, decoder: Decoder, license: str) -> dict[str, Any]:
     """How the model was made; see `pipeline.files.bundle.Manifest`."""
-    config, own = checkpoint.model_config, checkpoint.decoder().in_words()
-    return {
-        "data": checkpoint.record.data,
-        "license": license,
-        "measured_with": own if own != decoder.in_words() else "",
-        "encoder": {
+    origin: dict[str, str] = {}
+    own, given, encoder = checkpoint.decoder().in_words(), decoder.in_words(), dict[str, int]()
+    if checkpoint.record.encoder_weight != 0:
+        config = checkpoint.model_config
+        origin = {name: config[name] for name in ORIGIN_KEYS if isinstance(config.get(name), str)}
+        encoder = {
             "layers": config["num_hidden_layers"],
             "heads": config["num_attention_heads"],
             "hidden_size": config["hidden_size"],
-        },
+        }
+    data = dict(checkpoint.record.data)
+    if TRAFFIC in data and own != given:  # it was answered otherwise
+        data[TRAFFIC] = {feature: bins for feature, bins in data[TRAFFIC].items() if feature != TOP_LABEL}
+    return {
+        "data": data,
+        "license": license,
+        "measured_with": own if own != given else "",
+        "encoder": encoder,
+        **({"label_history": list(checkpoint.record.label_history)} if checkpoint.record.label_history else {}),
+        **origin,
     }
 
 
-def _compare(bundle: Bundle, rows: Sequence[np.ndarray], expected: np.ndarray) -> None:
+def _compare(bundle: Bundle, windows: Windows, rows: Sequence[np.ndarray], expected: np.ndarray) -> None:
     for name in RUNTIMES:
         runtime, engine = create_runtime(bundle, name), Engine(bundle, name)
-        computed = (run_in_batches(rows, runtime.run), engine.logits(rows))
+        computed = (windows.run_in_batches(rows, runtime.run), engine.logits(rows))
         difference = max(float(np.abs(logits - expected).max()) for logits in computed)
         print(f"{name}: logits differ from the checkpoint's by at most {difference:.1e} on {len(rows)} texts")
         if not difference <= LOGIT_TOLERANCE:

@@ -12,10 +12,15 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import BundleError
-from pipeline.files.bundle import CARD_FILE, FORMAT_VERSION, MANIFEST_FILE, Manifest
-from pipeline.labels.hierarchy import SEPARATOR, LabelHierarchy
+from pipeline.explanation.pieces import BEGINNING_CHARACTERS
+from pipeline.files.bundle import CARD_FILE, MANIFEST_FILE
+from pipeline.files.manifest import FORMAT_VERSION, Manifest
+from pipeline.labels.hierarchy import LabelHierarchy
+from pipeline.output import shortened
+from pipeline.text.linear import MOST_CHARACTERS
 from training.data.reading import FEW_ROWS
-from training.model.model_names import PRETRAINED, SCRATCH, public_name
+from training.model.model_names import DOCUMENTED, LINEAR, SCRATCH, public_name
+from training.model.pretrained.names import NAMED
 
 SHOWN_LABELS, SHOWN_CHARACTERS = 20, 80
 
@@ -55,13 +60,14 @@ def model_card(manifest: Manifest, gate: str = "") -> str:
 
 
 def _sections(manifest: Manifest, gate: str) -> list[str]:
-    hierarchy = LabelHierarchy(manifest.labels)
+    hierarchy = manifest.hierarchy
     return [
         _front_matter(manifest),
         f"# {_name(manifest)}: {len(hierarchy)} labels on {hierarchy.depth} levels",
         "Reads a text and answers the label paths that fit it, each with a confidence.",
         _encoder(manifest),
         *("## Labels", _labels(hierarchy)),
+        *(("## Label changes", _changes(history)) if (history := manifest.training.get("label_history")) else ()),
         *("## Training data", _data(manifest.training.get("data", {}))),
         *("## Results", _results(manifest, hierarchy)),
         *(("## Release gate", _gate(manifest), gate) if gate else ()),
@@ -69,7 +75,7 @@ def _sections(manifest: Manifest, gate: str) -> list[str]:
         *("## Limits", _limits(manifest)),
         *("## Licence of the weights", _licence(manifest)[1]),
         *("## Use", _use()),
-        *("## Identity", _identity()),
+        *("## Identity", _identity(manifest)),
     ]
 
 
@@ -82,8 +88,7 @@ def escape(text: str) -> str:
     shown = "".join(
         "\ufffd" if unicodedata.category(c) in hidden or unicodedata.bidirectional(c) in _TURNING else c for c in text
     )
-    shown = shown if len(shown) <= SHOWN_CHARACTERS else f"{shown[: SHOWN_CHARACTERS - 1]}…"
-    return _SPECIAL.sub(lambda found: f"\\{found[0]}", shown)
+    return _SPECIAL.sub(lambda found: f"\\{found[0]}", shortened(shown, SHOWN_CHARACTERS))
 
 
 _TURNING = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
@@ -98,7 +103,7 @@ def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]], named
 def _front_matter(manifest: Manifest) -> str:
     name = manifest.model_name
     fields = {
-        **({"language": name.rpartition("-")[2]} if name in PRETRAINED else {}),
+        **({"language": name.rpartition("-")[2]} if name in DOCUMENTED else {}),
         **_licence(manifest)[0],
         "pipeline_tag": "text-classification",
         "tags": ["hierarchical-text-classification", "multi-label-classification", "onnx", "paddlepaddle"],
@@ -115,19 +120,41 @@ def _name(manifest: Manifest) -> str:
 
 
 def _encoder(manifest: Manifest) -> str:
+    linear = "a linear model of the n-grams of a text, TF-IDF with a support vector machine for each label"
+    if manifest.encoder_weight == 0:
+        return f"No encoder: {linear}."
     said = [f"Encoder {_name(manifest)}"]
     if shape := manifest.training.get("encoder"):
         said.append(f"{shape['layers']} layers of {shape['hidden_size']}, {shape['heads']} attention heads in each")
     if manifest.width != "1":
         said.append(f"pruned to {escape(manifest.width)} of its heads and neurons")
-    return f"{', '.join(said)}, {manifest.vocabulary_size:,} word pieces."
+    beside = f" Beside it {linear}; what both say is added." if manifest.encoder_weight is not None else ""
+    return f"{', '.join(said)}, {manifest.vocabulary_size:,} word pieces.{beside}"
 
 
 def _labels(hierarchy: LabelHierarchy) -> str:
     counts = [int((hierarchy.levels == level).sum()) for level in range(1, hierarchy.depth + 1)]
     of_levels = ", ".join(f"{count} on level {level}" for level, count in enumerate(counts, start=1))
-    top = [label for label in hierarchy.labels if SEPARATOR not in label]
-    return f"{of_levels}; the list is in `bundle.json`. On level 1: {_listed(top)}."
+    top = [label for label, level in zip(hierarchy.labels, hierarchy.levels) if level == 1]
+    graph = "" if not hierarchy.is_graph else " They form a graph: a label may have several parents."
+    return f"{of_levels}; the list is in `bundle.json`. On level 1: {_listed(top)}.{graph}"
+
+
+def _changes(history: Sequence[Mapping[str, Any]]) -> str:
+    """What was done to the labels without training; see `training.label_changes.columns`."""
+    rows = [
+        (
+            escape(entry["when"]),
+            escape(entry["from"]),
+            " ".join([change[0], *(f"“{escape(path)}”" for path in change[1:])]),
+        )
+        for entry in history
+        for change in entry["changes"]
+    ]
+    further = len(rows) - SHOWN_LABELS
+    table = markdown_table(("when", "checkpoint", "change"), rows[-SHOWN_LABELS:], named=3)
+    more = f"{further} earlier changes are in `bundle.json`.\n\n" if further > 0 else ""
+    return f"Since training these were made; every other label kept its scores.\n\n{more}{table}"
 
 
 def _listed(labels: Sequence[str]) -> str:
@@ -197,18 +224,27 @@ def _decoding(manifest: Manifest) -> str:
         )
     if policy.at_least_one:
         said.append("A text in which no label reaches its threshold gets the label that comes closest.")
+    if policy.leading:
+        named = ", ".join(map(escape, policy.leading))
+        said.append(f"Added without training, and taken before others where they reach their threshold: {named}.")
     if policy.top_k:
         said.append(f"At most {policy.top_k} labels are answered.")
+    for promise in manifest.promises:
+        found = f"found on {promise.rows:,} rows of {escape(promise.rests_on)}"
+        said.append(f"It can answer by a {promise.in_words(manifest.hierarchy.depth)}; {found}.")
     return " ".join(said)
 
 
 def _limits(manifest: Manifest) -> str:
+    reads = manifest.long_texts.in_words(manifest.max_seq_length)
+    if manifest.encoder_weight == 0:
+        reads = f"the first {MOST_CHARACTERS:,} characters of a text"
     said = [
-        f"It reads the first {manifest.max_seq_length - 2} tokens of a text; the rest is cut off.",
+        f"It reads {reads}; the rest is cut off.",
         f"Before reading, {NORMALISATION_PHRASES[manifest.normalisation]} (`{manifest.normalisation}`).",
         "It knows the language and the kind of text that it was trained on, and was tested on no other.",
-        "The best epoch and any tuned threshold were chosen on the file that the results are measured on: expect a "
-        "little less on new texts.",
+        "What training chose, such as the best epoch and the thresholds, it chose on the file that the results are "
+        "measured on: expect a little less on new texts.",
         "It was not tested on texts that fit no label, and not against texts written to deceive it.",
     ]
     if counts := manifest.training.get("data", {}).get("label_rows"):
@@ -223,11 +259,17 @@ def _licence(manifest: Manifest) -> tuple[dict[str, str], str]:
     stated, name = manifest.training.get("license", ""), _name(manifest)
     if stated:
         return {"license": stated}, f"{escape(stated)}, as whoever exported the model stated."
-    if manifest.model_name in SCRATCH:
+    if manifest.model_name in {*SCRATCH, LINEAR}:
         said = "The weights were trained from nothing, on the data above alone: they are under the terms of its owner."
         return {"license": "other", "license_name": "of-the-owner-of-the-training-data"}, said
+    if origin := manifest.training.get("origin"):
+        licence = manifest.training.get("origin_license", "")
+        said = (
+            f"The encoder started from {escape(origin)}, under {escape(licence) or 'a licence that is not recorded'}."
+        )
+        return {"license": licence or "unknown"}, said
     fill_in = "State the licence of these weights with `--license` when the model is exported."
-    if manifest.model_name in PRETRAINED:
+    if manifest.model_name in NAMED:
         said = f"The weights started from {name}, so that the licence of that model holds for them too. {fill_in}"
         return {"license": "other", "license_name": f"of-{manifest.model_name}"}, said
     return {"license": "unknown"}, f"Unknown: the weights started from {name}, whose licence is not recorded. {fill_in}"
@@ -243,9 +285,15 @@ python -m clients.triton "a text"                                           # as
 ```"""
 
 
-def _identity() -> str:
-    return f"""Bundle format {FORMAT_VERSION}. A bundle is complete and never changed: `SHA256SUMS` holds a checksum of
+def _identity(manifest: Manifest) -> str:
+    said = f"""Bundle format {FORMAT_VERSION}. A bundle is complete and never changed: `SHA256SUMS` holds a checksum of
 each file, this one included, and `sha256sum --check SHA256SUMS` verifies them. The first 12 digits of
 `sha256sum SHA256SUMS` are the bundle's identity, which `serving.versions` shows for what is served.
 
 `bundle.json` holds some texts of the development file and the answers that a server has to give to them."""
+    if manifest.examples:
+        said += f"""
+
+`examples.txt` holds {manifest.examples:,} rows of the training set, of each text the first {BEGINNING_CHARACTERS}
+characters. Servers show them to whoever asks why a text got its labels."""
+    return said

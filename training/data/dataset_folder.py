@@ -14,6 +14,7 @@ from pipeline.files.checksums import check_link
 from pipeline.files.dataset import (
     DATA_FILE,
     DEV_FILE,
+    GRAPH_FILE,
     LABEL_FILE,
     TEST_FILE,
     TRAIN_FILE,
@@ -25,12 +26,13 @@ from pipeline.files.dataset import (
 from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.local_servers import PROJECT
 from pipeline.options import Options, option
+from pipeline.output import counted
 from training.data.apportionment import largest_remainders
 from training.data.row_collector import Row
 from training.data.stratification import stratified
 
 LABELLED_FILES = (TRAIN_FILE, DEV_FILE, TEST_FILE)
-FILES = (*LABELLED_FILES, LABEL_FILE, DATA_FILE)
+FILES = (*LABELLED_FILES, LABEL_FILE, GRAPH_FILE, DATA_FILE)
 IGNORE_FILE, IGNORE_ALL = ".gitignore", b"*\n"
 """Of a dataset folder inside this project, which is data and no change of the project."""
 
@@ -110,31 +112,42 @@ class NewDatasetOptions(Options):
             InputError: it is a file or a link that leads nowhere; it holds something else than is written here, or a
                 source, which would be lost; or it holds a dataset and `overwrite` is not set.
         """
-        check_link(self.save_dir, "--save_dir")
-        if not self.save_dir.exists():
-            return
-        if not self.save_dir.is_dir():
-            raise InputError(f"--save_dir {self.save_dir} is a file; name a folder")
-        entries = [entry for entry in self.save_dir.iterdir() if not _is_ignore_file(entry)]
-        names = sorted(entry.name for entry in entries)
-        foreign = [name for name in names if name not in FILES]
-        if foreign:
-            raise InputError(
-                f"--save_dir {self.save_dir} holds {foreign[0]!r}, which would be lost; give a new or an empty folder"
-            )
-        for source in sources:
-            if self.save_dir.resolve() in (*source.resolve().parents, source.parent.resolve()):
-                raise InputError(
-                    f"--save_dir {self.save_dir} holds {source}, which is read and would be lost; give another folder"
-                )
-        if names and not self.overwrite:
-            raise InputError(
-                f"--save_dir {self.save_dir} holds a dataset already; give another folder, or --overwrite to replace it"
-            )
+        check_target(self.save_dir, "--save_dir", sources, self.overwrite)
 
 
 def _is_ignore_file(path: Path) -> bool:
     return path.name == IGNORE_FILE and path.is_file() and path.read_bytes() == IGNORE_ALL
+
+
+def check_target(folder: Path, option: str, sources: Iterable[Path], overwrite: bool) -> None:
+    """Make sure that a dataset folder may be written.
+
+    Args:
+        folder: where.
+        option: what named it, for the message.
+        sources: files that the dataset is made of.
+        overwrite: whether a dataset that is there may go.
+
+    Raises:
+        InputError: it is a file or a link that leads nowhere; it holds something else than is written here, or a
+            source, which would be lost; or it holds a dataset and `overwrite` is not set.
+    """
+    check_link(folder, option)
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise InputError(f"{option} {folder} is a file; name a folder")
+    names = sorted(entry.name for entry in folder.iterdir() if not _is_ignore_file(entry))
+    foreign = [name for name in names if name not in FILES]
+    if foreign:
+        raise InputError(f"{option} {folder} holds {foreign[0]!r}, which would be lost; give a new or an empty folder")
+    for source in sources:
+        if folder.resolve() in (*source.resolve().parents, source.parent.resolve()):
+            raise InputError(f"{option} {folder} holds {source}, which is read and would be lost; give another folder")
+    if names and not overwrite:
+        raise InputError(
+            f"{option} {folder} holds a dataset already; give another folder, or --overwrite to replace it"
+        )
 
 
 @dataclass(frozen=True)
@@ -157,6 +170,8 @@ class WrittenDataset:
         levels = self.hierarchy.levels
         by_level = " + ".join(str((levels == level).sum()) for level in range(1, self.hierarchy.depth + 1))
         written = [f"{LABEL_FILE} {len(self.hierarchy)} labels (by level: {by_level})"]
+        if self.hierarchy.is_graph:
+            written.append(f"{GRAPH_FILE} {counted(len(self.hierarchy.edges), 'edge')}")
         for name, count in self.rows.items():
             written.append(f"{name} {count} {'texts without labels' if name == DATA_FILE else 'rows'}")
         return f"{self.folder}: {', '.join(written)}"

@@ -7,32 +7,21 @@ import json
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from pipeline.errors import DatasetError, InputError
-from pipeline.files.dataset import DATA_FILE, read_lines
+from pipeline.files.lines import read_lines
 from pipeline.labels.hierarchy import SEPARATOR
 from pipeline.records import parse_json
-from training.data.dataset_folder import LABELLED_FILES
+from training.data.annotated import SPLIT_KEY, Record, split_of
 from training.data.label_names import path_of
 
 HIERARCHICAL = "hierarchical"
 TASK_TYPES = ("multi_class", "multi_label", HIERARCHICAL)
 TEXT_KEYS, LABEL_KEYS, META_KEYS = ("text", "data"), ("label", "labels"), ("meta", "metadata")
-SPLIT_KEY = "split"
 FOREIGN_KEYS = ("cats", "accept", "annotations", "answers", "entities", "spans")
 """Where other tools and other kinds of projects keep what was annotated."""
 SHOWN_KEYS = 12
-SPLIT_FILES = {name.partition(".")[0]: name for name in (*LABELLED_FILES, DATA_FILE)}
-
-
-class Record(NamedTuple):
-    """A line of a doccano file: its number, the text, the labels as paths, and the split that it names."""
-
-    line: int
-    text: str
-    labels: list[str]
-    split: str | None
 
 
 def read_records(path: Path, task_type: str = HIERARCHICAL, separator: str = SEPARATOR) -> Iterator[Record]:
@@ -64,7 +53,7 @@ def read_records(path: Path, task_type: str = HIERARCHICAL, separator: str = SEP
             text = _text(record)
         except InputError as error:
             raise DatasetError(path, line, str(error)) from error
-        yield Record(line, text, labels, _split(record))
+        yield Record(line, text, labels, split_of(record, *(record.get(key) for key in META_KEYS)))
 
 
 def _parse(content: str) -> dict[str, Any]:
@@ -108,15 +97,6 @@ def _labels(record: dict[str, Any]) -> list[str]:
             "exports it from a text classification project"
         )
     return labels
-
-
-def _split(record: dict[str, Any]) -> str | None:
-    """The split that a row names, by itself or in its metadata."""
-    for holder in (record, *(record.get(key) for key in META_KEYS)):
-        split = holder.get(SPLIT_KEY) if isinstance(holder, dict) else None
-        if isinstance(split, str) and split in SPLIT_FILES:
-            return split
-    return None
 
 
 def label_path(label: str, task_type: str = HIERARCHICAL, separator: str = SEPARATOR) -> str:

@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.compute.batching import pad
 from pipeline.errors import InputError
-from pipeline.files.dataset import ReadReport, read_examples
+from pipeline.files.dataset import KEEP, ReadReport, read_examples
 from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.text.encoding import TextEncoder
 from pipeline.text.tokenisation import Tokeniser
@@ -39,17 +38,19 @@ class EncodedDataset:
         return len(self.rows)
 
 
-def read_encoded(path: Path, hierarchy: LabelHierarchy, encoder: TextEncoder) -> EncodedDataset:
-    """Read and encode a labelled file.
+def read_encoded(path: Path, hierarchy: LabelHierarchy, encoder: TextEncoder, negatives: str = KEEP) -> EncodedDataset:
+    """Read and encode a labelled file; `negatives` is as for `pipeline.files.dataset.read_examples`.
 
     Raises:
-        InputError: the file has no rows.
+        InputError: the file has no rows, or none with a label.
         DatasetError: a line is wrong.
     """
     report = ReadReport()
-    examples = list(read_examples(path, hierarchy, report))
+    examples = list(read_examples(path, hierarchy, report, negatives))
     if not examples:
         raise InputError(f"{path} is empty; it needs at least one labelled text")
+    if report.negatives == report.rows:
+        raise InputError(f"no row of {path} has a label; write the text, a tab, and its labels joined by commas")
     texts = [example.text for example in examples]
     labels = hierarchy.matrix([example.labels for example in examples])
     return EncodedDataset(texts, encoder.encode(texts), labels, report)
@@ -115,11 +116,6 @@ def shuffled_batches(lengths: np.ndarray, batch_size: int, random: np.random.Gen
         batches += [bucket[i : i + batch_size] for i in range(0, len(bucket), batch_size)]
     for index in random.permutation(len(batches)):
         yield batches[index]
-
-
-def padded(rows: list[np.ndarray], batch: np.ndarray) -> np.ndarray:
-    """int64 [len(batch), longest row of the batch]."""
-    return pad([rows[row] for row in batch])
 
 
 def hide_tokens(input_ids: np.ndarray, share: float, tokeniser: Tokeniser, random: np.random.Generator) -> np.ndarray:

@@ -9,14 +9,16 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.errors import InputError
+from pipeline.files.dataset import GRAPH_FILE, LABEL_FILE
 from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.text.encoding import TextEncoder
+from pipeline.text.long_texts import FIRST, HEAD_TAIL, WINDOWS
 from pipeline.text.normalisation import MAX_TEXT_CHARACTERS
 from training.data.label_names import near_doubles
 
 FEW_ROWS = 10
 """A label with fewer training rows is hardly learnt."""
-MOST_UNKNOWN, LEAST_READ, WANTED = 0.03, 0.9, 0.99
+MOST_UNKNOWN, LEAST_READ, WANTED = 0.02, 0.9, 0.99
 SAMPLED_TEXTS = 2000
 SHOWN_LABELS = 3
 
@@ -38,6 +40,7 @@ class Reading:
 
     Attributes:
         length: tokens of a text that are read at most, [CLS] and [SEP] included.
+        way: which of a longer text, a name of `pipeline.text.long_texts.WAYS`.
         cut: share of the texts that are longer.
         read: share of the tokens that are read.
         unknown: share of those that the vocabulary does not know.
@@ -45,6 +48,7 @@ class Reading:
     """
 
     length: int
+    way: str
     cut: float
     read: float
     unknown: float
@@ -57,17 +61,26 @@ class Reading:
             f" of all tokens are read, {100 * self.unknown:.2f} % of them unknown"
         )
         if self.read < LEAST_READ:
-            yield f"warning: much of the texts is not read; --max_seq_length {self.wanted_length} would read 99 %"
+            yield f"warning: much of the texts is not read; {self._remedy()}"
         if self.unknown > MOST_UNKNOWN:
             yield (
-                "warning: texts that differ in unknown tokens alone get the same answer; the model's vocabulary does "
-                "not fit them, or they have runs of over 100 letters without a space, as Thai is written"
+                f"warning: {100 * self.unknown:.1f} % of the tokens are unknown: texts that differ in them alone get "
+                "the same answer. The vocabulary does not fit the texts; give --model_name an encoder of their "
+                "language, build/e5 for some hundred of them (`make e5`), or a scratch one, which learns its own"
             )
+
+    def _remedy(self) -> str:
+        if self.way == WINDOWS:
+            return f"{self.wanted_length:,} tokens a text would be 99 %: raise --max_windows, or --max_seq_length"
+        return (
+            f"--max_seq_length {self.wanted_length} would read 99 %, and --long_texts {WINDOWS} reads texts of any "
+            "length" + f"; --long_texts {HEAD_TAIL} reads their ends, too, at no cost" * (self.way == FIRST)
+        )
 
 
 def measure_reading(texts: Sequence[str], encoder: TextEncoder) -> Reading:
     """How much of up to SAMPLED_TEXTS of the texts, of which there is at least one, is read."""
-    tokeniser, room = encoder.tokeniser, encoder.tokeniser.max_length - 2
+    tokeniser, room = encoder.tokeniser, encoder.most_tokens - 2
     sample = texts[:: -(-len(texts) // SAMPLED_TEXTS)]
     whole = TextEncoder(encoder.normalisation, tokeniser.with_length(MAX_TEXT_CHARACTERS + 2)).encode(sample)
     rows = [row[1:-1] for row in whole]
@@ -75,7 +88,9 @@ def measure_reading(texts: Sequence[str], encoder: TextEncoder) -> Reading:
     unknown = sum(np.count_nonzero(row[:room] == tokeniser.unknown_id) for row in rows)
     total, read = max(1, int(lengths.sum())), max(1, int(np.minimum(lengths, room).sum()))
     wanted = next(n for n in np.unique(lengths) if np.minimum(lengths, n).sum() >= WANTED * lengths.sum())
-    return Reading(room + 2, float((lengths > room).mean()), read / total, unknown / read, int(wanted) + 2)
+    return Reading(
+        room + 2, encoder.long_texts.way, float((lengths > room).mean()), read / total, unknown / read, int(wanted) + 2
+    )
 
 
 def label_notes(path: Path, hierarchy: LabelHierarchy, labels: np.ndarray, dev_labels: np.ndarray) -> Iterator[str]:
@@ -85,6 +100,14 @@ def label_notes(path: Path, hierarchy: LabelHierarchy, labels: np.ndarray, dev_l
         path: the training file.
         labels, dev_labels: bool or float [rows, labels] of train and of dev.
     """
+    if hierarchy.is_graph:
+        several, named = (
+            int((np.bincount(columns) > 1).sum()) for columns in (hierarchy.pairs[0], hierarchy.path_columns)
+        )
+        yield (
+            f"note: the labels form a graph ({GRAPH_FILE}): {several} of {len(hierarchy)} have several parents, and "
+            f"{named} several paths in {LABEL_FILE}"
+        )
     yield from (f"note: {note}" for note in near_doubles(hierarchy.labels))
     rows, dev_rows = ((each > 0).sum(axis=0) for each in (labels, dev_labels))
     for few, what in ((rows == 0, "no row"), ((rows > 0) & (rows < FEW_ROWS), f"fewer than {FEW_ROWS} rows")):

@@ -12,7 +12,7 @@ from typing import Callable
 from pipeline.errors import DatasetError, InputError
 from pipeline.labels.hierarchy import SEPARATOR, LabelHierarchy, ancestor_paths
 from pipeline.output import counted
-from pipeline.text.normalisation import MAX_TEXT_CHARACTERS, comparable, text_fault
+from pipeline.text.normalisation import MAX_TEXT_CHARACTERS, comparable, surrogate_fault, text_fault
 
 SHOWN_CONTRADICTIONS = 20
 
@@ -23,15 +23,6 @@ _BREAKS = re.compile("[\0\t\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]+")
 def single_line(text: str) -> str:
     """`text` as a row of a dataset file can hold it: tabs and line breaks are spaces, and none is at the ends."""
     return _BREAKS.sub(" ", text).strip().lstrip("\ufeff").strip()
-
-
-def surrogate_fault(text: str) -> str | None:
-    """What is wrong with a text that has no UTF-8, as JSON's escapes can make one; None for all others."""
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        return f"{text!r:.40} holds half of a surrogate pair at character {error.start + 1}; correct that character"
-    return None
 
 
 def new_texts(texts: Iterable[str], known: Iterable[str], same: Callable[[str], str]) -> list[str]:
@@ -114,7 +105,7 @@ class CollectionReport:
 
 
 def _listed(labels: Collection[str]) -> str:
-    return ",".join(closed(labels))
+    return ",".join(closed(labels)) or "without a label"
 
 
 class RowCollector:
@@ -124,7 +115,8 @@ class RowCollector:
         source: the file that rows are read from, for messages; it may be changed before another one is read.
 
     Attributes:
-        rows: the labelled rows, in the order in which they came; label sets are shared among rows.
+        rows: the labelled rows and those that belong nowhere, in the order in which they came; label sets are shared
+            among rows.
         texts: those that came without labels, without repetitions, by what is equal for one text; see `unlabelled`.
         report: what was cleaned and left out.
     """
@@ -139,7 +131,7 @@ class RowCollector:
         self._contradictory: dict[str, set[frozenset[str]]] = {}
         self._label_sets: dict[frozenset[str], frozenset[str]] = {}
 
-    def add(self, line: int, text: str, labels: Iterable[str], file: str | None = None) -> None:
+    def add(self, line: int, text: str, labels: Iterable[str], file: str | None = None, reviewed: bool = False) -> None:
         """Take a row in.
 
         Args:
@@ -147,6 +139,7 @@ class RowCollector:
             text: as it stands there.
             labels: label paths without fault; their ancestors are added. None at all makes it a text to predict.
             file: the name of the labelled file that the row has to go to, if any.
+            reviewed: whether somebody saw the text, so that one without labels is a row: it belongs nowhere.
 
         Raises:
             DatasetError: the text is too long, or cannot be written in UTF-8.
@@ -162,7 +155,7 @@ class RowCollector:
             self.report.empty.append((self.source, line))
             return
         paths = self._label_set(labels)
-        if paths:
+        if paths or reviewed:
             self._add_labelled(Row(cleaned, paths, line, file, self.source))
         else:
             same = comparable(cleaned)
@@ -188,9 +181,10 @@ class RowCollector:
         Raises:
             InputError: no row has a label.
         """
-        if not self.rows:
+        paths = closed(path for labels in self._label_sets.values() for path in labels)
+        if not paths:
             raise InputError(f"{self.source}: no row has a label; label some texts first")
-        return LabelHierarchy(closed(path for labels in self._label_sets.values() for path in labels))
+        return LabelHierarchy(paths)
 
     def _label_set(self, labels: Iterable[str]) -> frozenset[str]:
         given = frozenset(labels)

@@ -6,7 +6,6 @@ import contextlib
 import os
 import platform
 import shutil
-import statistics
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from pipeline.compute.runtimes import graph_files, precisions_of, unavailable
 from pipeline.errors import ClassifierError, EnvironmentFault, InputError
 from pipeline.files.atomic import atomic_folder
 from pipeline.files.bundle import (
+    EXAMPLES_FILE,
     MANIFEST_FILE,
     PACKED_GRAPH_FILE,
     PADDLE_GRAPH_FILE,
@@ -33,6 +33,8 @@ from pipeline.files.checksums import check_replaceable
 from pipeline.files.dataset import read_examples
 from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.output import counted
+from pipeline.text.linear import LINEAR_FILE
+from pipeline.text.normalisation import normalise
 from pipeline.text.subword import TOKENISER_FILE
 from pipeline.text.wordpiece import VOCABULARY_FILE
 from training.checkpoint.classifier import load_classifier
@@ -40,13 +42,27 @@ from training.checkpoint.files import RECORD_FILE
 from training.checkpoint.model_card import write_model_card
 from training.gate.options import ReleaseOptions
 from training.gate.table import draw, markdown, table
-from training.gate.verdict import Candidate, Cost, Quality, chosen_for, fastest_first, measure_quality, refusal, too_few
+from training.gate.timing import BATCHES_OF_32, Timing
+from training.gate.verdict import (
+    CHECKPOINT,
+    Candidate,
+    NothingPasses,
+    Quality,
+    best_refusal,
+    chosen_for,
+    fastest_first,
+    measure_quality,
+    refusal,
+    too_few,
+)
 from training.gate.worker import Worker
 
 PLOT_FILE = "gate.png"
 RELEASED_FILES = (
     VOCABULARY_FILE,
     TOKENISER_FILE,
+    LINEAR_FILE,
+    EXAMPLES_FILE,
     PADDLE_GRAPH_FILE,
     PADDLE_PARAMETERS_FILE,
     PACKED_GRAPH_FILE,
@@ -54,7 +70,6 @@ RELEASED_FILES = (
 )
 """Of a bundle; a pruned model's folder is a checkpoint as well."""
 REFERENCE = "onnxruntime"  # in float32 it gives the logits that the export was checked with
-SINGLE_TEXTS, BATCHES_OF_32 = 16, 2
 
 
 @dataclass(frozen=True)
@@ -65,7 +80,12 @@ class LabelledTexts:
     actual: np.ndarray
 
 
-def release_fastest(options: ReleaseOptions) -> Bundle:
+def columns(hierarchy: LabelHierarchy) -> tuple[Sequence[Sequence[str]], ...]:
+    """Equal for hierarchies with the same labels in the same columns, with the same parents."""
+    return hierarchy.paths, hierarchy.edges
+
+
+def release_fastest(options: ReleaseOptions, compared: str = CHECKPOINT) -> Bundle:
     """Measure all candidates, print the table, and write the fastest that passes; see `training.release.release`."""
     params_path, output_path = options.params_path, options.output_path
     check_replaceable(
@@ -73,12 +93,12 @@ def release_fastest(options: ReleaseOptions) -> Bundle:
     )
     opened = [Bundle(path) for path in options.bundles]
     for bundle in opened:
-        if bundle.manifest.labels != opened[0].manifest.labels:
+        if columns(bundle.hierarchy) != columns(opened[0].hierarchy):
             raise InputError(f"{bundle.path} and {opened[0].path} have different labels; give bundles of one model")
     read: list[LabelledTexts] = []
 
     def check(hierarchy: LabelHierarchy, _: str) -> None:
-        if hierarchy.labels != opened[0].manifest.labels:
+        if columns(hierarchy) != columns(opened[0].hierarchy):
             raise InputError(f"{params_path} and {opened[0].path} have different labels; export the checkpoint again")
         read.append(_read(options.labelled, opened[0]))  # after the labels, and before anything slow
 
@@ -97,12 +117,12 @@ def release_fastest(options: ReleaseOptions) -> Bundle:
         announce(f"writing the graphs of {counted(len(opened), 'bundle')}")
         complete = [with_all_graphs(bundle, options.precisions, Path(place)) for bundle in opened]
         entries = _entries(complete, options)
-        _measure(entries, data, whole, unpruned, options)
+        _measure(entries, data, whole, unpruned, options, compared)
         candidates = [entry.candidate for entry in entries]
         passed = fastest_first(candidates, options.use)
         print(table(candidates, passed[0] if passed else None))
         if not passed:
-            raise ClassifierError("no candidate passed the gate; nothing was released")
+            raise NothingPasses(f"no candidate passed the gate; nothing was released{best_refusal(candidates)}")
         chosen = next(entry.bundle for entry in entries if entry.candidate is passed[0])
         of_bundle = [candidate for candidate in passed if candidate.bundle == passed[0].bundle]
         with atomic_folder(output_path) as folder:
@@ -117,7 +137,7 @@ def release_fastest(options: ReleaseOptions) -> Bundle:
     assert passed[0].quality
     print(
         f"released {passed[0].bundle} in {passed[0].runtime} {passed[0].precision} to {output_path}: "
-        f"{passed[0].quality.losses(unpruned)}"
+        f"{passed[0].quality.losses(unpruned, compared)}"
     )
     print(chosen_for(options.use, passed))
     return Bundle(output_path)
@@ -144,13 +164,19 @@ def _entries(bundles: Sequence[Bundle], options: ReleaseOptions) -> list[_Entry]
 
 
 def _measure(
-    entries: Sequence[_Entry], data: LabelledTexts, whole: np.ndarray, unpruned: Quality, options: ReleaseOptions
+    entries: Sequence[_Entry],
+    data: LabelledTexts,
+    whole: np.ndarray,
+    unpruned: Quality,
+    options: ReleaseOptions,
+    compared: str,
 ) -> None:
     """Fill in quality, cost and refusal of each candidate that this machine can run.
 
     Args:
         whole: the checkpoint's label sets, bool [texts, labels].
         unpruned: its quality.
+        compared: what the checkpoint is called.
     """
     threads = options.num_threads
     with contextlib.ExitStack() as stack:
@@ -161,55 +187,35 @@ def _measure(
             if candidate.refusal:
                 continue
             announce(f"{candidate.bundle} in {candidate.runtime} {candidate.precision}")
-            rows = bundle.encoder().encode(data.texts)
+            encoder = bundle.encoder()
+            encoder.check(data.texts)
+            rows, _, linear = encoder.encode_checked(data.texts)
             if bundle.path not in references:
                 with Worker(bundle.path, REFERENCE, "float32", threads) as reference:
-                    references[bundle.path] = reference.logits(rows)
+                    references[bundle.path] = bundle.manifest.combine(reference.logits(rows), linear)
             worker = stack.enter_context(
                 Worker(bundle.path, candidate.runtime, candidate.precision, options.num_threads)
             )
             try:
-                logits = worker.logits(rows)
+                logits = bundle.manifest.combine(worker.logits(rows), linear)
             except (ClassifierError, EnvironmentFault) as error:
                 candidate.refusal = str(error)
                 continue
             expected = references[bundle.path]
             candidate.quality = measure_quality(bundle.decoder(), logits, expected, whole, data.actual)
             same_width = measure_quality(bundle.decoder(), expected, expected, whole, data.actual).micro_f1
-            candidate.refusal = refusal(candidate, same_width, unpruned, options)
-            running.append((entry, worker, Timing(rows)))
+            candidate.refusal = refusal(candidate, same_width, unpruned, options, compared)
+            normalised = [normalise(text, encoder.normalisation) for text in data.texts[: 32 * BATCHES_OF_32]]
+            running.append((entry, worker, Timing(rows, normalised, encoder.linear)))
         announce(f"timing {counted(len(running), 'candidate')} in {counted(options.rounds, 'round')}")
         for _ in range(options.rounds):
             for _, worker, timing in running:
                 timing.take(worker)
         for entry, worker, timing in running:
-            files = graph_files(entry.bundle, entry.candidate.runtime, entry.candidate.precision)
+            more = [LINEAR_FILE] * (entry.bundle.manifest.encoder_weight is not None)
+            files = *graph_files(entry.bundle, entry.candidate.runtime, entry.candidate.precision), *more
             file_bytes = sum(entry.bundle.file(name).stat().st_size for name in files)
             entry.candidate.cost = timing.cost(worker.resident_bytes(), file_bytes)
-
-
-class Timing:
-    """Times a candidate on its first texts, in batches of 1 and of 32.
-
-    Args:
-        rows: token ids of all texts, int64 [length] each.
-    """
-
-    def __init__(self, rows: list[np.ndarray]) -> None:
-        self._singles = [[row] for row in rows[:SINGLE_TEXTS]]
-        many = rows[: 32 * BATCHES_OF_32]
-        self._batches = [many[start : start + 32] for start in range(0, len(many), 32)]
-        self._seconds: dict[int, list[float]] = {1: [], 32: []}
-
-    def take(self, worker: Worker) -> None:
-        """One round."""
-        for size, batches in ((1, self._singles), (32, self._batches)):
-            self._seconds[size].append(worker.seconds(batches) / sum(map(len, batches)))
-
-    def cost(self, resident_bytes: int, file_bytes: int) -> Cost:
-        """The median of the rounds."""
-        single, many = (1000 * statistics.median(self._seconds[size]) for size in (1, 32))
-        return Cost(single, many, resident_bytes, file_bytes)
 
 
 def with_all_graphs(bundle: Bundle, precisions: Sequence[str], place: Path) -> Bundle:

@@ -20,7 +20,7 @@ HEADINGS = (
         "float32's sets",
         "checkpoint's sets",
     ),
-    *("max |d logit|", "ms, batch 1", "ms, batch 32", "memory MB", "graph MB", "verdict"),
+    *("max |d logit|", "ms, batch 1", "ms, batch 32", "memory MB", "files MB", "verdict"),
 )
 NAMED = 4  # first columns, of words; the others hold figures
 

@@ -8,12 +8,18 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.errors import ClassifierError
 from pipeline.labels.decoding import Decoder
 from pipeline.metrics.sets import Metrics
 from pipeline.options import Options, option
 
 HALF = ("bfloat16", "float16")
+CHECKPOINT = "the checkpoint"
 BOTH, SINGLE, BULK = USES = ("both", "single", "bulk")
+
+
+class NothingPasses(ClassifierError):
+    """The gate refused every candidate, and nothing was written."""
 
 
 @dataclass(frozen=True)
@@ -51,15 +57,15 @@ class Quality:
     checkpoint_agreement: float
     largest_difference: float
 
-    def losses(self, whole: Quality) -> str:
-        """How far this lies below the checkpoint, in words."""
+    def losses(self, whole: Quality, compared: str = CHECKPOINT) -> str:
+        """How far this lies below what it is compared with, in words."""
 
         def place(name: str) -> str:
             points = round(100 * (getattr(self, name) - getattr(whole, name)), 2)
             return f"{abs(points):.2f} points {'above' if points > 0 else 'below'}" if points else "equal to"
 
         return (
-            f"micro F1 is {place('micro_f1')} and macro F1 {place('macro_f1')} the checkpoint's, "
+            f"micro F1 is {place('micro_f1')} and macro F1 {place('macro_f1')} {compared}'s, "
             f"{100 * self.checkpoint_agreement:.1f} % of the label sets are the same"
         )
 
@@ -71,7 +77,7 @@ class Cost:
     Attributes:
         milliseconds_1, milliseconds_32: per text, in batches of 1 and of 32; the median over the rounds.
         resident_bytes: of a process that has it loaded and has run it.
-        file_bytes: of its graph.
+        file_bytes: of its graph, and of its linear part.
     """
 
     milliseconds_1: float
@@ -134,12 +140,15 @@ def measure_quality(
     )
 
 
-def refusal(candidate: Candidate, same_width: float, unpruned: Quality, allowances: Allowances) -> str:
+def refusal(
+    candidate: Candidate, same_width: float, unpruned: Quality, allowances: Allowances, compared: str = CHECKPOINT
+) -> str:
     """Why a measured candidate may not be released; empty where it may.
 
     Args:
         same_width: micro F1 of float32 at its width.
-        unpruned: the checkpoint itself.
+        unpruned: the checkpoint itself, or whatever it is compared with.
+        compared: what that is, in words.
     """
     assert candidate.quality is not None
     points = 100 * candidate.quality.micro_f1
@@ -153,8 +162,17 @@ def refusal(candidate: Candidate, same_width: float, unpruned: Quality, allowanc
     for name, allowed in (("micro", allowances.allowance_width), ("macro", allowances.allowance_macro)):
         fall = 100 * (getattr(unpruned, f"{name}_f1") - getattr(candidate.quality, f"{name}_f1"))
         if fall > allowed:
-            return f"{name} F1 is {fall:.2f} points below the checkpoint's, more than {allowed:g}"
+            return f"{name} F1 is {fall:.2f} points below {compared}'s, more than {allowed:g}"
     return ""
+
+
+def best_refusal(candidates: Sequence[Candidate]) -> str:
+    """Where nothing passed: why the most accurate that was measured did not; empty where none was."""
+    measured = [(each.quality.micro_f1, each) for each in candidates if each.quality and each.refusal]
+    if not measured:
+        return ""
+    _, best = max(measured, key=lambda pair: pair[0])
+    return f"; the best, {best.bundle} in {best.runtime} {best.precision}: {best.refusal}"
 
 
 def fastest_first(candidates: Sequence[Candidate], use: str) -> list[Candidate]:

@@ -1,4 +1,4 @@
-"""A running average of a model's parameters over the training steps.
+"""How a model's parameters move: the optimiser, and their running average over the training steps.
 
 The average of the last steps' parameters lies nearer the middle of the valley that they wander about in, and answers
 better than any of them (Polyak and Juditsky 1992; as an exponential average Tarvainen and Valpola 2017).
@@ -8,10 +8,40 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Callable
+from typing import Any, Callable
 
 import numpy as np
 import paddle
+
+from training.loop.options import LoopOptions
+from training.model.encoders import slow_lower_layers
+
+MAX_GRADIENT_NORM = 1.0
+"""Of the encoder and of the classifier, each by itself: paddle clips a group of parameters at a time."""
+
+
+def create_optimizer(model: paddle.nn.Layer, options: LoopOptions, schedule: Any) -> paddle.optimizer.Optimizer:
+    """AdamW for the parameters of `model` that learn, its rates those of `options` times the schedule's shape."""
+    trained: dict[bool, list[Any]] = {False: [], True: []}  # by whether it belongs to the head
+    for name, parameter in model.named_parameters():
+        if not parameter.stop_gradient:
+            trained[name.startswith("classifier.")].append(parameter)
+    ratio = (options.head_learning_rate or options.learning_rate) / options.learning_rate
+    decayed = {
+        parameter.name
+        for name, parameter in model.named_parameters()
+        if not name.endswith("bias") and "norm" not in name
+    }
+    optimizer = paddle.optimizer.AdamW(
+        learning_rate=schedule,
+        parameters=[{"params": trained[False]}, {"params": trained[True], "learning_rate": ratio}],
+        weight_decay=options.weight_decay,
+        apply_decay_param_fun=decayed.__contains__,
+        grad_clip=paddle.nn.ClipGradByGlobalNorm(MAX_GRADIENT_NORM),
+    )
+    if options.layer_decay:
+        slow_lower_layers(model, options.layer_decay)
+    return optimizer
 
 
 class WeightAverage:

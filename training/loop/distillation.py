@@ -19,8 +19,8 @@ class Distillation:
     """Compares a student with its teacher: their logits, and their hidden states after the embeddings and each layer.
 
     Args:
-        teacher, student: sequence classification models of the same depth and hidden size; both compute the first
-            position alone in their last layer from then on.
+        teacher, student: sequence classification models of the same depth and hidden size; the last layer of both
+            gives one vector a text from then on.
     """
 
     def __init__(self, teacher: paddle.nn.Layer, student: paddle.nn.Layer) -> None:

@@ -8,11 +8,12 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Callable, Protocol
+from typing import Any, Callable, Protocol, TypeVar
 
 from pipeline.errors import ClassifierError, EnvironmentFault, InputError
 from pipeline.files.atomic import atomic_folder, remove_folder, remove_leftovers
 from pipeline.files.checksums import check_replaceable, sha256_file
+from pipeline.run_folder import state_folder
 from training.checkpoint.files import RECORD_FILE
 from training.loop.distributed import ProcessGroup
 from training.loop.state import PROGRESS_FILE, Progress, RunFiles
@@ -21,6 +22,7 @@ from training.options import RunOptions
 NOT_OF_THE_RUN = (
     *("device", "logging_steps", "save_steps", "resume", "overwrite", "run", "recipe", "save_dir", "output_dir"),
     *("dataset", "dataset_dir", "params_dir", "width_mult", "prune_config", "model_repository", "goldens"),
+    "frozen_gigabytes",
 )
 """Options that may differ when a run goes on; folders may, for their files' contents are compared."""
 
@@ -37,11 +39,15 @@ class Resumable(Protocol):
     def run(self) -> dict[str, Any]: ...
 
 
+AnyTrainer = TypeVar("AnyTrainer", bound=Resumable)
+
+
 def run_interruptibly(
     save_dir: Path,
     group: ProcessGroup,
     identity: dict[str, Any],
-    create_trainer: Callable[[RunFiles], Resumable],
+    create_trainer: Callable[[RunFiles], AnyTrainer],
+    complete: Callable[[AnyTrainer], None],
     *,
     resume: bool,
     overwrite: bool,
@@ -52,16 +58,18 @@ def run_interruptibly(
         save_dir: where the trainer keeps the best model; the state and the curves lie beside it.
         group: the processes that train together.
         identity: what makes the run this run, see `run_identity`.
+        complete: what is done with the best model at the end, in the leading process, as often as it is interrupted.
         resume: go on with the run that was interrupted.
         overwrite: give it up.
 
     Raises:
-        InputError: a run that was interrupted is there and not asked for, or asked for and not there; or another run
-            writes to the same places.
+        InputError: a run that was interrupted is there and not asked for, or asked for and not there; another run
+            writes to the same places; or the processes have other options or files, or share no folder.
         EnvironmentFault: the disk is full.
         ClassifierError: the loss is no longer finite.
     """
     state, logs = state_folder(save_dir), save_dir.with_name(f"{save_dir.name}.logs")
+    group.check_same(identity)
     with contextlib.ExitStack() as stack:
         if group.leads:
             stack.enter_context(alone(logs))
@@ -69,7 +77,7 @@ def run_interruptibly(
                 remove_leftovers(path)
             if overwrite and state.exists():
                 remove_folder(state)
-        group.wait()
+        group.check_shared(logs)
         resumes = _check_state(save_dir, state, resume)
         if group.leads and not (resumes or overwrite):
             keep_previous(save_dir)
@@ -80,15 +88,12 @@ def run_interruptibly(
             print(f"resumed at step {trainer.progress.step}" if resumes else "nothing was written yet: a new run")
         group.wait()
         best = _finish(trainer)
+        if group.leads:
+            complete(trainer)
         group.wait()
         if group.leads and state.exists():
             remove_folder(state)
     return best
-
-
-def state_folder(save_dir: Path) -> Path:
-    """Where the state of a run lies that keeps its best model in `save_dir`."""
-    return save_dir.with_name(f"{save_dir.name}.resume")
 
 
 def check_places(save_dir: Path, option: str, *inputs: Path) -> None:
@@ -174,7 +179,7 @@ def _finish(trainer: Resumable) -> dict[str, Any]:
     """Run to the end. A run whose loss was not finite leaves nothing to resume."""
     try:
         return trainer.run()
-    except BrokenPipeError:
+    except (BrokenPipeError, EnvironmentFault):
         raise
     except OSError as error:
         again = " with --resume" if trainer.files.state.exists() else ""

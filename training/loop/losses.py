@@ -8,21 +8,22 @@ import numpy as np
 import paddle
 from paddle.nn import functional
 
+from pipeline.text.long_texts import MEAN
+
 Loss = Callable[[paddle.Tensor, paddle.Tensor], paddle.Tensor]
 """From logits and targets in [0, 1], float32 [batch, labels] each, to a scalar."""
 
 
-def create_loss(name: str, hierarchy_weight: float, parents: np.ndarray) -> Loss:
+def create_loss(name: str, hierarchy_weight: float, pairs: tuple[np.ndarray, np.ndarray]) -> Loss:
     """The loss called `name`, one of `training.loop.options.LOSSES`, plus a weighted hierarchy penalty.
 
     Args:
-        parents: int [labels], each label's parent or -1; see `pipeline.labels.hierarchy.LabelHierarchy`.
+        pairs: labels and their parents; see `pipeline.labels.hierarchy.LabelHierarchy`.
     """
     base = {"bce": binary_cross_entropy, "zlpr": zlpr}[name]
-    children = np.flatnonzero(parents >= 0)
-    if not hierarchy_weight or not len(children):
+    if not hierarchy_weight or not len(pairs[0]):
         return base
-    child_columns, parent_columns = (paddle.to_tensor(columns) for columns in (children, parents[children]))
+    child_columns, parent_columns = map(paddle.to_tensor, pairs)
 
     def loss(logits: paddle.Tensor, targets: paddle.Tensor) -> paddle.Tensor:
         return base(logits, targets) + hierarchy_weight * hierarchy_penalty(logits, child_columns, parent_columns)
@@ -50,6 +51,26 @@ def zlpr(logits: paddle.Tensor, targets: paddle.Tensor) -> paddle.Tensor:
     wanted = paddle.concat([zeros, paddle.log(targets + tiny) - logits], axis=1)
     unwanted = paddle.concat([zeros, paddle.log(1 - targets + tiny) + logits], axis=1)
     return (paddle.logsumexp(wanted, axis=1) + paddle.logsumexp(unwanted, axis=1)).mean()
+
+
+def pooled(logits: paddle.Tensor, owners: np.ndarray, pool: str) -> paddle.Tensor:
+    """Logits of texts, float32 [texts, labels], from those of their windows, float32 [windows, labels].
+
+    The maximum is a smooth one, log(sum(exp)): every window learns by its share, so that the one that tells a label is
+    found, even if it is not the largest at first.
+
+    Args:
+        owners: int [windows], ascending from 0: the text of each window.
+        pool: a name of `pipeline.text.long_texts.POOLS`.
+    """
+    if len(np.unique(owners)) == len(owners):
+        return logits
+    numbers = paddle.to_tensor(owners)
+    if pool == MEAN:
+        return paddle.geometric.segment_mean(logits, numbers)
+    largest = paddle.geometric.segment_max(logits.detach(), numbers)
+    shares = paddle.exp(logits - paddle.gather(largest, numbers))
+    return largest + paddle.log(paddle.geometric.segment_sum(shares, numbers))
 
 
 def hierarchy_penalty(logits: paddle.Tensor, children: paddle.Tensor, parents: paddle.Tensor) -> paddle.Tensor:

@@ -20,9 +20,9 @@ import paddle
 from pipeline.errors import BundleError, InputError
 from pipeline.files.atomic import atomic_folder
 from pipeline.files.checksums import read_checksums, verify_file, write_all_checksums
+from pipeline.option_values import AUTO
 from pipeline.records import from_fields, read_json
 from training.loop.averaging import WeightAverage
-from training.model.model_names import AUTO
 
 TENSORS_FILE = "tensors.npz"
 PROGRESS_FILE = "progress.json"
@@ -52,7 +52,7 @@ class Progress:
         loss_sum: of this epoch's steps so far.
         best: the best dev scores so far.
         epochs_without_gain: since the best.
-        history: what was logged, see `training.loop.curves`.
+        history: what was logged, see `training.loop.run_log`.
     """
 
     step: int = 0
@@ -117,7 +117,7 @@ def read_state(
     if changed:
         raise InputError(
             f"{path} is of a run with {changed[0]} {theirs.get(changed[0])!r}, not {identity.get(changed[0])!r}; "
-            "resume with the same options and files, or begin anew with --overwrite"
+            f"{_advice(theirs, identity, changed)}, or begin anew with --overwrite"
         )
     with np.load(path / TENSORS_FILE, allow_pickle=False) as tensors:
         model.set_state_dict({name: tensors[f"parameter/{name}"] for name in model.state_dict()})
@@ -131,3 +131,23 @@ def read_state(
         if average:
             average.restore(lambda name: tensors[f"average/{name}"], progress.step)
     return progress
+
+
+def _advice(theirs: dict[str, Any], identity: dict[str, Any], changed: list[str]) -> str:
+    """What to do to go on with a run that differs in `changed`."""
+    if any(name not in identity for name in changed):
+        return "another command or version began it; finish it with that"
+    if not all(name.startswith("--") for name in changed):
+        return "resume with the same options and files"
+    # Named with their values: what a recipe chose, or an earlier version had for a default, nobody has typed.
+    without = [name for name in changed if theirs.get(name) in (None, False)]
+    given = [f"{name}{_words(theirs[name])}" for name in changed if name not in without]
+    return "resume " + " and ".join(
+        [*[f"with {' '.join(given)}"] * bool(given), *[f"without {' '.join(without)}"] * bool(without)]
+    )
+
+
+def _words(value: Any) -> str:
+    if value is True:
+        return ""
+    return "".join(f" {each}" for each in (value if isinstance(value, list) else [value]))

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.errors import DatasetError, InputError
-from pipeline.files.dataset import read_lines
+from pipeline.files.lines import read_lines
 from pipeline.labels.hierarchy import LabelHierarchy, composed
 from pipeline.records import parse_json
 from pipeline.text.encoding import TextEncoder

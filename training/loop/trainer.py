@@ -5,24 +5,28 @@ from __future__ import annotations
 import contextlib
 import math
 import time
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, Callable
 
 import numpy as np
 import paddle
 from paddlenlp.transformers import LinearDecayWithWarmup
 
-from pipeline.compute.batching import run_in_batches
+from pipeline.compute.windows import Windows
 from pipeline.errors import ClassifierError
 from pipeline.labels.decoding import Decoder
 from pipeline.labels.hierarchy import LabelHierarchy
-from pipeline.metrics.sets import Metrics
-from pipeline.metrics.threshold_tuning import tune
+from pipeline.metrics.threshold_tuning import tuned_scores
+from pipeline.text.long_texts import MAX
 from pipeline.text.tokenisation import Tokeniser
-from training.data.encoded import EncodedDataset, hide_tokens, padded, shuffled_batches
-from training.loop.averaging import WeightAverage
+from training.data.batch_parts import Part, batch_parts
+from training.data.encoded import EncodedDataset, hide_tokens, shuffled_batches
+from training.loop.averaging import WeightAverage, create_optimizer
 from training.loop.distillation import Distillation
 from training.loop.distributed import ProcessGroup
-from training.loop.losses import create_loss
+from training.loop.frozen_layers import FrozenLayers, keep_states
+from training.loop.losses import create_loss, pooled
 from training.loop.options import LoopOptions
 from training.loop.run_log import RunLog
 from training.loop.state import Progress, RunFiles, read_state, write_state
@@ -30,8 +34,6 @@ from training.model.cpu_gradients import backward, use_cpu_gradients
 from training.model.encoders import freeze_layers, model_logits
 from training.model.pooling import pool_in_last_layer
 
-MAX_GRADIENT_NORM = 1.0
-"""Of the encoder and of the classifier, each by itself: paddle clips a group of parameters at a time."""
 EVALUATION_TOKENS = 4096
 
 
@@ -40,7 +42,7 @@ class Trainer:
 
     Args:
         model: gives logits, float32 [batch, labels], for input_ids and token_type_ids.
-        tokeniser: the model's tokeniser.
+        tokeniser: the model's tokeniser; longer rows than its maximum length are computed in windows.
         train, dev: the encoded files.
         hierarchy: the labels.
         options: how to train.
@@ -50,6 +52,10 @@ class Trainer:
         group: the processes that train together.
         distillation: the loss, where the model learns from a teacher rather than from labels.
         start_competes: whether the parameters that training starts from count as a first result.
+        pools: how windows may be pooled; the first counts in training.
+
+    Attributes:
+        pool: the one of `pools` that was best on dev when that was last measured.
     """
 
     def __init__(
@@ -65,49 +71,31 @@ class Trainer:
         group: ProcessGroup,
         distillation: Distillation | None = None,
         start_competes: bool = False,
+        pools: Sequence[str] = (MAX,),
     ) -> None:
+        self._windows, self._window_pools, self.pool = Windows(tokeniser.max_length, pools[0]), pools, pools[0]
         self.model, self.tokeniser, self.train_set, self.dev_set = model, tokeniser, train, dev
         self.hierarchy, self.options, self.files = hierarchy, options, files
         self.on_better, self.group, self._start_competes = on_better, group, start_competes
-        pool_in_last_layer(model)
+        self._pools = pool_in_last_layer(model)
         if options.freeze_layers is not None:
             freeze_layers(model, options.freeze_layers)
         if paddle.get_device() == "cpu":
             use_cpu_gradients(model)
-        self._loss, self._distillation = (
-            create_loss(options.loss, options.hierarchy_weight, hierarchy.parents),
-            distillation,
-        )
+        self._loss = create_loss(options.loss, options.hierarchy_weight, hierarchy.pairs)
+        self._distillation = distillation
         self._lengths = np.array([len(row) for row in train.rows])
         self.steps_per_epoch = math.ceil(math.ceil(len(train) / options.batch_size) / group.size)
         self._schedule = LinearDecayWithWarmup(
             options.learning_rate, self.steps_per_epoch * options.epochs, options.rising_steps
         )
-        self._optimizer = self._create_optimizer()
+        self._optimizer = create_optimizer(model, options, self._schedule)
         self._shared_model = group.share(model)
         self._average = WeightAverage(model, options.average_weights) if options.average_weights else None
         self.progress = Progress()
         self._goes_on = False
         self._log: RunLog | None = None
-
-    def _create_optimizer(self) -> paddle.optimizer.Optimizer:
-        trained: dict[bool, list[Any]] = {False: [], True: []}  # by whether it belongs to the head
-        for name, parameter in self.model.named_parameters():
-            if not parameter.stop_gradient:
-                trained[name.startswith("classifier.")].append(parameter)
-        ratio = (self.options.head_learning_rate or self.options.learning_rate) / self.options.learning_rate
-        decayed = {
-            parameter.name
-            for name, parameter in self.model.named_parameters()
-            if not name.endswith("bias") and "norm" not in name
-        }
-        return paddle.optimizer.AdamW(
-            learning_rate=self._schedule,
-            parameters=[{"params": trained[False]}, {"params": trained[True], "learning_rate": ratio}],
-            weight_decay=self.options.weight_decay,
-            apply_decay_param_fun=decayed.__contains__,
-            grad_clip=paddle.nn.ClipGradByGlobalNorm(MAX_GRADIENT_NORM),
-        )
+        self._frozen: FrozenLayers | None = None
 
     def resume(self) -> None:
         """Go on where the run was when it last wrote its state; raises as `training.loop.state.read_state`."""
@@ -131,6 +119,8 @@ class Trainer:
 
     def _run(self) -> dict[str, Any]:
         progress = self.progress
+        if self._pools and not self._distillation:
+            self._frozen = self._keep_states()
         if not self._goes_on:
             self._write_state()  # from now on there is something to resume
         if self._start_competes and progress.step == 0 and progress.best is None:
@@ -147,6 +137,11 @@ class Trainer:
             print(f"no better result in {progress.epochs_without_gain} epochs: stopped early")
         assert progress.best is not None
         return progress.best
+
+    def _keep_states(self) -> FrozenLayers | None:
+        """Of the texts of train, and those of dev behind them."""
+        rows = [*self.train_set.rows, *self.dev_set.rows]
+        return keep_states(self.model, self.options, rows, self.files.state.parent, self.group, self._windows.length)
 
     def _out_of_patience(self) -> bool:
         patience = self.options.patience_epochs
@@ -172,13 +167,21 @@ class Trainer:
     def evaluate(self) -> tuple[dict[str, Any], Decoder]:
         """Scores on dev (see `pipeline.metrics.sets.Metrics.result`) and the decoder that gave them.
 
-        Its thresholds and policy are chosen on the same rows, unless the options fix them.
+        Its thresholds and policy, and `pool`, are chosen on the same rows, unless the options fix them.
         """
         self.model.eval()
-        rows = self.dev_set.rows[self.group.rank :: self.group.size]
-        logits = run_in_batches(rows, lambda *inputs: model_logits(self.model, *inputs), EVALUATION_TOKENS)
-        logits = self.group.gather_rows(logits.reshape(len(rows), len(self.hierarchy)), len(self.dev_set))
-        return tuned_scores(self.hierarchy, logits, self.dev_set.labels, self.options)
+        if self._frozen:
+            tables = {self.pool: self._frozen.all_logits(len(self.train_set))}
+        else:
+            rows, labels = self.dev_set.rows[self.group.rank :: self.group.size], len(self.hierarchy)
+            run = partial(model_logits, self.model)
+            tables = self._windows.pooled_in(self._window_pools, rows, run, labels, EVALUATION_TOKENS)
+        found = {}
+        for pool, table in tables.items():
+            logits = self.group.gather_rows(table, len(self.dev_set))
+            found[pool] = tuned_scores(self.hierarchy, logits, self.dev_set.labels, *self.options.tuning)
+        self.pool = max(found, key=lambda pool: found[pool][0]["micro_f1"])
+        return found[self.pool]
 
     def _run_epoch(self, epoch: int) -> None:
         """Run the epoch's steps that are not done yet."""
@@ -214,20 +217,39 @@ class Trainer:
         key = (self.options.seed, self.progress.step, self.group.rank)
         random = np.random.default_rng(key)
         paddle.seed(int(random.integers(1 << 31)))
-        visible = hide_tokens(padded(self.train_set.rows, batch), self.options.token_dropout, self.tokeniser, random)
-        input_ids = paddle.to_tensor(visible)
-        targets = paddle.to_tensor(self.train_set.labels[batch].astype(np.float32))
-        logits = self._shared_model(input_ids, paddle.zeros_like(input_ids))
-        loss = self._distillation.loss(logits, input_ids) if self._distillation else self._loss(logits, targets)
-        self._check_losses(self.group.gather(float(loss)), batches)
-        backward(loss)
+        parts = list(batch_parts([self.train_set.rows[row] for row in batch], self._windows))
+        loss, logits = 0.0, []
+        for part in parts:
+            with self.group.apart(self._shared_model) if part is not parts[-1] else contextlib.nullcontext():
+                share, computed = self._pass(part, batch, random)
+            loss += share
+            logits.append(computed)
+        self._check_losses(self.group.gather(loss), batches)
         self._optimizer.step()
         self._schedule.step()
         self._optimizer.clear_grad()
         if self._average:
             self._average.update()
         self.progress.step += 1
-        self.progress.loss_sum += float(loss)
+        self.progress.loss_sum += loss
+        return loss, np.concatenate(logits)
+
+    def _pass(self, part: Part, batch: np.ndarray, random: np.random.Generator) -> tuple[float, np.ndarray]:
+        """Add the gradients of a part of a batch of rows; its share of the loss, and its texts' logits."""
+        rows = batch[part.texts]
+        input_ids = paddle.to_tensor(hide_tokens(part.input_ids, self.options.token_dropout, self.tokeniser, random))
+        if self._frozen:
+            of_windows = self._frozen.logits(rows)
+        else:
+            of_windows = self._shared_model(input_ids, paddle.zeros_like(input_ids))
+        logits = pooled(of_windows, part.owners, self._windows.pool)
+        if self._distillation:  # each window is to be answered as the teacher does
+            loss = self._distillation.loss(of_windows, input_ids)
+        else:
+            loss = self._loss(logits, paddle.to_tensor(self.train_set.labels[rows].astype(np.float32)))
+        if len(rows) < len(batch):
+            loss = loss * (len(rows) / len(batch))
+        backward(loss)
         return float(loss), logits.numpy()
 
     def _check_losses(self, losses: list[float], batches: list[np.ndarray]) -> None:
@@ -264,18 +286,3 @@ class Trainer:
             files = self.files
             write_state(files.state, files.identity, self.progress, self.model, self._optimizer, self._average)
         self.group.wait()
-
-
-def tuned_scores(
-    hierarchy: LabelHierarchy, logits: np.ndarray, labels: np.ndarray, options: LoopOptions
-) -> tuple[dict[str, Any], Decoder]:
-    """Scores of logits, float32 [texts, labels], and the decoder that gave them.
-
-    Args:
-        labels: bool [texts, labels].
-        options: of which `thresholds` and `at_least_one` say how the decoder is chosen.
-    """
-    decoder = tune(hierarchy, logits, labels, options.thresholds, options.at_least_one)
-    metrics = Metrics(hierarchy)
-    metrics.update(labels, decoder.decode(logits).selected)
-    return metrics.result(), decoder

@@ -5,8 +5,9 @@ from __future__ import annotations
 import paddle
 
 from pipeline.errors import EnvironmentFault
+from pipeline.option_values import AUTO
 from training.model.cpu_speed import speed_up_cpu
-from training.model.model_names import AUTO, CPU
+from training.model.model_names import CPU
 
 
 def use_device(name: str) -> None:

@@ -27,23 +27,24 @@ from paddlenlp.transformers import (
 from paddlenlp.utils.log import logger as paddlenlp_logger
 
 from pipeline.errors import BundleError, InputError
+from pipeline.option_values import AUTO
 from pipeline.records import read_object
 from pipeline.text.subword import TOKENISER_FILE
-from pipeline.text.tokeniser_files import CONFIG_FILE
+from pipeline.text.tokeniser_files import CONFIG_FILE, read_settings, tokeniser_file
+from training.model.model_names import FIRST, MEAN
 from training.model.narrowing import narrowed
 from training.model.parameters import (
     HUGGING_FACE_WEIGHTS_FILE,
+    MODEL_CONFIG_FILES,
     WEIGHTS_FILE,
     part_of,
     read_parameters,
     set_parameters,
 )
-from training.model.pooling import FIRST, LAYERS, MEAN, pool_in_last_layer
-from training.model.pretrained.hugging_face import AUTO, read_hugging_face
+from training.model.pooling import LAYERS, pool_in_last_layer
+from training.model.pretrained.hugging_face import read_hugging_face
 
 paddlenlp_logger.set_level("ERROR")
-MODEL_CONFIG_FILES = ("config.json", "model_config.json")
-"""The second is the name that older paddlenlp gave it."""
 
 
 class Family(NamedTuple):
@@ -115,19 +116,20 @@ def load_encoder(
         config, parameters = read_hugging_face(folder, tokeniser_folder, texts, trim)
         model = BertForSequenceClassification(BertConfig(**config, num_labels=labels))
         source = folder / HUGGING_FACE_WEIGHTS_FILE
-    _set_encoder(model, parameters, source)
+    set_encoder(model, parameters, source)
     return model
 
 
 def _copy_tokeniser(folder: Path, destination: Path) -> None:
-    if (folder / TOKENISER_FILE).exists():
+    settings = folder / CONFIG_FILE
+    if (folder / TOKENISER_FILE).exists() and tokeniser_file(read_settings(settings)) == TOKENISER_FILE:
         for name in (TOKENISER_FILE, CONFIG_FILE):
             shutil.copyfile(folder / name, destination / name)
     else:
         _load_tokeniser(folder).save_pretrained(str(destination))
 
 
-def _set_encoder(model: paddle.nn.Layer, parameters: dict[str, np.ndarray], source: Path) -> None:
+def set_encoder(model: paddle.nn.Layer, parameters: dict[str, np.ndarray], source: Path) -> None:
     """The encoder's parameters; a pooler is often left out where words were masked, and then begins at random."""
     encoder = getattr(model, model.base_model_prefix)
     pooler = {f"pooler.{name}": tensor.numpy() for name, tensor in encoder.pooler.state_dict().items()}

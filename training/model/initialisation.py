@@ -17,25 +17,31 @@ from pipeline.tensors import PAD_ID
 from training.model.context_embeddings import EMBEDDING_SCALE, context_embeddings
 
 STANDARDISED_ROWS = 512
+LEAST_DEVIATION = 0.1
+"""Of a dimension that is standardised, as a share of the mean deviation: less would mostly amplify rounding."""
 HEAD_OFFSETS = (-2, -1, 1, 2, -3, 3, -4, 4)
 ATTENTION_PEAK = 8.0
 """Attention logit, before softmax, that a head gives the neighbour it starts on."""
 
 
-def start_from_frequencies(model: paddle.nn.Layer, labels: np.ndarray) -> None:
-    """Set the classifier's bias to the log odds of each label in bool [texts, labels]: what an empty text tells."""
+def start_from_frequencies(model: paddle.nn.Layer, labels: np.ndarray, fresh: np.ndarray) -> None:
+    """Set the classifier's bias to the log odds of each label in bool [texts, labels]: what an empty text tells.
+
+    Of those alone that are `fresh`, bool [labels].
+    """
     frequencies = labels.mean(axis=0)
-    model.classifier.bias.set_value(np.log((frequencies + 1e-4) / (1 - frequencies + 1e-4)).astype(np.float32))
+    odds = np.log((frequencies + 1e-4) / (1 - frequencies + 1e-4)).astype(np.float32)
+    model.classifier.bias.set_value(np.where(fresh, odds, model.classifier.bias.numpy()))
 
 
 def standardise(model: paddle.nn.Layer, rows: Sequence[np.ndarray]) -> None:
-    """Let a new pooler give each dimension of the encoder's output mean 0 and deviation 1.
+    """Let the dense layer in a missing pooler's place give each dimension of what it reads mean 0 and deviation 1.
 
     Pretrained encoders spread their texts over a narrow cone: without this a classifier sees nearly the same vector
     for each.
 
     Args:
-        model: a sequence classification model.
+        model: a sequence classification model whose encoder is read at the mean of its output.
         rows: token ids of its texts, int64 [length] each, at least one.
     """
     encoder = getattr(model, model.base_model_prefix)
@@ -43,12 +49,13 @@ def standardise(model: paddle.nn.Layer, rows: Sequence[np.ndarray]) -> None:
     sample = list(rows[:: -(-len(rows) // STANDARDISED_ROWS)])
     model.eval()
 
-    def first_states(input_ids: np.ndarray, token_type_ids: np.ndarray) -> np.ndarray:
+    def means(input_ids: np.ndarray, token_type_ids: np.ndarray) -> np.ndarray:
         with paddle.no_grad():
             return encoder(paddle.to_tensor(input_ids), paddle.to_tensor(token_type_ids))[0][:, 0].numpy()
 
-    states = run_in_batches(sample, first_states)
-    scale = 1 / (states.std(axis=0) + 1e-6)
+    states = run_in_batches(sample, means)
+    deviations = states.std(axis=0)
+    scale = 1 / (np.maximum(deviations, LEAST_DEVIATION * deviations.mean()) + 1e-6)
     dense.weight.set_value(np.diag(scale).astype(np.float32))
     dense.bias.set_value((-states.mean(axis=0) * scale).astype(np.float32))
 

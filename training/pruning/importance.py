@@ -14,7 +14,10 @@ from typing import Callable
 import numpy as np
 import paddle
 
-from training.data.encoded import EncodedDataset, padded
+from pipeline.compute.windows import Windows
+from training.data.batch_parts import batch_parts
+from training.data.encoded import EncodedDataset
+from training.loop.losses import pooled
 from training.model.cpu_gradients import backward
 from training.model.narrowing import encoder_layers
 
@@ -32,13 +35,16 @@ def measure_importance(
     dataset: EncodedDataset,
     loss: Callable[[paddle.Tensor, paddle.Tensor], paddle.Tensor],
     batch_size: int,
+    windows: Windows | None = None,
 ) -> list[LayerImportance]:
     """The importance of each layer's heads and neurons to the loss on `dataset`.
 
     Args:
         loss: of logits and targets, float32 [batch, labels].
         batch_size: texts per batch; the longest stand together.
+        windows: what longer rows than the model was trained on are cut into.
     """
+    windows = windows or Windows(model.config.max_position_embeddings)
     model.eval()
     layers = encoder_layers(model)
     sums = [
@@ -48,9 +54,11 @@ def measure_importance(
     order = np.argsort([len(row) for row in dataset.rows], kind="stable")
     for start in range(0, len(order), batch_size):
         batch = order[start : start + batch_size]
-        input_ids = paddle.to_tensor(padded(dataset.rows, batch))
-        targets = paddle.to_tensor(dataset.labels[batch].astype(np.float32))
-        backward(loss(model(input_ids, paddle.zeros_like(input_ids)), targets))
+        labels = dataset.labels[batch].astype(np.float32)
+        for part in batch_parts([dataset.rows[row] for row in batch], windows):
+            input_ids, targets = paddle.to_tensor(part.input_ids), paddle.to_tensor(labels[part.texts])
+            logits = pooled(model(input_ids, paddle.zeros_like(input_ids)), part.owners, windows.pool)
+            backward(loss(logits, targets) * (len(targets) / len(batch)))
         for layer, total in zip(layers, sums):
             by_row = _gate_gradients(layer.self_attn.out_proj.weight)
             np.add(total.heads, np.abs(by_row.reshape(len(total.heads), -1).sum(axis=1)), out=total.heads)

@@ -10,6 +10,7 @@ from pipeline.errors import InputError
 from pipeline.metrics.threshold_tuning import MODES
 from pipeline.options import option
 from training.loop.options import LoopOptions
+from training.model.pretrained.trimming import NEVER
 from training.model.width import folder_name, parse_widths
 from training.options import GoldenOptions, PublishingOptions, RunOptions, SeedOptions
 
@@ -31,7 +32,9 @@ class StudentOptions(SeedOptions):
         None, "steps between further lines with loss, F1 on the rows of the epoch so far, and speed", at_least=1
     )
 
-    def loop(self, *, save_steps: int | None, thresholds: str, at_least_one: bool = False) -> LoopOptions:
+    def loop(
+        self, *, save_steps: int | None, thresholds: str, at_least_one: bool = False, linear: str = NEVER
+    ) -> LoopOptions:
         """The options of the training loop; the arguments are as there."""
         return LoopOptions(
             learning_rate=self.learning_rate,
@@ -44,6 +47,7 @@ class StudentOptions(SeedOptions):
             save_steps=save_steps,
             thresholds=thresholds,
             at_least_one=at_least_one,
+            linear=linear,
             seed=self.seed,
         )
 
@@ -62,7 +66,7 @@ class PruningRun(StudentOptions, RunOptions, GoldenOptions, PublishingOptions):
         "./prune", "where the pruned models are written, each in a folder of its own", in_run="prune"
     )
     max_seq_length: int | None = option(
-        None, "tokens per text; the rest is cut off (as many as the model was trained with)", at_least=3, at_most=2048
+        None, "tokens that the model takes at once (as many as in training)", at_least=3, at_most=2048
     )
     engine: str = option(
         STUDENT,

@@ -27,15 +27,17 @@ from pipeline.compute.batching import pad, run_in_batches
 from pipeline.errors import ClassifierError, EnvironmentFault, InputError
 from pipeline.labels.decoding import Decoder
 from pipeline.labels.hierarchy import LabelHierarchy
+from pipeline.metrics.threshold_tuning import tuned_scores
 from training.data.encoded import EncodedDataset
-from training.loop.curves import CURVE_STEPS, Curves
 from training.loop.distributed import ProcessGroup
 from training.loop.options import LoopOptions
+from training.loop.run_log import CURVE_STEPS, Curves
 from training.loop.state import Progress, RunFiles
-from training.loop.trainer import EVALUATION_TOKENS, tuned_scores
+from training.loop.trainer import EVALUATION_TOKENS
 from training.model.encoders import model_logits
+from training.model.model_names import FIRST
 from training.model.narrowing import narrowed
-from training.model.pooling import FIRST, pool_in_last_layer
+from training.model.pooling import pool_in_last_layer
 
 
 def prepare_paddleslim(group: ProcessGroup, pooling: str = FIRST) -> None:
@@ -158,7 +160,7 @@ class PaddleslimTrainer:
         logits = run_in_batches(self._dev.rows, lambda *inputs: model_logits(student, *inputs), EVALUATION_TOKENS)
         if not np.isfinite(logits).all():
             raise ClassifierError("the parameters are no longer finite; lower --learning_rate")
-        scores, decoder = tuned_scores(self._hierarchy, logits, self._dev.labels, self._options)
+        scores, decoder = tuned_scores(self._hierarchy, logits, self._dev.labels, *self._options.tuning)
         progress.step += self._steps_per_epoch
         better = progress.best is None or scores["micro_f1"] > progress.best["micro_f1"]
         print(

@@ -14,10 +14,14 @@ from typing import Any
 import numpy as np
 import paddle
 
+from pipeline.compute.windows import Windows
+from pipeline.errors import InputError
 from pipeline.files.bundle import MANIFEST_FILE, Bundle
 from pipeline.files.checksums import CHECKSUM_FILE
 from pipeline.files.dataset import read_texts
 from pipeline.labels.decoding import Decoder
+from pipeline.run_folder import state_folder
+from pipeline.text.long_texts import WINDOWS
 from training.checkpoint.classifier import check_labels
 from training.checkpoint.export import export_checkpoint, label_texts
 from training.checkpoint.files import RECORD_FILE, Checkpoint, read_checkpoint, write_checkpoint
@@ -31,19 +35,22 @@ from training.loop.interruptible import (
     check_places,
     run_identity,
     run_interruptibly,
-    state_folder,
 )
 from training.loop.losses import binary_cross_entropy
-from training.loop.run import report, run_record, set_seed
+from training.loop.run import complete, report, run_record, set_seed
 from training.loop.state import RunFiles
 from training.loop.trainer import Trainer
 from training.model.device import use_device
 from training.model.encoders import check_length
-from training.model.pooling import FIRST
+from training.model.model_names import AUTO, FIRST
+from training.model.pretrained.trimming import NEVER
 from training.model.width import folder_name
 from training.pruning.importance import LayerImportance, measure_importance
 from training.pruning.options import PADDLESLIM, PruningRun
 from training.pruning.selection import prune
+
+RUN_KEY = "run_identity"
+"""Of a checkpoint's record, beside the options, of which one is called `run`."""
 
 
 def prune_widths(options: PruningRun, checkpoint: Checkpoint, started: float) -> list[Bundle]:
@@ -75,8 +82,13 @@ class Pruning:
         self._options, self._checkpoint, self._group, self._started = options, checkpoint, group, started
         thresholds = options.thresholds or checkpoint.record.options.get("thresholds", "fixed")
         least = checkpoint.record.decoding.at_least_one
-        self._loop = options.loop(save_steps=options.save_steps, thresholds=thresholds, at_least_one=least)
+        linear = NEVER if checkpoint.record.encoder_weight is None else AUTO
+        self._loop = options.loop(
+            save_steps=options.save_steps, thresholds=thresholds, at_least_one=least, linear=linear
+        )
         if options.engine == PADDLESLIM:
+            if checkpoint.record.long_texts.way == WINDOWS:
+                raise InputError("--engine paddleslim reads no text in windows; take --engine student")
             from training.pruning.paddleslim_engine import prepare_paddleslim
 
             prepare_paddleslim(group, checkpoint.model_config.get("pooling", FIRST))
@@ -87,7 +99,8 @@ class Pruning:
         check_length(self._teacher, str(options.params_dir), length)
         self._encoder = checkpoint.encoder(length)
         self._train, self._dev = (
-            read_encoded(path, checkpoint.hierarchy, self._encoder) for path in (train_path, dev_path)
+            read_encoded(path, checkpoint.hierarchy, self._encoder, options.negatives)
+            for path in (train_path, dev_path)
         )
         if group.leads:
             report(train_path, self._train, dev_path, self._dev, checkpoint.hierarchy, self._encoder)
@@ -123,6 +136,7 @@ class Pruning:
                     group,
                     identity,
                     lambda files: self._create_trainer(width, folder, Path(tokeniser_folder), files),
+                    lambda _: complete(folder, self._train, self._dev, self._loop),
                     resume=options.resume and unfinished,
                     overwrite=options.overwrite,
                 )
@@ -143,7 +157,8 @@ class Pruning:
     @cached_property
     def _importance(self) -> list[LayerImportance]:
         batch_size = self._options.per_device_eval_batch_size
-        return measure_importance(self._teacher, self._dev, binary_cross_entropy, batch_size)
+        windows = Windows.of(self._encoder)
+        return measure_importance(self._teacher, self._dev, binary_cross_entropy, batch_size, windows)
 
     def _create_trainer(self, width: Fraction, folder: Path, tokeniser_folder: Path, files: RunFiles) -> Resumable:
         hierarchy, own = self._checkpoint.hierarchy, self._checkpoint.record
@@ -153,8 +168,9 @@ class Pruning:
                 *(self._options, own.model_name, self._encoder, scores, decoder, self._train, self._dev)
             )
             texts = record.sample_texts if self._kept_texts is None else tuple(self._kept_texts)
-            more = {**record.options, "run": files.identity}
-            record = replace(record, width=str(width), options=more, sample_texts=texts)
+            more = {**record.options, RUN_KEY: files.identity}
+            history = own.label_history
+            record = replace(record, width=str(width), options=more, sample_texts=texts, label_history=history)
             write_checkpoint(folder, student, tokeniser_folder, hierarchy, record)
 
         data = (self._train, self._dev, hierarchy)
@@ -169,9 +185,10 @@ class Pruning:
             lambda scores, decoder: keep(student, scores, decoder),
             self._group,
             Distillation(self._teacher, student),
+            pools=(self._encoder.long_texts.pool,),
         )
 
 
 def _run_of(folder: Path) -> dict[str, Any] | None:
     """The identity of the run that has left a checkpoint in `folder`."""
-    return read_checkpoint(folder).record.options.get("run") if (folder / RECORD_FILE).exists() else None
+    return read_checkpoint(folder).record.options.get(RUN_KEY) if (folder / RECORD_FILE).exists() else None

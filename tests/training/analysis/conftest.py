@@ -1,12 +1,14 @@
-"""A model that reads nothing but the first character of a text, and a dataset folder that it fits."""
+"""A model that reads nothing but the first character of a text, a dataset folder that it fits, and its report."""
 
 import numpy as np
 import pytest
 
 from pipeline.labels.decoding import Decoder, DecodingPolicy
 from pipeline.labels.hierarchy import LabelHierarchy
-from tests.prediction import checked
+from tests.browser import Browser
+from tests.prediction import checked, untold
 from training.analysis import evaluate as command
+from training.analysis.report import write_report
 from training.checkpoint.classifier import Classifier
 
 # 死亡 stands in two places; label.txt lists the labels in another order than the model has them.
@@ -24,7 +26,7 @@ LOGITS = {
 def classifier(policy="ancestors"):
     """A model that reads nothing but the first character of a text."""
     decoder = Decoder(LABELS, [0.5, 0.25, 0.5, 0.5], DecodingPolicy(policy))
-    return Classifier(decoder, lambda texts: np.array([LOGITS[text[0]] for text in texts], np.float32))
+    return Classifier(decoder, untold(lambda texts: np.array([LOGITS[text[0]] for text in texts], np.float32)))
 
 
 @pytest.fixture
@@ -40,3 +42,17 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(command.EvaluateOptions, "classifier", checked(classifier()))
     return tmp_path
+
+
+@pytest.fixture
+def opened(browser, tmp_path):
+    """Opens the report of an evaluation in the browser and fails if the page complained until the test's end."""
+
+    def open_report(example: dict, **view) -> Browser:
+        write_report(tmp_path / "report.html", example)
+        browser.open(tmp_path / "report.html", **view)
+        return browser
+
+    yield open_report
+    assert browser.faults == []
+    assert len(browser.requests) == 1

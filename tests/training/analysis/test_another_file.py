@@ -12,7 +12,7 @@ from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.text.encoding import TextEncoder
 from pipeline.text.wordpiece import WordPiece
 from pipeline.text.words import TokeniserSettings
-from tests.prediction import checked
+from tests.prediction import checked, untold
 from tests.training.analysis.conftest import LABELS, classifier
 from training.analysis import evaluate as command
 from training.checkpoint.classifier import Classifier
@@ -70,6 +70,9 @@ def test_train_is_measured_beside_dev_or_where_it_is_named(evaluation, tmp_path)
     (tmp_path / "train.txt").rename(tmp_path / "more.txt")
     printed, found = evaluation("--dev_file", "test.txt", "--train_file", "more.txt")
     assert "in train dataset: 12" in printed and found["train_measured"]
+    (tmp_path / "more.txt").rename(tmp_path / "train.txt")
+    _, found = evaluation("--data_file", "test.txt", "--train_file", "train.txt")
+    assert found["train_measured"]
 
 
 def test_it_says_how_much_of_the_texts_is_read(evaluation):
@@ -85,7 +88,7 @@ def test_one_label_is_enough(tmp_path, monkeypatch, capsys):
     write_labels(tmp_path / "label.txt", hierarchy)
     for name in ("train", "dev"):
         (tmp_path / f"{name}.txt").write_text("裁员\t事件\n")
-    single = Classifier(Decoder(hierarchy), lambda texts: np.full((len(texts), 1), 9, np.float32))
+    single = Classifier(Decoder(hierarchy), untold(lambda texts: np.full((len(texts), 1), 9, np.float32)))
     monkeypatch.setattr(command.EvaluateOptions, "classifier", checked(single))
     monkeypatch.chdir(tmp_path)
     command.main(["--dataset_dir", ".", "--report", "report.html"])

@@ -140,6 +140,13 @@ def test_what_cannot_be_done_is_named(folder, options, message):
     assert not (folder / "aug.txt").exists()
 
 
+def test_the_usual_file_of_texts_may_be_absent_unless_it_is_asked_for(folder):
+    (folder / "data.txt").unlink()
+    augment(folder)
+    with pytest.raises(ClassifierError, match=r"cannot read .*data\.txt"):
+        augment(folder, "--unlabelled_file", "data.txt")
+
+
 @pytest.mark.parametrize("content", ["[]", "{", '{"a": "b"}', '{"a": ["b\\n"]}', '{"a": [""]}'])
 def test_a_word_file_that_is_none(folder, content):
     (folder / "words.json").write_text(content)

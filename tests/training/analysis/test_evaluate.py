@@ -8,7 +8,7 @@ from pipeline.files.chunks import CHARACTERS_PER_CHUNK
 from pipeline.files.dataset import read_examples, read_labels
 from pipeline.labels.decoding import Decoder
 from tests.conftest import run_command
-from tests.prediction import checked
+from tests.prediction import checked, untold
 from tests.training.analysis.conftest import LABELS, LOGITS, classifier
 from training.analysis import evaluate as command
 from training.analysis.evaluation import SHOWN_CASES, SHOWN_CHARACTERS
@@ -101,7 +101,7 @@ def test_rows_are_read_in_bounded_chunks(folder, monkeypatch):
         asked.append(len(texts))
         return np.full((len(texts), 4), -9, np.float32)
 
-    monkeypatch.setattr(command.EvaluateOptions, "classifier", checked(Classifier(Decoder(LABELS), logits)))
+    monkeypatch.setattr(command.EvaluateOptions, "classifier", checked(Classifier(Decoder(LABELS), untold(logits))))
     text = "长" * (SHOWN_CHARACTERS + 1)
     (folder / "data" / "dev.txt").write_text(f"{text}\t人生\n" * 2500)
     cases = evaluation()["bad_cases"]
@@ -140,7 +140,7 @@ def write(name, text):
         (write("dev.txt", ""), (), InputError, r"data/dev\.txt has no rows"),
         (write("train.txt", ""), (), InputError, r"data/train\.txt has no rows"),
         (write("dev.txt", "生\t人生\n生\t人死\n"), (), DatasetError, r"^data/dev\.txt:2: unknown label '人死'"),
-        (write("dev.txt", "生\t人生\n人生\n"), (), DatasetError, r"^data/dev\.txt:2: there is no tab"),
+        (write("dev.txt", "生\t人生\n人生\n"), (), DatasetError, r"^data/dev\.txt:2: there is no tab before '人生'"),
         (write("label.txt", "人生\n人生##死亡\n灾害\n灾害##死亡\n火"), (), InputError, "does not fit the model: '火'"),
         (write("label.txt", ""), (), DatasetError, "there are no labels"),
         (None, ("--train_file", "no.txt"), InputError, r"cannot read data/no\.txt: No such file"),
@@ -228,3 +228,15 @@ def test_a_bundle_needs_the_cpu(bundle_path, sample_dataset, tmp_path):
     with pytest.raises((InputError, EnvironmentFault), match="give --device cpu"):
         command.main([*map(str, options), "--bad_case_path", str(tmp_path / "bad_case.txt")])
     assert not list(tmp_path.iterdir())
+
+
+def test_explanations_are_worth_more_than_random_words(bundle_path, sample_dataset, tmp_path, capsys):
+    options = ("--dataset_dir", sample_dataset, "--params_path", bundle_path, "--explain", 20)
+    figures = tmp_path / "evaluation.json"
+    command.main([*map(str, options), "--bad_case_path", str(tmp_path / "wrong.txt"), "--json", str(figures)])
+    found = json.loads(figures.read_text())["explanations"]
+    assert found["texts"] == 20 and found["labels"] > 20
+    assert 1 <= found["words"] <= 6
+    assert found["comprehensiveness"] > 3 * found["random_comprehensiveness"]
+    assert found["sufficiency"] < found["random_sufficiency"]
+    assert f"its score falls by {found['comprehensiveness']:.3f}, " in capsys.readouterr().out

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pipeline.labels.hierarchy import ancestor_paths
-from tests.browser import Browser, find_browser
 from tests.evaluations import LABELS, averages, evaluation
 from training.analysis import report
 from training.analysis.report import report_page, write_report
@@ -22,35 +20,8 @@ PAGE = Path(report.__file__).parent / "report_page"
 
 def embedded(page: str) -> dict:
     """What the page's script reads."""
-    found = re.search(r'<script type="application/json" id="evaluation">(.*?)</script>', page, re.S)
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)
     return json.loads(found[1])
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory) -> Iterator[Browser]:
-    program = find_browser()
-    if not program:
-        pytest.skip("there is no Chromium to open the report in; Debian's package is named chromium")
-    with Browser(program, tmp_path_factory.mktemp("profile")) as running:
-        yield running
-
-
-@pytest.fixture
-def opened(browser, tmp_path):
-    """Opens the report of an evaluation in the browser and fails if the page complained until the test's end."""
-
-    def open_report(example: dict, **view) -> Browser:
-        write_report(tmp_path / "report.html", example)
-        browser.open(tmp_path / "report.html", **view)
-        return browser
-
-    yield open_report
-    assert browser.faults == []
-    assert len(browser.requests) == 1
-
-
-def fits(page: Browser, width: int) -> bool:
-    return page.evaluate("[innerWidth, document.documentElement.scrollWidth]") == [width, width]
 
 
 def test_report_is_one_file_that_names_no_other(tmp_path):
@@ -96,14 +67,14 @@ def test_both_languages_say_the_same_things():
 
 
 def test_every_part_is_on_the_page():
-    assert {"template.html", *report._STYLES, *report._SCRIPTS} == {file.name for file in PAGE.iterdir()}
+    assert {*report._STYLES, *report._SCRIPTS} == {file.name for file in PAGE.iterdir()}
 
 
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("dark", [False, True])
 def test_report_shows_everything_without_sideways_scroll(opened, width, dark):
     page = opened(evaluation(), width=width, dark=dark)
-    assert fits(page, width)
+    assert page.fits(width)
     assert page.texts("h1") == ["checkpoint on dev.txt"]
     assert page.texts("h2") == [
         "Overview", "Hierarchy", "Levels", "Labels", "Thresholds", "Calibration", "Confusions", "Bad cases",
@@ -246,7 +217,7 @@ def test_hostile_texts_stay_texts(opened, width):
     assert page.evaluate("[window.attacked, document.images.length]") == [None, 0]
     assert page.texts("h1") == [HOSTILE]
     assert HOSTILE in page.texts("table.labels .leaf")
-    assert fits(page, width)
+    assert page.fits(width)
 
 
 def test_page_can_neither_connect_nor_run_foreign_scripts(browser, tmp_path):
@@ -277,7 +248,7 @@ UNUSUAL = {
 def test_unusual_evaluations(opened, name, width):
     page = opened(UNUSUAL[name], width=width)
     assert len(page.texts("h2")) == 8
-    assert fits(page, width)
+    assert page.fits(width)
 
 
 @pytest.mark.parametrize("levels", [1, 5])

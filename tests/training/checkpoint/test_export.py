@@ -158,3 +158,13 @@ def test_two_exports_of_a_checkpoint_are_one_bundle(bundle_path):
     names = pickle.loads((bundle_path / "float32.pdiparams.info").read_bytes())
     assert len(names) > 10
     assert list(names) == sorted(names)
+
+
+def test_a_bundle_tells_how_the_development_set_is_spread(checkpoint, bundle_path, sample_dataset):
+    """That bundle gives every text a label, which training did not: what is answered is not as on dev.txt."""
+    learnt = read_checkpoint(checkpoint).record.data["traffic"]
+    rows = len((sample_dataset / "dev.txt").read_text(encoding="utf-8").splitlines())
+    counted = {feature: sum(bins.values()) for feature, bins in learnt.items()}
+    assert counted == dict.fromkeys(("top_score", "top_label", "text_length", "unknown_share"), rows)
+    del learnt["top_label"]
+    assert Bundle(bundle_path).manifest.training["data"]["traffic"] == learnt

@@ -12,9 +12,10 @@ import yaml
 from markdown_it import MarkdownIt
 
 from pipeline.errors import InputError
-from pipeline.files.bundle import Bundle, Manifest
+from pipeline.files.bundle import Bundle
 from pipeline.files.checksums import write_all_checksums
 from pipeline.files.dataset import ReadReport, read_examples
+from pipeline.files.manifest import Manifest
 from pipeline.labels.decoding import POLICIES, DecodingPolicy
 from pipeline.text.normalisation import NORMALISATIONS
 from pipeline.text.words import TokeniserSettings
@@ -69,7 +70,8 @@ def test_an_export_writes_a_card_with_the_figures_of_the_record(bundle_path, che
     assert f"{100 * record.metrics['dev']['consistent_share']:.2f} %" in shown
     assert "9 on level 1, 65 on level 2" in shown
     assert "train.txt\ntraining\n1,500\n" in shown
-    assert "These figures were measured with policy ancestors, threshold 0.5; this bundle decodes otherwise" in shown
+    own = read_checkpoint(checkpoint).decoder().in_words()
+    assert f"These figures were measured with {own}; this bundle decodes otherwise" in shown
     assert "gets the label that comes closest" in shown
     assert "2 layers of 128, 4 attention heads" in shown
     head, _ = front_matter(card)
@@ -168,6 +170,13 @@ def test_a_checkpoint_and_a_bundle_of_before_are_read(checkpoint, tmp_path):
     bundle = Bundle(tmp_path / "export")
     assert "README.md" not in bundle.files
     assert "Not recorded" in model_card(replace(bundle.manifest, training={}, metrics={}))
+
+
+def test_an_encoder_that_tells_where_it_comes_from_is_told_of():
+    head, body = front_matter(
+        model_card(manifest(model_name="e5", training={"origin": "a/b, 4-bit", "origin_license": "mit"}))
+    )
+    assert head["license"] == "mit" and "started from a/b, 4-bit, under mit" in body
 
 
 def test_a_licence_of_two_lines_is_refused():

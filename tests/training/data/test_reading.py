@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.text.encoding import TextEncoder
+from pipeline.text.long_texts import LongTexts
 from pipeline.text.wordpiece import WordPiece
 from pipeline.text.words import TokeniserSettings
 from training.data.reading import label_notes, measure_reading
@@ -14,9 +15,9 @@ from training.data.reading import label_notes, measure_reading
 PATH = Path("train.txt")
 
 
-def encoder(length):
+def encoder(length, long_texts=LongTexts()):
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b"]
-    return TextEncoder("none", WordPiece(vocabulary, TokeniserSettings(), length))
+    return TextEncoder("none", WordPiece(vocabulary, TokeniserSettings(), length), long_texts=long_texts)
 
 
 def test_cut_texts_and_the_length_that_reads_nearly_all_are_told():
@@ -28,7 +29,19 @@ def test_cut_texts_and_the_length_that_reads_nearly_all_are_told():
         "train.txt: 10.0 % of the texts are longer than 10 tokens, 44.0 % of all tokens are read, "
         "0.00 % of them unknown"
     )
-    assert "--max_seq_length 66 would read 99 %" in warning
+    assert warning == (
+        "warning: much of the texts is not read; --max_seq_length 66 would read 99 %, and --long_texts windows reads "
+        "texts of any length; --long_texts head_tail reads their ends, too, at no cost"
+    )
+
+
+def test_windows_that_do_not_suffice_are_told_with_what_would():
+    reading = measure_reading(["a b a b"] * 9 + ["a " * 64], encoder(10, LongTexts("windows", "max", 2)))
+    assert (reading.length, reading.cut, reading.read) == (16, 0.1, 0.5)
+    assert list(reading.notes(PATH))[1] == (
+        "warning: much of the texts is not read; 66 tokens a text would be 99 %: raise --max_windows, or "
+        "--max_seq_length"
+    )
 
 
 def test_nothing_is_warned_of_where_all_is_read():
@@ -39,7 +52,8 @@ def test_nothing_is_warned_of_where_all_is_read():
 @pytest.mark.parametrize("text", ["ภ" * 101, "a c d"])
 def test_unknown_tokens_are_warned_of(text):
     _, warning = measure_reading([text, "a"], encoder(64)).notes(PATH)
-    assert "texts that differ in unknown tokens alone get the same answer" in warning
+    assert "of the tokens are unknown: texts that differ in them alone get the same answer" in warning
+    assert "build/e5 for some hundred of them (`make e5`), or a scratch one, which learns its own" in warning
 
 
 def test_labels_without_rows_are_named():

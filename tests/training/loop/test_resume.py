@@ -162,7 +162,9 @@ def test_only_the_same_run_resumes(small_dataset, tmp_path, monkeypatch):
         InputError, match="is of a run that was interrupted: go on with --resume, or begin anew with --overwrite"
     ):
         run(small_dataset, save_dir, *LONG)
-    with pytest.raises(InputError, match=r"is of a run with --learning_rate 0.002, not 0.001; resume with the same"):
+    with pytest.raises(
+        InputError, match=r"is of a run with --learning_rate 0.002, not 0.001; resume with --learning_rate 0.002,"
+    ):
         run(small_dataset, save_dir, *LONG, "--learning_rate", "1e-3", "--resume")
     state = tmp_path / "checkpoint.resume" / "progress.json"
     state.write_text(state.read_text().replace('"step": 8', '"step": 9'))

@@ -52,6 +52,17 @@ def test_its_tokeniser_comes_along(hugging_face_folder, tmp_path):
     assert [WORDS[i] for i in ids] == ["[CLS]", "a", "Train", "was", "late", "##r", "[SEP]"]
 
 
+def test_a_tokeniser_file_that_the_settings_do_not_name_is_left_out(hugging_face_folder, tmp_path):
+    own, again = tmp_path / "own", tmp_path / "again"
+    own.mkdir()
+    again.mkdir()
+    create_model(str(hugging_face_folder), 3, 12, [], own).save_pretrained(str(own))
+    (own / "tokenizer.json").write_text("{}")
+    create_model(str(own), 3, 12, [], again)
+    encoded = [checkpoint_tokeniser(folder, 12).encode(["a Train was later"])[0] for folder in (own, again)]
+    assert np.array_equal(*encoded)
+
+
 def test_the_folder_stays_as_it_is(hugging_face_folder, tmp_path):
     def checksums():
         return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in hugging_face_folder.iterdir()}

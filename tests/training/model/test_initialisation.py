@@ -27,7 +27,7 @@ def started_model(rows, labels):
         type_vocab_size=2,
     )
     model = ErnieForSequenceClassification(config)
-    start_from_frequencies(model, labels)
+    start_from_frequencies(model, labels, np.ones(labels.shape[1], bool))
     initialise(model, rows, seed=3)
     model.eval()
     return model

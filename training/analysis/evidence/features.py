@@ -8,10 +8,11 @@ from typing import Callable
 
 import numpy as np
 
-from pipeline.compute.batching import run_in_batches
+from pipeline.compute.windows import Windows
 from pipeline.errors import InputError
 from pipeline.files.bundle import MANIFEST_FILE
 from pipeline.files.chunks import CHARACTERS_PER_CHUNK, ROWS_PER_CHUNK, chunks
+from pipeline.text.long_texts import MEAN
 from training.analysis.progress import progress
 from training.checkpoint.classifier import checkpoint_model
 from training.checkpoint.files import RECORD_FILE, read_checkpoint
@@ -21,6 +22,8 @@ Features = Callable[[Sequence[str]], np.ndarray]
 
 def load_features(params_path: Path | str, device: str, max_seq_length: int | None, batch_size: int) -> Features:
     """The encoder of a checkpoint, as a function from texts to float32 [texts, width].
+
+    Of a text that is read in windows it is the mean of theirs.
 
     Args:
         params_path: a checkpoint's folder, or the parameter file in it.
@@ -35,10 +38,13 @@ def load_features(params_path: Path | str, device: str, max_seq_length: int | No
     if (folder / MANIFEST_FILE).exists() and not (folder / RECORD_FILE).exists():
         raise InputError(f"--params_path {folder} is a bundle, which gives no features; name the checkpoint it is from")
     checkpoint = read_checkpoint(folder)
+    if checkpoint.record.encoder_weight == 0:
+        raise InputError(f"--params_path {folder} is a linear model, which gives no features; name one with an encoder")
     length = max_seq_length or checkpoint.record.max_seq_length
     model, encoder = checkpoint_model(checkpoint, device, length)
     import paddle
 
+    windows = Windows(encoder.tokeniser.max_length, MEAN)
     caught: list[paddle.Tensor] = []
     model.classifier.register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0]))
 
@@ -52,7 +58,7 @@ def load_features(params_path: Path | str, device: str, max_seq_length: int | No
         parts = []
         with progress(total=len(texts), desc="features", unit="text") as bar:
             for chunk in chunks(texts, ROWS_PER_CHUNK, CHARACTERS_PER_CHUNK):
-                parts.append(run_in_batches(encoder.encode(chunk), run, length * batch_size))
+                parts.append(windows.run_in_batches(encoder.encode(chunk), run, length * batch_size))
                 bar.update(len(chunk))
         return np.concatenate(parts) if parts else np.empty((0, model.classifier.weight.shape[0]), np.float32)
 

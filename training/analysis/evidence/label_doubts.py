@@ -53,14 +53,15 @@ def label_doubts(hierarchy: LabelHierarchy, given: np.ndarray, suggested: np.nda
                 doubts.append(Doubt(kind, hierarchy.labels[label], hierarchy.labels[partner]))
     doubts += [Doubt(SPURIOUS, hierarchy.labels[label], None) for label in goes]
     for label in comes:
-        parent = hierarchy.parents[label]
-        kind = MISSING_LEAF if parent >= 0 and given[parent] else MISSING_PARENT
+        parents = hierarchy.parents_of(label)
+        kind = MISSING_LEAF if parents and all(given[parent] for parent in parents) else MISSING_PARENT
         doubts.append(Doubt(kind, None, hierarchy.labels[label]))
     return doubts
 
 
 def _are_siblings(hierarchy: LabelHierarchy, one: int, other: int) -> bool:
-    return hierarchy.parents[one] == hierarchy.parents[other]
+    above = [hierarchy.parents_of(label) for label in (one, other)]
+    return not any(above) or not set(above[0]).isdisjoint(above[1])
 
 
 def _deepest(hierarchy: LabelHierarchy, selected: np.ndarray) -> list[int]:

@@ -7,7 +7,6 @@ label cannot vouch for itself.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,37 +18,29 @@ from sklearn.linear_model import LogisticRegression
 from tqdm import tqdm
 
 from pipeline.text.normalisation import normalise
+from pipeline.text.unspaced import mostly_unspaced
 from training.analysis.progress import progress
-from training.analysis.word_characters import UNSPACED, WORD_CHARACTER
+from training.analysis.unicode_words import characters, terms
 
 RIDGE = 0.3
 GROUP_ROWS = 12_000
 """Rows that are fitted together at most: their kernel takes 1.2 GB, and its inverse 20 s on two cores."""
 _KERNEL_ROWS = 500
 _CALIBRATION_POINTS = 1 << 20
-_CJK = re.compile(r"[\u4e00-\u9fff]")
-_WORD = re.compile(WORD_CHARACTER * 2 + "+")
-_UNSPACED_LETTER = re.compile(UNSPACED)
-
-
-def is_chinese(texts: Sequence[str]) -> bool:
-    """Whether more than half of the first 200 texts hold a Chinese character."""
-    first = texts[:200]
-    return 2 * sum(bool(_CJK.search(text)) for text in first) > len(first)
 
 
 def tfidf_vectoriser(texts: Sequence[str]) -> TfidfVectorizer:
-    """Characters and their pairs where the script puts no spaces between words, words and their pairs otherwise.
+    """Characters and their pairs where most texts are in scripts without spaces between words, else words and pairs.
 
     It is not fitted yet.
+
+    Args:
+        texts: normalised.
     """
-    first = texts[:200]
-    wordless = not any(map(_WORD.search, texts))
-    unspaced = 2 * sum(bool(_UNSPACED_LETTER.search(text)) for text in first) > len(first)
-    analyser = "char" if wordless or unspaced else "word"
+    wordless = not any(map(terms, texts))
     return TfidfVectorizer(
-        analyzer=analyser,
-        token_pattern=_WORD.pattern if analyser == "word" else None,
+        tokenizer=characters if wordless or mostly_unspaced(texts) else terms,
+        token_pattern=None,
         ngram_range=(1, 2),
         sublinear_tf=True,
         dtype=np.float64,

@@ -2,6 +2,12 @@
 
 const COUNTS_HEIGHT = 84; // pixels
 
+// The hint of a section, and whether what it shows was found on the very rows that it is shown on.
+function hintOn(name) {
+  const hint = say(`${name}Hint`);
+  return EVALUATION.found_here.includes(name) ? `${hint} ${say("foundHere")}` : hint;
+}
+
 function calibrationSection() {
   const bins = EVALUATION.calibration.filter((bin) => bin.count > 0);
   if (!bins.length) return section("calibration", null, nothing(say("noCalibration")));
@@ -9,12 +15,20 @@ function calibrationSection() {
   const rows = bins.map((bin) => [binName(bin), percent(bin.confidence), percent(bin.accuracy), count(bin.count)]);
   const heads = [say("range"), say("confidence"), say("accuracy"), say("decisions")];
   const table = dataTable(say("calibration"), heads, rows);
-  const error = `${percent(EVALUATION.summary.calibration_error, 2)}%`;
-  const line = element("p", { class: "threshold" }, `${say("calibrationError")} `, element("strong", {}, error));
-  const kinds = ["right", "over", "under"].map((kind) =>
+  const before = EVALUATION.uncalibrated;
+  const lines = [calibrationErrors("calibrationError", EVALUATION.summary)];
+  if (before) lines.push(calibrationErrors("uncalibratedError", before));
+  const kinds = ["right", "over", "under", ...(before ? ["before"] : [])].map((kind) =>
     element("li", {}, element("span", { class: `swatch ${kind}`, "aria-hidden": "true" }), say(`${kind}Share`)),
   );
-  return section("calibration", say("calibrationHint"), element("ul", { class: "legend" }, kinds), host, line, table);
+  return section("calibration", hintOn("calibration"), element("ul", { class: "legend" }, kinds), host, lines, table);
+}
+
+function calibrationErrors(name, figures) {
+  const error = (key) => element("strong", {}, `${percent(figures[key], 2)}%`);
+  const all = [`${say(name)} `, error("calibration_error")];
+  const answered = [` · ${say("answeredLabels")} `, error("answered_calibration_error")];
+  return element("p", { class: "threshold" }, all, typeof figures.answered_calibration_error === "number" ? answered : null);
 }
 
 function binName(bin) {
@@ -27,6 +41,7 @@ function reliability(width, bins) {
   const most = Math.max(...bins.map((bin) => bin.count));
   const parts = bins.map((bin, index) => binPicture(on, bin, index, height, most));
   const { x, y } = on.at;
+  const before = (EVALUATION.uncalibrated?.calibration ?? []).filter((bin) => bin.count > 0);
   const name = `${say("calibration")}: ${say("calibrationError")} ${percent(EVALUATION.summary.calibration_error, 2)}`;
   const picture = chartPicture(
     width,
@@ -34,6 +49,7 @@ function reliability(width, bins) {
     name,
     on.grid,
     parts,
+    before.map((bin) => shape("circle", { class: "before", cx: x(bin.confidence), cy: y(bin.accuracy), r: 3.5 })),
     shape("line", { class: "honest", x1: x(0), y1: y(0), x2: x(1), y2: y(1) }),
     shape("text", { class: "axis", x: on.box.left, y: height - COUNTS_HEIGHT + 14 }, say("decisionsPerRange")),
   );

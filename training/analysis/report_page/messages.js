@@ -1,3 +1,5 @@
+const EVALUATION = DATA;
+
 // What the page says, in both of its languages. Functions take the values that they speak of.
 const MESSAGES = {
   en: {
@@ -60,6 +62,11 @@ const MESSAGES = {
       `Hardly to be learnt: labels without a training row: ${count(absent)}; with fewer than ${few}: ${count(rare)}.`,
     macroOfAll: (n, total) =>
       `Macro F1 counts all ${count(total)} labels; ${count(n)} of them have no evaluated row and count as 0.`,
+    explanations: (of) =>
+      `Explanations of ${count(of.texts)} texts: without the words that they name, ${decimal(of.words)} of a label, its ` +
+      `score falls by ${percent(of.comprehensiveness)} points, without as many random words by ` +
+      `${percent(of.random_comprehensiveness)} (comprehensiveness); with these words alone by ` +
+      `${percent(of.sufficiency)}, with random ones by ${percent(of.random_sufficiency)} (sufficiency).`,
     distribution: "Labels by F1",
     distributionHint: "Choose a range to list its labels.",
     unseen: "no rows",
@@ -100,6 +107,20 @@ const MESSAGES = {
     rightShare: "Right",
     overShare: "Too confident by",
     underShare: "Too cautious by",
+    foundHere: "It was found on these very rows: other rows, such as test.txt, are fairer to judge by.",
+    promises: "Promised precision",
+    promisesHint:
+      "The lines show for each level which share of the texts gets a label at which precision; the circles, where the " +
+      "promises stand on these rows. “Kept” is in how many of 100 random halves of these rows a promise that was made " +
+      "on the other half held.",
+    promise: "Promise",
+    rightOfPromised: "Right of the promised labels",
+    covered: "Texts with a label",
+    keptInSplits: "Kept",
+    bestCovered: "Texts with a label in the re-splits / at most",
+    beforeShare: "Before calibration",
+    uncalibratedError: "Before calibration",
+    answeredLabels: "of answered labels",
     decisionsPerRange: "Decisions per range, logarithmic",
     confidence: "Confidence",
     range: "Confidence range",
@@ -189,6 +210,10 @@ const MESSAGES = {
     fewTrained: (absent, rare, few) =>
       `难以学到的标签：没有训练样本的 ${count(absent)} 个，少于 ${few} 条的 ${count(rare)} 个。`,
     macroOfAll: (n, total) => `宏平均 F1 计入全部 ${count(total)} 个标签，其中 ${count(n)} 个没有评估样本，按 0 计。`,
+    explanations: (of) =>
+      `对 ${count(of.texts)} 条文本的解释：去掉解释所列的词（每个标签平均 ${decimal(of.words)} 个），标签得分下降 ` +
+      `${percent(of.comprehensiveness)} 个百分点，去掉同样多的随机词只下降 ${percent(of.random_comprehensiveness)} 个（完备性）；` +
+      `只保留这些词，下降 ${percent(of.sufficiency)} 个，只保留随机词则下降 ${percent(of.random_sufficiency)} 个（充分性）。`,
     distribution: "标签 F1 分布",
     distributionHint: "点击区间可列出其中的标签。",
     unseen: "无样本",
@@ -224,6 +249,19 @@ const MESSAGES = {
     rightShare: "正确",
     overShare: "过于自信",
     underShare: "过于保守",
+    foundHere: "它正是用这些数据得到的：换用其他数据（如 test.txt）来评判更公平。",
+    promises: "承诺的精确率",
+    promisesHint:
+      "曲线表示各层中多大比例的文本能以多高的精确率得到标签；圆圈是各项承诺在这些数据上的位置。" +
+      "“兑现”指把这些数据随机分成两半共 100 次，在一半上作出的承诺在另一半上成立的比例。",
+    promise: "承诺",
+    rightOfPromised: "承诺的标签中正确的",
+    covered: "有标签的文本",
+    keptInSplits: "兑现",
+    bestCovered: "随机划分中有标签的文本 / 最多可能",
+    beforeShare: "校准之前",
+    uncalibratedError: "校准之前",
+    answeredLabels: "所给出的标签",
     decisionsPerRange: "各区间判断次数（对数尺度）",
     confidence: "置信度",
     range: "置信度区间",
@@ -255,14 +293,3 @@ const MESSAGES = {
     emptyText: "（空文本）",
   },
 };
-
-let language = /^zh\b/i.test(navigator.language) ? "zh" : "en";
-
-function say(key, ...values) {
-  const message = MESSAGES[language][key];
-  return typeof message === "function" ? message(...values) : message;
-}
-
-function count(number) {
-  return new Intl.NumberFormat(language === "zh" ? "zh-CN" : "en").format(number);
-}

@@ -34,9 +34,10 @@ function overviewSection() {
   );
 }
 
-// What the figures cannot tell: how much of the texts was read, and labels that could not be learnt or measured.
+// What the figures cannot tell: how much of the texts was read, labels that could not be learnt or measured, and what
+// explanations are worth.
 function readings() {
-  const { reading, labels, train_rows: train, few_rows: few, rows } = EVALUATION;
+  const { reading, labels, train_rows: train, few_rows: few, rows, explanations } = EVALUATION;
   const having = (fits) => labels.filter(fits).length;
   const absent = train ? having((label) => label.train?.support === 0) : 0;
   const rare = train ? having((label) => label.train?.support > 0 && label.train.support < few) : 0;
@@ -45,6 +46,7 @@ function readings() {
     reading ? say("textsRead", reading) : null,
     absent || rare ? say("fewTrained", absent, rare, few) : null,
     unmeasured ? say("macroOfAll", unmeasured, labels.length) : null,
+    explanations?.labels ? say("explanations", explanations) : null,
   ].filter(Boolean);
   return lines.length
     ? element(

@@ -7,30 +7,10 @@ const SECTIONS = [
   ["labels", labelsSection],
   ["thresholds", thresholdsSection],
   ["calibration", calibrationSection],
+  ...(EVALUATION.promised ? [["promises", promisesSection]] : []),
   ["confusions", confusionsSection],
   ["cases", casesSection],
 ];
-
-function languageSwitch() {
-  const button = (code, name) =>
-    element(
-      "button",
-      { type: "button", lang: code, "aria-pressed": String(language === code), click: () => speak(code) },
-      name,
-    );
-  return element(
-    "div",
-    { class: "languages", role: "group", "aria-label": say("language") },
-    button("zh", "中文"),
-    button("en", "English"),
-  );
-}
-
-function speak(code) {
-  language = code;
-  draw();
-  document.querySelector('.languages [aria-pressed="true"]').focus();
-}
 
 function draw() {
   hideTooltip();

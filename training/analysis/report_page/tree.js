@@ -5,7 +5,7 @@ function buildTree(labels) {
   const nodes = new Map(labels.map((label) => [label.label, { path: label.label, label, children: [] }]));
   for (const node of nodes.values()) {
     const parts = segments(node.path);
-    const parent = nodes.get(parts.slice(0, -1).join(EVALUATION.separator)) || root;
+    const parent = nodes.get(parts.slice(0, -1).join(DATA.separator)) || root;
     node.parent = parent;
     node.name = parts[parts.length - 1];
     parent.children.push(node);

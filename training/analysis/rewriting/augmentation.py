@@ -16,6 +16,7 @@ from training.analysis.rewriting.options import CHANGES, DELETE, INSERT, MIX, SU
 from training.analysis.rewriting.substitutes import Place, Substitutes
 from training.analysis.rewriting.telling_words import TellingWords
 from training.analysis.rewriting.words import Segmenter, is_word
+from training.analysis.unicode_words import has_unspaced
 
 ATTEMPTS = 3
 """Tries for a text that is not there yet."""
@@ -117,9 +118,10 @@ class Augmenter:
 def _put_in(plan: _Plan, new: Sequence[str | None]) -> str:
     """Let the new words replace those at the plan's places, or stand behind them."""
     pieces = list(plan.pieces)
-    space = " " if any(piece.isspace() for piece in pieces) else ""
+    spaced = any(piece.isspace() for piece in pieces)
     for place, word in zip(plan.places, new):
         if word is not None:
+            space = " " if spaced and not has_unspaced(pieces[place] + word) else ""
             pieces[place] = word if plan.change == SUBSTITUTE else f"{pieces[place]}{space}{word}"
     return "".join(pieces)
 

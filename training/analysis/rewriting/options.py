@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import InputError
+from pipeline.option_values import AUTO
 from pipeline.options import Options, option
-from training.model.model_names import AUTO, DEVICES
+from training.model.model_names import DEVICES
 
 SUBSTITUTE, INSERT, DELETE, SWAP, MIX = "substitute", "insert", "delete", "swap", "mix"
 CHANGES = (SUBSTITUTE, INSERT, DELETE, SWAP)

@@ -8,11 +8,10 @@ from pathlib import Path
 from pipeline.errors import InputError
 from pipeline.files.dataset import Example, read_texts
 from pipeline.labels.hierarchy import LabelHierarchy
-from training.analysis.evidence.linear_model import is_chinese
 from training.analysis.rewriting.augmentation import Augmenter
 from training.analysis.rewriting.options import SYNONYM, AugmentationOptions
 from training.analysis.rewriting.substitutes import Substitutes, WordList, like_contexts, like_sounds, read_word_list
-from training.analysis.rewriting.words import Segmenter, segmenter
+from training.analysis.rewriting.words import Segmenter, is_chinese, segmenter
 
 
 def create_augmenter(

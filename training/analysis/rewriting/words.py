@@ -7,19 +7,26 @@ import logging
 import re
 import tempfile
 import unicodedata
+from collections.abc import Sequence
 from typing import Callable
 
-from training.analysis.word_characters import WORD_CHARACTER
+from training.analysis.unicode_words import pieces
 
-_PIECES = re.compile(rf"{WORD_CHARACTER}+(?:['’]{WORD_CHARACTER}+)*|\s+|[^\w\s]")
+_CHINESE, _KANA = re.compile("[\u4e00-\u9fff]"), re.compile("[\u3041-\u3096\u30a1-\u30fa]")
 Segmenter = Callable[[str], list[str]]
+
+
+def is_chinese(texts: Sequence[str]) -> bool:
+    """Whether more than half of the first 200 texts hold a Chinese character, and no Japanese kana."""
+    first = texts[:200]
+    return 2 * sum(bool(_CHINESE.search(text)) and not _KANA.search(text) for text in first) > len(first)
 
 
 @functools.cache
 def segmenter(chinese: bool) -> Segmenter:
-    """What cuts a text into words, white space and marks: jieba for Chinese, a pattern for other languages."""
+    """What cuts a text into words, white space and marks: jieba for Chinese, Unicode's rules for others."""
     if not chinese:
-        return _PIECES.findall
+        return pieces
     import jieba
 
     jieba.setLogLevel(logging.WARNING)

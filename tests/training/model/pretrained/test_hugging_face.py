@@ -9,13 +9,14 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
 from pipeline.errors import InputError
 from pipeline.text.tokeniser_files import checkpoint_tokeniser
-from tests.training.model.tiny_bert import WIDTH, bert_features, bert_weights, write_hugging_face_folder
+from tests.training.model.tiny_bert import WIDTH, WORDS, bert_features, bert_weights, write_hugging_face_folder
 from training.model.encoders import create_model, model_logits
 from training.model.pretrained import hugging_face
 from training.model.pretrained.trimming import scripts
 
 SPECIALS = ["<s>", "<pad>", "</s>", "<unk>"]
 PIECES = [*SPECIALS, "▁", "罢", "工", "罢工", "停产", "▁strike", "s", "ป่วย", "ป", "<mask>"]
+PLAIN = {"type": "WordPiece", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100}
 TEXTS = ["罢工 停产", "停产 strikes", "罢工罢工罢工停产停产停产"]
 
 
@@ -125,6 +126,15 @@ def test_a_tokeniser_that_does_not_fit_is_refused(change, message, tmp_path):
         create_model(str(tmp_path / "hub"), 3, 12, TEXTS, tmp_path)
 
 
+@pytest.mark.parametrize("pad_id", [None, "1", -1, 15])
+def test_positions_cannot_begin_behind_any_padding_id(pad_id, tmp_path):
+    make(tmp_path / "hub", "xlm-roberta", unigram)
+    path = tmp_path / "hub" / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "pad_token_id": pad_id}))
+    with pytest.raises(InputError, match=rf"pad_token_id is {pad_id!r}; .* it must be a whole number from 0 to 14"):
+        create_model(str(tmp_path / "hub"), 3, 12, TEXTS, tmp_path)
+
+
 def test_a_checkpoint_with_such_a_tokeniser_is_a_start_as_well(tmp_path):
     make(tmp_path / "hub", "xlm-roberta", unigram)
     (tmp_path / "own").mkdir()
@@ -143,3 +153,44 @@ def test_weights_that_are_left_over_are_refused(tmp_path):
     save_file({**weights, "roberta.adapter.weight": np.ones((2, 2))}, tmp_path / "hub" / "model.safetensors")
     with pytest.raises(Exception, match="it has too much adapter.weight"):
         create_model(str(tmp_path / "hub"), 3, 12, TEXTS, tmp_path)
+
+
+def described_wordpiece(folder, **changes):
+    """A folder with WordPiece in a tokenizer.json alone."""
+    write_hugging_face_folder(folder)
+    tokeniser = Tokenizer(models.WordPiece({word: number for number, word in enumerate(WORDS)}, unk_token="[UNK]"))
+    tokeniser.normalizer = normalizers.BertNormalizer(lowercase=False)
+    tokeniser.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokeniser.add_special_tokens(WORDS[:5])
+    (folder / "tokenizer.json").write_text(json.dumps({**json.loads(tokeniser.to_str()), **changes}))
+    return folder
+
+
+def test_wordpiece_in_a_tokenizer_json_alone_is_that_of_a_vocab_txt(tmp_path):
+    folder, ids = described_wordpiece(tmp_path / "hub"), []
+    for name in ("with", "without"):
+        (tmp_path / name).mkdir()
+        create_model(str(folder), 2, 12, [], tmp_path / name)
+        ids.append(checkpoint_tokeniser(tmp_path / name, 12).encode(["a Train was later, [SEP] é"])[0].tolist())
+        (folder / "vocab.txt").unlink(missing_ok=True)
+    assert ids[0] == ids[1]
+    assert ids[0][:6] == [2, 5, 10, 7, 8, 9]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"normalizer": {"type": "NFKC"}}, "normalizer of its WordPiece is 'NFKC'; only 'BertNormalizer' is read"),
+        ({"pre_tokenizer": None}, "pre_tokenizer of its WordPiece is None"),
+        ({"model": {"type": "WordPiece", "vocab": {"a": 1}, "continuing_subword_prefix": "@"}}, "prefix .* is '@'"),
+        ({"model": {**PLAIN, "vocab": {"a": 1}}}, "the ids of its 1 tokens are not 0 to 0"),
+        ({"model": {**PLAIN, "vocab": ["a"]}}, "its vocabulary is no object from tokens to ids"),
+        ({"model": {**PLAIN, "vocab": {"a\nb": 0}}}, r"the token 'a\\nb' has a line's end"),
+        ({"model": 3}, "its model is None"),
+    ],
+)
+def test_wordpiece_that_reads_otherwise_is_refused(changes, message, tmp_path):
+    folder = described_wordpiece(tmp_path / "hub", **changes)
+    (folder / "vocab.txt").unlink()
+    with pytest.raises(InputError, match=message):
+        create_model(str(folder), 2, 12, [], tmp_path)

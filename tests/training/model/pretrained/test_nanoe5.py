@@ -62,6 +62,7 @@ def test_the_wheel_becomes_an_encoder_folder(tmp_path):
     assert np.array_equal(written["encoder.layer.0.output.LayerNorm.bias"], weights["l0.oln.b"])
     assert "multilingual-e5-small" in (folder / "README.md").read_text()
     assert json.loads((folder / "config.json").read_text())["num_hidden_layers"] == 1
+    assert "4-bit" in json.loads((folder / "config.json").read_text())["origin"]
     model = create_model(str(folder), 3, 12, ["罢工 strike"], tmp_path)
     assert np.allclose(model.bert.encoder.layers[0].linear1.weight.numpy(), weights["l0.fi.w"].T)
 

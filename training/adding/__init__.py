@@ -1,0 +1,1 @@
+"""Labels that a trained model gets by some examples, without training."""

@@ -1,0 +1,1 @@
+"""What a confidence is worth: its calibration, and how often the labels above it are right."""

@@ -1,0 +1,1 @@
+"""Changes of the labels of a trained model: what they make of labels, of parameters, of rows."""
