@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.errors import InputError
-from pipeline.local_servers import PROJECT, default_state_dir, is_checkout, running
+from pipeline.local_servers import PROJECT, StartedServer, default_state_dir, is_checkout
 
 
 def choose(kind: str, place: str, usual: str) -> tuple[str, str]:
@@ -16,10 +16,12 @@ def choose(kind: str, place: str, usual: str) -> tuple[str, str]:
 
     Raises:
         InputError: several were started from here, at other addresses.
+        EnvironmentFault: the note of one is damaged.
     """
     if not is_checkout():
         return usual, ""
-    started = [str(note[place]) for note in running(kind, default_state_dir()) if note.get(place)]
+    noted = (getattr(note, place) for note in StartedServer.running(default_state_dir(), kind))
+    started = list(filter(None, noted))
     if len(started) > 1 and usual not in started:
         raise InputError(f"several servers were started from {PROJECT}: {', '.join(started)}; choose one by --url")
     if not started:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import partial
@@ -18,10 +19,16 @@ from pipeline.service_messages import bytes_in_request
 
 BATCH_SIZE = 32
 REQUESTS_IN_FLIGHT = 4
+LOOK_AHEAD = 4
+"""Batches of a stream that are asked for and not yet taken, by requests in flight: others go on while one is slow."""
 INTERRUPT_SECONDS = 0.5
 """Python's main thread, when it waits without a limit, does not notice a signal that another thread receives, or that
 comes as the wait begins; so it looks up this often."""
+TOO_MUCH_SIGNS = ("batch-size must be", "larger than max", "texts in one request", "the rest in other requests")
+"""Of refusals, by Triton, gRPC and the Paddle Serving service, of what holds too much: fewer texts may pass."""
 _ROW = re.compile(r"\brow (\d+)(?=: )")
+
+_LISTS_HAVE = ("__len__", "__getitem__")
 
 Asked = TypeVar("Asked")
 
@@ -92,11 +99,13 @@ def batches(texts: Iterable[str], batch_size: int) -> Iterator[list[str]]:
     return chunks(texts, batch_size, CHARACTERS_PER_CHUNK)
 
 
-def parts(texts: Sequence[str], model: ServedModel | None) -> list[Sequence[str]]:
-    """The texts, cut into as many as a request to the model may hold, all where that is not known.
+def parts(texts: Sequence[str], model: ServedModel | None, singly: bool = False) -> list[Sequence[str]]:
+    """The texts, cut into as many as a request to the model may hold, all where that is not known; or one by one.
 
     A single text stays whole, however long it is.
     """
+    if singly:
+        return [texts[row : row + 1] for row in range(len(texts))]
     if model is None:
         return [texts]
     sizes = list(map(bytes_in_request, texts))
@@ -112,10 +121,21 @@ class Streams:
     """A client that classifies a list of texts, and so a stream of them."""
 
     classify: Callable[..., list[Answer]]
-    model: Callable[[], ServedModel]
     answered: Callable[[], dict[str, ServedModel | None]]
+    timeout_seconds: float
     _limits: ServedModel | None = None
     """What a request may hold; asked for when one is refused."""
+
+    def model(self) -> ServedModel:
+        """What a server, the next one in turn, serves just now.
+
+        Raises:
+            ServerError: it does not answer, or not say: it is of an earlier release.
+        """
+        return self._model(time.monotonic() + self.timeout_seconds)
+
+    def _model(self, deadline: float) -> ServedModel:
+        raise NotImplementedError
 
     def labels(self) -> list[str]:
         """The label paths of the served bundle, in the order of the scores; raises as `model` does."""
@@ -142,22 +162,47 @@ class Streams:
                 answers = answer.result()
             yield from zip(batch.texts, answers)
 
-    def _in_parts(self, texts: Sequence[str], ask: Callable[[Sequence[str]], Asked]) -> list[Asked]:
-        """What `ask` gives for the texts or, where one request may not hold them, for each part of them, in order."""
-        cut = parts(texts, self._limits)
+    def _in_parts(
+        self,
+        texts: Sequence[str],
+        ask: Callable[[Sequence[str], float], Asked],
+        deadline: float | None = None,
+        singly: bool = False,
+    ) -> list[Asked]:
+        """What `ask` gives for the texts or, where one request may not hold them, for each part of them, in order.
+
+        All of it has to be there at one `deadline`, of `time.monotonic`, which `ask` is told; None is for a call that
+        begins now. With `singly` each text is a part.
+        """
+        deadline = time.monotonic() + self.timeout_seconds if deadline is None else deadline
+        cut = parts(texts, self._limits, singly)
         if len(cut) == 1:
             try:
-                return [ask(texts)]
+                return [ask(texts, deadline)]
             except InputError as refused:
-                self._limits = _limits(refused, self.model)
+                if not holds_too_much(texts, refused):
+                    raise
+                self._limits = _limits(refused, partial(self._model, deadline))
                 cut = parts(texts, self._limits)
                 if len(cut) == 1:
                     raise
         given = []
-        for part, answer in _awaited(cut, lambda each: self._in_parts(each, ask), REQUESTS_IN_FLIGHT):
+        for part, answer in _awaited(cut, lambda each: self._in_parts(each, ask, deadline), REQUESTS_IN_FLIGHT):
             with part.counted():
                 given += answer.result()
         return given
+
+
+def require_list(texts: Any) -> None:
+    """Raise InputError for what is no list of texts: one text, what has no order, or is read but once."""
+    if isinstance(texts, (str, bytes, bytearray, Mapping)) or not all(map(partial(hasattr, texts), _LISTS_HAVE)):
+        shown = f"{texts!r:.40}"
+        raise InputError(f"texts is {shown}, a {type(texts).__name__}; give a list of texts")
+
+
+def holds_too_much(texts: Sequence[str], refused: InputError) -> bool:
+    """Whether fewer of the texts may pass where these were refused."""
+    return len(texts) > 1 and any(sign in str(refused) for sign in TOO_MUCH_SIGNS)
 
 
 def _limits(refused: InputError, ask: Callable[[], ServedModel]) -> ServedModel:
@@ -171,10 +216,10 @@ def _limits(refused: InputError, ask: Callable[[], ServedModel]) -> ServedModel:
 def _awaited(
     batches: Iterable[Sequence[str]], ask: Callable[[Sequence[str]], Asked], in_flight: int
 ) -> Iterator[tuple[Batch, Future[Asked]]]:
-    """As `in_order`, with `ask` in threads; what comes is done."""
+    """As `in_order`, with `ask` in `in_flight` threads; what comes is done."""
     pool = ThreadPoolExecutor(max(1, in_flight), "classify")  # in_order refuses less
     try:
-        for batch, answer in in_order(batches, lambda each: pool.submit(ask, each), in_flight):
+        for batch, answer in in_order(batches, lambda each: pool.submit(ask, each), LOOK_AHEAD * in_flight):
             while not answer.done():
                 wait([answer], INTERRUPT_SECONDS)
             yield batch, answer

@@ -9,13 +9,13 @@ from functools import partial
 from itertools import chain
 from typing import TypeVar
 
-from clients.in_order import Streams
+from clients.in_order import Streams, require_list
 from clients.patience import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, RETRIES, TIMEOUT_SECONDS, check_patience
 from pipeline.errors import InputError, ServerError
 from pipeline.labels.decoding import Answer
 from pipeline.served import ServedModel, unsaid
 from pipeline.service_messages import OVERLOADED, SENTENCE, TIMED_OUT, read_answers, read_fields, write_texts
-from pipeline.tensors import ABOUT, POLICY, THRESHOLD, TOP_K
+from pipeline.tensors import ABOUT, EXPLAIN, POLICY, PROMISE, THRESHOLD, TOP_K
 
 Client = TypeVar("Client", bound="PaddleClient")
 
@@ -37,7 +37,7 @@ class PaddleClient(Streams):
 
     Args:
         url: host and port, without a scheme.
-        timeout_seconds: how long a call may take, whatever it retries.
+        timeout_seconds: how long a call may take, in however many requests it travels, and whatever it retries.
         retries: how often it is made again, after a pause that grows, while the service is unavailable.
 
     Raises:
@@ -63,14 +63,9 @@ class PaddleClient(Streams):
         """The answer's fields to a request that is sent once; raises InputError, or a kind of ServerError."""
         raise NotImplementedError
 
-    def model(self) -> ServedModel:
-        """What the service serves just now.
-
-        Raises:
-            ServerError: it does not answer, or not say: it is of an earlier release.
-        """
+    def _model(self, deadline: float) -> ServedModel:
         try:
-            about = self._ask_patiently([ABOUT], [""])[ABOUT]
+            about = self._ask_patiently([ABOUT], [""], deadline)[ABOUT]
         except (InputError, KeyError):
             raise unsaid(self.url) from None
         return ServedModel.from_json(about, self.url)
@@ -88,6 +83,8 @@ class PaddleClient(Streams):
         threshold: float | None = None,
         policy: str | None = None,
         top_k: int | None = None,
+        promise: float | None = None,
+        explain: bool = False,
     ) -> list[Answer]:
         """Per text its label paths, most confident first, and whether it was truncated.
 
@@ -98,22 +95,25 @@ class PaddleClient(Streams):
             threshold: for all labels, between 0 and 1.
             policy: one of `pipeline.labels.decoding.POLICIES`.
             top_k: at most so many labels of each text, 1 or more.
+            promise: answer only labels of this precision, one that the bundle promises; without the other three.
+            explain: whether each answer is to say why, as its attribute `why`; then each text travels by itself.
 
         Raises:
-            InputError: the service refuses an option or a text; the message names the row.
+            InputError: `texts` is no list, or the service refuses an option or a text; the message names the row.
             ServerError: it does not answer in time, or fails.
         """
+        require_list(texts)
         if len(texts) == 0:
             return []
-        if isinstance(texts, str):
-            raise InputError(f"texts is {texts!r:.40}; give a list of texts")
-        given = {THRESHOLD: threshold, POLICY: policy, TOP_K: top_k}
+        given = {THRESHOLD: threshold, POLICY: policy, TOP_K: top_k, PROMISE: promise, EXPLAIN: explain or None}
         options = {name: str(value) for name, value in given.items() if value is not None}
-        return list(chain.from_iterable(self._in_parts(texts, partial(self._classify, options=options))))
+        return list(
+            chain.from_iterable(self._in_parts(texts, partial(self._classify, options=options), singly=explain))
+        )
 
-    def _classify(self, texts: Sequence[str], options: Mapping[str, str]) -> list[Answer]:
+    def _classify(self, texts: Sequence[str], deadline: float, options: Mapping[str, str]) -> list[Answer]:
         fields = {SENTENCE: write_texts(texts), **options}
-        answers = read_answers(self._ask_patiently(list(fields), list(fields.values())))
+        answers = read_answers(self._ask_patiently(list(fields), list(fields.values()), deadline))
         if len(answers) != len(texts):
             raise ServerError(f"{self.url} answered {len(answers)} texts of {len(texts)}")
         return answers
@@ -139,8 +139,8 @@ class PaddleClient(Streams):
             raise TooLate(f"{self.url}: {message}")
         return read_fields(err_no, message, keys, values)
 
-    def _ask_patiently(self, keys: Sequence[str], values: Sequence[str]) -> dict[str, str]:
-        deadline, pause = time.monotonic() + self.timeout_seconds, FIRST_PAUSE_SECONDS
+    def _ask_patiently(self, keys: Sequence[str], values: Sequence[str], deadline: float) -> dict[str, str]:
+        pause = FIRST_PAUSE_SECONDS
         for attempt in range(self.retries + 1):
             try:
                 return self.ask(keys, values, max(0.001, deadline - time.monotonic()))

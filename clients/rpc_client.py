@@ -18,7 +18,7 @@ import grpc
 
 from clients.chosen import choose
 from clients.options import ClientOptions
-from clients.paddle_client import PaddleClient
+from clients.paddle_client import Overloaded, PaddleClient
 from clients.patience import RETRIES, TIMEOUT_SECONDS
 from clients.proxies import channel_options
 from pipeline.command import run
@@ -64,7 +64,9 @@ class RpcClient(PaddleClient):
         except grpc.RpcError as error:
             if "larger than max" in (error.details() or ""):
                 raise InputError(f"{self.url}: {error.details()}; send fewer texts in one request") from error
-            if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED):
+            if error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED:
+                raise self.unavailable(error.details(), Overloaded) from error
+            if error.code() == grpc.StatusCode.UNAVAILABLE:
                 raise self.unavailable(error.details()) from error
             if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
                 raise self.too_late() from error

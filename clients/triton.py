@@ -20,12 +20,15 @@ from tritonclient import grpc
 from tritonclient.utils import InferenceServerException
 
 from clients.chosen import choose
-from clients.in_order import Streams
+from clients.endpoints import DEFAULT_URL, Endpoint
+from clients.in_order import Streams, require_list
 from clients.options import ClientOptions
 from clients.patience import RETRIES, TIMEOUT_SECONDS
 from clients.tls import TlsOptions
-from clients.triton_calls import CONNECT_SECONDS, DEFAULT_URL, PARTING_SECONDS, Calls
+from clients.triton_calls import CONNECT_SECONDS, PARTING_SECONDS, Calls
 from clients.triton_request import (
+    FURTHER,
+    PREDICTIONS,
     classification,
     inference,
     joined_scores,
@@ -34,14 +37,14 @@ from clients.triton_request import (
     read_answers,
     read_model,
     read_scores,
-    without_truncated,
+    texts_of,
 )
 from pipeline.command import run
 from pipeline.errors import ServerError
 from pipeline.labels.decoding import Answer
 from pipeline.options import option, parse
 from pipeline.served import ServedModel
-from pipeline.tensors import ENSEMBLE, POLICY, SCORES, THRESHOLD, TOP_K
+from pipeline.tensors import ENSEMBLE, EXPLAIN, POLICY, PROMISE, SCORES, THRESHOLD, TOP_K
 
 __all__ = ["TlsOptions", "TritonClient", "TritonClientOptions", "classify", "main", "parse_args"]
 
@@ -50,10 +53,11 @@ class TritonClient(Streams):
     """Classifies texts with the ensemble `seqcls` of Triton servers over gRPC; usable from several threads.
 
     Args:
-        urls: host and port of a server, without a scheme, or of several that serve the same: they are asked in turn,
-            and one that is unavailable is passed over for a moment while another answers.
-        timeout_seconds: how long a call may take, whatever it retries. The server is told, and drops a request that
-            waited in its queues that long.
+        urls: host and port of a server, without a scheme, or of several that serve the same. A name that stands for
+            several addresses is as many servers. Asked is the one with the fewest requests under way; one that is
+            unavailable is passed over for a moment while another answers.
+        timeout_seconds: how long a call may take, in however many requests it travels, and whatever it retries. The
+            server is told, and drops a request that waited in its queues that long.
         retries: how often a call is made again, after a pause that grows, when every server is UNAVAILABLE: stopping,
             not there, or without a loaded version of the model. While one is overloaded, until the time is over; with
             0 not even then. Nothing else is retried.
@@ -70,7 +74,10 @@ class TritonClient(Streams):
         retries: int = RETRIES,
         tls: TlsOptions | None = None,
     ) -> None:
-        self._calls = Calls(grpc.InferenceServerClient, urls, timeout_seconds, retries, tls)
+        self._calls = Calls(
+            grpc.InferenceServerClient, urls, timeout_seconds, retries, tls, lambda connection: connection.close()
+        )
+        self.timeout_seconds = timeout_seconds
         self._under_way: set[Future[Any]] = set()
 
     def __enter__(self) -> TritonClient:
@@ -94,17 +101,13 @@ class TritonClient(Streams):
         Raises:
             ServerError: no server answers.
         """
-        return self._call(lambda connection, seconds: connection.get_server_metadata(client_timeout=seconds)).version
+        return self._call(lambda asked, seconds: asked.connection.get_server_metadata(client_timeout=seconds)).version
 
-    def model(self) -> ServedModel:
-        """What a server, the next one in turn, serves just now.
+    def _model(self, deadline: float) -> ServedModel:
+        def send(endpoint: Endpoint, seconds: float) -> Any:
+            return endpoint.connection.get_model_config(ENSEMBLE, client_timeout=seconds)
 
-        Raises:
-            ServerError: it does not answer, or not say: it is of an earlier release.
-        """
-        return read_model(
-            self._call(lambda connection, seconds: connection.get_model_config(ENSEMBLE, client_timeout=seconds))
-        )
+        return read_model(self._call(send, deadline))
 
     def answered(self) -> dict[str, ServedModel | None]:
         """By its address, what each server serves that has answered this client; None where it does not say."""
@@ -122,6 +125,8 @@ class TritonClient(Streams):
         threshold: float | None = None,
         policy: str | None = None,
         top_k: int | None = None,
+        promise: float | None = None,
+        explain: bool = False,
     ) -> list[Answer]:
         """Per text its label paths, most confident first, and whether it was truncated.
 
@@ -132,15 +137,20 @@ class TritonClient(Streams):
             threshold: for all labels, between 0 and 1.
             policy: one of `pipeline.labels.decoding.POLICIES`.
             top_k: at most so many labels of each text, 1 or more.
+            promise: answer only labels of this precision, one that the bundle promises; without the other three.
+            explain: whether each answer is to say why, as its attribute `why`; then each text travels by itself.
 
         Raises:
-            InputError: the server refuses an option or a text; the message names the row.
+            InputError: `texts` is no list, or the server refuses an option or a text; the message names the row.
             ServerError: no server answers in time, or it fails.
         """
+        require_list(texts)
         if len(texts) == 0:
             return []
-        options = {THRESHOLD: threshold, POLICY: policy, TOP_K: top_k}
-        return list(chain.from_iterable(self._in_parts(texts, partial(self._classify, options=options))))
+        options = {THRESHOLD: threshold, POLICY: policy, TOP_K: top_k, PROMISE: promise, EXPLAIN: explain or None}
+        return list(
+            chain.from_iterable(self._in_parts(texts, partial(self._classify, options=options), singly=explain))
+        )
 
     def scores(self, texts: Sequence[str]) -> np.ndarray:
         """Every label's score for one or more texts, float32 [texts, labels], in the order of `labels`.
@@ -148,21 +158,29 @@ class TritonClient(Streams):
         Raises:
             InputError, ServerError: as `classify` does.
         """
-        return joined_scores(self._in_parts(texts, lambda part: read_scores(self._infer(inference(part, [SCORES])))))
+        require_list(texts)
+        return joined_scores(self._in_parts(texts, self._scores))
 
-    def _classify(self, texts: Sequence[str], options: dict[str, Any]) -> list[Answer]:
-        return read_answers(self._infer(classification(texts, **options)))
+    def answers_and_scores(self, texts: Sequence[str]) -> tuple[list[Answer], np.ndarray]:
+        """What `classify` and `scores` give of one or more texts, computed once; raises as they do."""
+        require_list(texts)
+        parts = self._in_parts(texts, self._answers_and_scores)
+        return list(chain.from_iterable(answers for answers, _ in parts)), joined_scores([each for _, each in parts])
 
-    def _infer(self, request: dict[str, Any]) -> Any:
-        def send(connection: Any, seconds: float) -> Any:
-            try:
-                return self._send(request, connection, seconds)
-            except InferenceServerException as refused:
-                return self._send(without_truncated(request, refused), connection, seconds)
+    def _answers_and_scores(self, texts: Sequence[str], deadline: float) -> tuple[list[Answer], np.ndarray]:
+        result = self._infer(inference(texts, (*PREDICTIONS, *FURTHER, SCORES)), deadline)
+        return read_answers(result), read_scores(result)
 
-        return self._call(send)
+    def _classify(self, texts: Sequence[str], deadline: float, options: dict[str, Any]) -> list[Answer]:
+        return read_answers(self._infer(classification(texts, **options), deadline))
 
-    def _send(self, request: dict[str, Any], connection: Any, seconds: float) -> Any:
+    def _scores(self, texts: Sequence[str], deadline: float) -> np.ndarray:
+        return read_scores(self._infer(inference(texts, [SCORES]), deadline))
+
+    def _infer(self, request: dict[str, Any], deadline: float) -> Any:
+        return self._call(partial(self._send, request), deadline)
+
+    def _send(self, request: dict[str, Any], endpoint: Endpoint, seconds: float) -> Any:
         answer: Future[Any] = Future()
 
         def finish(result: Any, error: InferenceServerException | None) -> None:
@@ -171,20 +189,21 @@ class TritonClient(Streams):
             else:
                 answer.set_exception(error)
 
-        connection.async_infer(**request, **patience(seconds), callback=finish)
+        endpoint.connection.async_infer(**endpoint.worded(request), **patience(seconds), callback=finish)
         self._under_way.add(answer)
         answer.add_done_callback(self._under_way.discard)
+        self._calls.endpoints.follow(endpoint, answer, texts_of(request))
         try:
             return answer.result(seconds)
         except TimeoutError:
             raise out_of_time() from None
 
-    def _call(self, send: Callable[[Any, float], Any]) -> Any:
-        call = self._calls.begin()
+    def _call(self, send: Callable[[Endpoint, float], Any], deadline: float | None = None) -> Any:
+        call = self._calls.begin(deadline)
         while True:
-            connection, seconds = call.attempt()
+            endpoint, seconds = call.attempt()
             try:
-                answer = send(connection, seconds)
+                answer = send(endpoint, seconds)
             except InferenceServerException as error:
                 self._calls.endpoints.closed.wait(call.failed(error))
             else:

@@ -7,6 +7,7 @@ async with AsyncTritonClient(["10.0.0.1:8001", "10.0.0.2:8001"]) as client:
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -17,10 +18,22 @@ import numpy as np
 from tritonclient.grpc import aio
 from tritonclient.utils import InferenceServerException
 
-from clients.in_order import BATCH_SIZE, REQUESTS_IN_FLIGHT, Asked, Batch, batches, in_order, parts
+from clients.endpoints import DEFAULT_URL, Endpoint
+from clients.in_order import (
+    BATCH_SIZE,
+    LOOK_AHEAD,
+    REQUESTS_IN_FLIGHT,
+    Asked,
+    Batch,
+    batches,
+    holds_too_much,
+    in_order,
+    parts,
+    require_list,
+)
 from clients.patience import RETRIES, TIMEOUT_SECONDS
 from clients.tls import TlsOptions
-from clients.triton_calls import DEFAULT_URL, PARTING_SECONDS, Calls
+from clients.triton_calls import CONNECT_SECONDS, PARTING_SECONDS, Calls
 from clients.triton_request import (
     classification,
     inference,
@@ -30,12 +43,12 @@ from clients.triton_request import (
     read_answers,
     read_model,
     read_scores,
-    without_truncated,
+    texts_of,
 )
 from pipeline.errors import InputError, ServerError
 from pipeline.labels.decoding import Answer
 from pipeline.served import ServedModel
-from pipeline.tensors import ENSEMBLE, POLICY, SCORES, THRESHOLD, TOP_K
+from pipeline.tensors import ENSEMBLE, EXPLAIN, POLICY, PROMISE, SCORES, THRESHOLD, TOP_K
 
 
 class AsyncTritonClient:
@@ -52,7 +65,10 @@ class AsyncTritonClient:
         retries: int = RETRIES,
         tls: TlsOptions | None = None,
     ) -> None:
-        self._calls = Calls(aio.InferenceServerClient, urls, timeout_seconds, retries, tls)
+        self._calls = Calls(
+            *(aio.InferenceServerClient, urls, timeout_seconds, retries, tls),
+            lambda connection: asyncio.ensure_future(connection.close()),
+        )
         self._under_way: set[asyncio.Task[Any]] = set()
         self._limits: ServedModel | None = None
 
@@ -74,8 +90,11 @@ class AsyncTritonClient:
 
     async def server_version(self) -> str:
         """As `TritonClient.server_version`."""
-        metadata = await self._call(lambda connection, seconds: connection.get_server_metadata(client_timeout=seconds))
-        return metadata.version
+
+        def send(endpoint: Endpoint, seconds: float) -> Awaitable[Any]:
+            return endpoint.connection.get_server_metadata(client_timeout=seconds)
+
+        return (await self._call(send)).version
 
     async def classify(
         self,
@@ -83,22 +102,44 @@ class AsyncTritonClient:
         threshold: float | None = None,
         policy: str | None = None,
         top_k: int | None = None,
+        promise: float | None = None,
+        explain: bool = False,
     ) -> list[Answer]:
         """As `TritonClient.classify`."""
+        require_list(texts)
         if len(texts) == 0:
             return []
-        options = {THRESHOLD: threshold, POLICY: policy, TOP_K: top_k}
-        return list(chain.from_iterable(await self._in_parts(texts, partial(self._classify, options=options))))
+        options = {THRESHOLD: threshold, POLICY: policy, TOP_K: top_k, PROMISE: promise, EXPLAIN: explain or None}
+        return list(
+            chain.from_iterable(await self._in_parts(texts, partial(self._classify, options=options), singly=explain))
+        )
 
     async def scores(self, texts: Sequence[str]) -> np.ndarray:
         """As `TritonClient.scores`."""
+        require_list(texts)
         return joined_scores(await self._in_parts(texts, self._scores))
 
     async def model(self) -> ServedModel:
         """As `TritonClient.model`."""
-        return read_model(
-            await self._call(lambda connection, seconds: connection.get_model_config(ENSEMBLE, client_timeout=seconds))
-        )
+        return await self._model(time.monotonic() + self._calls.timeout_seconds)
+
+    async def _model(self, deadline: float) -> ServedModel:
+        def send(endpoint: Endpoint, seconds: float) -> Awaitable[Any]:
+            return endpoint.connection.get_model_config(ENSEMBLE, client_timeout=seconds)
+
+        return read_model(await self._call(send, deadline))
+
+    async def answered(self) -> dict[str, ServedModel | None]:
+        """As `TritonClient.answered`."""
+        return {
+            endpoint.url: await self._described(endpoint.connection) for endpoint in self._calls.endpoints.answered()
+        }
+
+    async def _described(self, connection: Any) -> ServedModel | None:
+        try:
+            return read_model(await connection.get_model_config(ENSEMBLE, client_timeout=CONNECT_SECONDS))
+        except (InferenceServerException, ServerError):
+            return None
 
     async def labels(self) -> list[str]:
         """As `TritonClient.labels`."""
@@ -123,47 +164,51 @@ class AsyncTritonClient:
                 for answer in zip(batch.texts, answers):
                     yield answer
 
-    async def _in_parts(self, texts: Sequence[str], ask: Callable[..., Awaitable[Asked]]) -> list[Asked]:
+    async def _in_parts(
+        self,
+        texts: Sequence[str],
+        ask: Callable[..., Awaitable[Asked]],
+        deadline: float | None = None,
+        singly: bool = False,
+    ) -> list[Asked]:
         """As `Streams._in_parts`."""
-        cut = parts(texts, self._limits)
+        deadline = time.monotonic() + self._calls.timeout_seconds if deadline is None else deadline
+        cut = parts(texts, self._limits, singly)
         if len(cut) == 1:
             try:
-                return [await ask(texts)]
+                return [await ask(texts, deadline)]
             except InputError as error:
+                if not holds_too_much(texts, error):
+                    raise
                 refused = error
             try:
-                self._limits = await self.model()
+                self._limits = await self._model(deadline)
             except ServerError:
                 raise refused from None
             cut = parts(texts, self._limits)
             if len(cut) == 1:
                 raise refused
         given = []
-        async with _in_turn(cut, partial(self._in_parts, ask=ask), REQUESTS_IN_FLIGHT) as turns:
+        async with _in_turn(cut, partial(self._in_parts, ask=ask, deadline=deadline), REQUESTS_IN_FLIGHT) as turns:
             for part, task in turns:
                 with part.counted():
                     given += await task
         return given
 
-    async def _classify(self, texts: Sequence[str], options: dict[str, Any]) -> list[Answer]:
-        return read_answers(await self._infer(classification(texts, **options)))
+    async def _classify(self, texts: Sequence[str], deadline: float, options: dict[str, Any]) -> list[Answer]:
+        return read_answers(await self._infer(classification(texts, **options), deadline))
 
-    async def _scores(self, texts: Sequence[str]) -> np.ndarray:
-        return read_scores(await self._infer(inference(texts, [SCORES])))
+    async def _scores(self, texts: Sequence[str], deadline: float) -> np.ndarray:
+        return read_scores(await self._infer(inference(texts, [SCORES]), deadline))
 
-    async def _infer(self, request: dict[str, Any]) -> Any:
-        async def send(connection: Any, seconds: float) -> Any:
-            try:
-                return await self._send(request, connection, seconds)
-            except InferenceServerException as refused:
-                return await self._send(without_truncated(request, refused), connection, seconds)
+    async def _infer(self, request: dict[str, Any], deadline: float) -> Any:
+        return await self._call(partial(self._send, request), deadline)
 
-        return await self._call(send)
-
-    async def _send(self, request: dict[str, Any], connection: Any, seconds: float) -> Any:
-        answer = asyncio.ensure_future(connection.infer(**request, **patience(seconds)))
+    async def _send(self, request: dict[str, Any], endpoint: Endpoint, seconds: float) -> Any:
+        answer = asyncio.ensure_future(endpoint.connection.infer(**endpoint.worded(request), **patience(seconds)))
         self._under_way.add(answer)
         answer.add_done_callback(self._ended)
+        self._calls.endpoints.follow(endpoint, answer, texts_of(request))
         done, _ = await asyncio.wait([answer], timeout=seconds)
         if not done:
             raise out_of_time()
@@ -174,12 +219,12 @@ class AsyncTritonClient:
         if not answer.cancelled():
             answer.exception()  # seen, or asyncio would complain of one that nobody waited for any more
 
-    async def _call(self, send: Callable[[Any, float], Awaitable[Any]]) -> Any:
-        call = self._calls.begin()
+    async def _call(self, send: Callable[[Endpoint, float], Awaitable[Any]], deadline: float | None = None) -> Any:
+        call = self._calls.begin(deadline)
         while True:
-            connection, seconds = call.attempt()
+            endpoint, seconds = call.attempt()
             try:
-                answer = await send(connection, seconds)
+                answer = await send(endpoint, seconds)
             except InferenceServerException as error:
                 await asyncio.sleep(call.failed(error))
             else:
@@ -193,9 +238,14 @@ async def _in_turn(
 ) -> AsyncIterator[Iterator[tuple[Batch, asyncio.Future[Asked]]]]:
     """`in_order`, with `ask` in tasks; at the end of the block those that are left are cancelled."""
     tasks: set[asyncio.Future[Asked]] = set()
+    turns = asyncio.Semaphore(max(1, in_flight))  # in_order refuses less
+
+    async def ask_in_turn(batch: Sequence[str]) -> Asked:
+        async with turns:
+            return await ask(batch)
 
     def begin(batch: Sequence[str]) -> asyncio.Future[Asked]:
-        task = asyncio.ensure_future(ask(batch))
+        task = asyncio.ensure_future(ask_in_turn(batch))
         tasks.add(task)
         task.add_done_callback(end)
         return task
@@ -206,7 +256,7 @@ async def _in_turn(
             task.exception()  # seen
 
     try:
-        yield in_order(batches, begin, in_flight)
+        yield in_order(batches, begin, LOOK_AHEAD * in_flight)
     finally:
         left = list(tasks)
         for task in left:

@@ -9,26 +9,22 @@ would fail again or has cost the server its time already. The pauses grow expone
 from __future__ import annotations
 
 import random
-import threading
 import time
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any, Callable
 
 from tritonclient.utils import InferenceServerException
 
+from clients.endpoints import FIRST_REST_SECONDS, Endpoint, Endpoints
 from clients.patience import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, check_patience
 from clients.proxies import channel_options, is_near, proxy_variable
 from clients.tls import TlsOptions
+from clients.triton_request import lacks_further
 from pipeline.errors import InputError, ServerError
 
-DEFAULT_URL = "127.0.0.1:8001"
-FIRST_REST_SECONDS, LONGEST_REST_SECONDS = 1.0, 30.0
 CONNECT_SECONDS = 5.0
 PARTING_SECONDS = 1.0
 """For requests under way when a client is closed: closing cancels the rest, see `triton_request.patience`."""
-
-SCHEMES = ("http://", "https://", "grpc://", "grpcs://")
 
 OVERLOAD_SIGNS = ("overloaded", "exceeds maximum queue size", "timeout expired")
 NO_VERSION_SIGN = "no available versions"
@@ -39,121 +35,42 @@ TLS_SIGNS = ("handshake", "certificate")
 CLOSED_SIGNS = ("socket closed", "connection reset", "failed parsing http")
 
 
-@dataclass(eq=False)
-class Endpoint:
-    """A server's address; until `rests_until`, of `time.monotonic`, others are asked first."""
-
-    url: str
-    connection: Any = None
-    rests_until: float = 0.0
-    has_answered: bool = False
-    next_rest_seconds: float = FIRST_REST_SECONDS
-
-
-class Endpoints:
-    """The servers, asked in turn; of one that failed, the turn comes when the others failed too or its rest is over.
-
-    Usable from several threads.
-
-    Args:
-        urls: `host:port`, one or several.
-        connect: makes a connection to a URL; called when the endpoint is first needed, because one for asyncio belongs
-            to the loop that runs then.
-
-    Attributes:
-        closed: set once nothing may be asked any more.
-
-    Raises:
-        InputError: no URL, or one that is no `host:port`.
-    """
-
-    def __init__(self, urls: str | Sequence[str], connect: Callable[[str], Any]) -> None:
-        urls = [urls] if isinstance(urls, str) else urls
-        if not urls:
-            raise InputError(f"there is no server to ask; give one or more addresses such as {DEFAULT_URL}")
-        for url in urls:
-            if url.startswith(SCHEMES) or ":" not in url:
-                raise InputError(f"server address {url!r}: give host:port without a scheme, such as {DEFAULT_URL}")
-        self._endpoints = [Endpoint(url) for url in urls]
-        self._connect, self._next, self._lock = connect, 0, threading.Lock()
-        self.closed = threading.Event()
-
-    def __len__(self) -> int:
-        return len(self._endpoints)
-
-    def pick(self, tried: Collection[Endpoint]) -> Endpoint:
-        """The next endpoint that is not among those `tried`, which must not be all.
-
-        Raises:
-            ServerError: the endpoints are closed.
-        """
-        with self._lock:
-            if self.closed.is_set():
-                raise ServerError("this client is closed; make a new one")
-            now = time.monotonic()
-            in_turn = self._endpoints[self._next :] + self._endpoints[: self._next]
-            fresh = [endpoint for endpoint in in_turn if endpoint not in tried]
-            endpoint = min(fresh, key=lambda each: max(0.0, each.rests_until - now))
-            self._next = (self._endpoints.index(endpoint) + 1) % len(self._endpoints)
-            if endpoint.connection is None:
-                endpoint.connection = self._connect(endpoint.url)
-            return endpoint
-
-    def rest(self, endpoint: Endpoint) -> None:
-        """Pass over `endpoint` for a moment, for a longer one each time that it fails anew."""
-        with self._lock:
-            now = time.monotonic()
-            if endpoint.rests_until <= now:  # else it is the same outage, seen by calls at the same time
-                endpoint.rests_until = now + endpoint.next_rest_seconds
-                endpoint.next_rest_seconds = min(LONGEST_REST_SECONDS, 2 * endpoint.next_rest_seconds)
-
-    def wake(self, endpoint: Endpoint) -> None:
-        """`endpoint` answered."""
-        with self._lock:
-            endpoint.rests_until, endpoint.next_rest_seconds = 0.0, FIRST_REST_SECONDS
-            endpoint.has_answered = True
-
-    def answered(self) -> list[Endpoint]:
-        """Those that have answered, in the order in which they were named."""
-        return [endpoint for endpoint in self._endpoints if endpoint.has_answered]
-
-    def close(self) -> list[Any]:
-        """Give out no endpoint any more; the connections that were made, for the caller to close."""
-        with self._lock:
-            self.closed.set()
-            return [endpoint.connection for endpoint in self._endpoints if endpoint.connection is not None]
-
-
 class Call:
     """The attempts of one call:
 
         while True:
-            connection, seconds = call.attempt()
+            endpoint, seconds = call.attempt()
             try:
-                answer = send(connection, seconds)
+                answer = send(endpoint, seconds)
             except InferenceServerException as error:
                 sleep(call.failed(error))
             else:
                 call.succeeded()
                 return answer
 
-    It is over `timeout_seconds` after this object was made, pauses included; `retries` counts the times that all
-    endpoints are asked once more. While one of them is there and overloaded it is not counted down, unless it is 0:
-    whoever comes too often has to wait for the turn.
+    It is over at `deadline`, of `time.monotonic`, pauses included, by default `timeout_seconds` after this object was
+    made; `retries` counts the times that all endpoints are asked once more. While one of them is there and overloaded
+    it is not counted down, unless it is 0: whoever comes too often has to wait for the turn.
     """
 
-    def __init__(self, endpoints: Endpoints, timeout_seconds: float, retries: int) -> None:
+    def __init__(
+        self, endpoints: Endpoints, timeout_seconds: float, retries: int, deadline: float | None = None
+    ) -> None:
         self._endpoints, self._timeout_seconds, self._retries_left = endpoints, timeout_seconds, retries
-        self._deadline = time.monotonic() + timeout_seconds
+        self._deadline = time.monotonic() + timeout_seconds if deadline is None else deadline
         self._longest_pause = FIRST_PAUSE_SECONDS
         self._faults: dict[Endpoint, ServerError] = {}
         self._overloaded = False
         self._current: Endpoint
+        self._once_more = False
+        self._found_plain: set[Endpoint] = set()
 
-    def attempt(self) -> tuple[Any, float]:
-        """The connection to use now and the seconds left."""
-        self._current = self._endpoints.pick(self._faults)
-        return self._current.connection, max(0.0, self._deadline - time.monotonic())
+    def attempt(self) -> tuple[Endpoint, float]:
+        """The endpoint to ask now and the seconds left."""
+        if not self._once_more:
+            self._current = self._endpoints.pick(self._faults)
+        self._once_more = False
+        return self._current, max(0.0, self._deadline - time.monotonic())
 
     def succeeded(self) -> None:
         self._endpoints.wake(self._current)
@@ -167,6 +84,11 @@ class Call:
         """
         status, message = str(error.status() or ""), error.message() or str(error)
         url = self._current.url
+        if lacks_further(message) and self._current not in self._found_plain:
+            self._found_plain.add(self._current)
+            self._current.is_plain()
+            self._once_more = True
+            return 0.0
         if "INVALID_ARGUMENT" in status or _says(message, TOO_LARGE_SIGNS):
             raise InputError(message) from error
         late = time.monotonic() >= self._deadline  # the server, which is told the deadline, may be the first to give up
@@ -177,11 +99,12 @@ class Call:
             ) from error
         comes_or_goes = "NOT_FOUND" in status and _says(message, [NO_VERSION_SIGN])
         if "UNAVAILABLE" not in status and not comes_or_goes:
+            self._endpoints.rest(self._current)  # others may do better
             raise ServerError(f"{url}: {message}") from error
         self._endpoints.rest(self._current)
         self._faults[self._current] = ServerError(_unavailable(url, message))
         self._overloaded |= _says(message, OVERLOAD_SIGNS)
-        if len(self._faults) < len(self._endpoints):
+        if self._endpoints.has_others(self._faults):
             return 0.0
         pause = random.uniform(0, self._longest_pause)
         if self._retries_left == 0 or time.monotonic() + pause >= self._deadline:
@@ -190,6 +113,7 @@ class Call:
         self._overloaded = False
         self._longest_pause = min(LONGEST_PAUSE_SECONDS, 2 * self._longest_pause)
         self._faults.clear()
+        self._found_plain.clear()
         return pause
 
 
@@ -202,6 +126,7 @@ class Calls:
         timeout_seconds: how long a call may take, above 0.
         retries: how often all endpoints are asked once more, 0 or more.
         tls: None leaves connections unencrypted.
+        disconnect: closes a connection.
 
     Raises:
         InputError: a value outside those.
@@ -214,21 +139,27 @@ class Calls:
         timeout_seconds: float,
         retries: int,
         tls: TlsOptions | None,
+        disconnect: Callable[[Any], object],
     ) -> None:
         check_patience(timeout_seconds, retries)
-        self._timeout_seconds, self._retries = timeout_seconds, retries
+        self.timeout_seconds, self._retries = timeout_seconds, retries
         credentials = tls.credentials() if tls else None
-        self.endpoints = Endpoints(
-            urls, lambda url: connection(url, channel_args=_channel_options(url), creds=credentials)
-        )
 
-    def begin(self) -> Call:
-        return Call(self.endpoints, self._timeout_seconds, self._retries)
+        def connect(endpoint: Endpoint) -> Any:
+            return connection(endpoint.url, channel_args=_channel_options(endpoint), creds=credentials)
+
+        self.endpoints = Endpoints(urls, connect, disconnect)
+
+    def begin(self, deadline: float | None = None) -> Call:
+        return Call(self.endpoints, self.timeout_seconds, self._retries, deadline)
 
 
-def _channel_options(url: str) -> list[tuple[str, int]]:
+def _channel_options(endpoint: Endpoint) -> list[tuple[str, Any]]:
+    # A certificate is of the name, and so is what a proxy in between may choose by.
+    named = ("grpc.ssl_target_name_override", "grpc.default_authority") if endpoint.url != endpoint.name else ()
     return [
-        *channel_options(url),
+        *channel_options(endpoint.url),
+        *((option, endpoint.name.rpartition(":")[0]) for option in named),
         ("grpc.max_send_message_length", -1),
         ("grpc.max_receive_message_length", -1),
         # gRPC waits between its own attempts to connect, up to two minutes, and fails all calls meanwhile.

@@ -10,13 +10,15 @@ from tritonclient import grpc
 from tritonclient.utils import InferenceServerException
 
 from pipeline.errors import InputError, ServerError
-from pipeline.labels.decoding import Answer, Prediction
+from pipeline.labels.answers import Answer, Prediction
+from pipeline.labels.explanation import Explanation
 from pipeline.served import ServedModel, unsaid
-from pipeline.tensors import ABOUT, CONFIDENCE, ENSEMBLE, LABEL, SCORES, TEXT, TRUNCATED
+from pipeline.tensors import ABOUT, CONFIDENCE, ENSEMBLE, EXPLAIN, EXPLANATION, LABEL, PROMISED, SCORES, TEXT, TRUNCATED
 
 GRACE_SECONDS = 5.0
 
-PREDICTIONS = (LABEL, CONFIDENCE)
+PREDICTIONS, FURTHER = (LABEL, CONFIDENCE), (TRUNCATED, PROMISED)
+"""Outputs of every release, and those that earlier ones lack."""
 UNKNOWN_OUTPUT = "unexpected inference output"
 """Of Triton's refusal of an output that the served version does not have."""
 
@@ -27,8 +29,8 @@ def inference(texts: Sequence[str], outputs: Sequence[str], **options: Any) -> d
     Raises:
         InputError: no texts, or one that cannot be sent.
     """
-    if isinstance(texts, str) or len(texts) == 0:
-        raise InputError(f"texts is {texts!r:.40}; give a list of one or more texts")
+    if len(texts) == 0:
+        raise InputError("there are no texts; give a list of one or more")
     for row, text in enumerate(texts):
         if not isinstance(text, str):
             raise InputError(f"row {row}: {text!r:.40} is a {type(text).__name__}, not a text")
@@ -47,17 +49,24 @@ def inference(texts: Sequence[str], outputs: Sequence[str], **options: Any) -> d
     }
 
 
+def texts_of(request: dict[str, Any]) -> int:
+    """How many texts a request of `inference` holds."""
+    return request["inputs"][0].shape()[0]
+
+
 def classification(texts: Sequence[str], **options: Any) -> dict[str, Any]:
-    """As `inference`, for all that `read_answers` reads."""
-    return inference(texts, (*PREDICTIONS, TRUNCATED), **options)
+    """As `inference`, for all that `read_answers` reads; of an explanation where one is asked for."""
+    return inference(texts, (*PREDICTIONS, *FURTHER, *[EXPLANATION] * bool(options.get(EXPLAIN))), **options)
 
 
-def without_truncated(request: dict[str, Any], refused: InferenceServerException) -> dict[str, Any]:
-    """The request to a server of an earlier release; raises why it was refused where that is not the reason."""
-    said = str(refused)
-    if UNKNOWN_OUTPUT not in said or TRUNCATED not in said:
-        raise refused
-    return {**request, "outputs": [each for each in request["outputs"] if each.name() != TRUNCATED]}
+def lacks_further(message: str) -> bool:
+    """Whether a refusal says that the server is of an earlier release, which does not give all outputs."""
+    return UNKNOWN_OUTPUT in message and any(name in message for name in FURTHER)
+
+
+def without_further(request: dict[str, Any]) -> dict[str, Any]:
+    """The request to a server of an earlier release."""
+    return {**request, "outputs": [each for each in request["outputs"] if each.name() not in FURTHER]}
 
 
 def patience(seconds: float) -> dict[str, Any]:
@@ -82,11 +91,18 @@ def read_answers(result: Any) -> list[Answer]:
         ServerError: the answer lacks the outputs.
     """
     labels, confidences = (_output(result, name) for name in PREDICTIONS)
-    told = result.as_numpy(TRUNCATED)
+    told, promises, explained = (result.as_numpy(name) for name in (*FURTHER, EXPLANATION))
     truncated = [None] * len(labels) if told is None else told[:, 0].tolist()
+    # A server that promises nothing says so with zeros.
+    promised = [None] * len(labels) if promises is None or not promises.any() else promises
+    try:
+        given = [None] * len(labels) if explained is None else explained[:, 0].tolist()
+        why = [Explanation.from_json(text) if text else None for text in given]
+    except (ValueError, TypeError, KeyError) as error:
+        raise ServerError(f"the answer's {EXPLANATION} cannot be read: {error!r}") from None
     return [
-        Answer((Prediction(label.decode("utf-8"), float(score)) for label, score in zip(*row) if label), cut)
-        for *row, cut in zip(labels, confidences, truncated)
+        Answer((Prediction(label.decode("utf-8"), float(score)) for label, score in zip(*row) if label), *told)
+        for *row, told in zip(labels, confidences, zip(truncated, why, promised))
     ]
 
 

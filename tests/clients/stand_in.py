@@ -12,7 +12,7 @@ from pathlib import Path
 
 from clients.triton import TritonClient
 from pipeline.errors import ServerError
-from serving.process.ports import Ports
+from serving.process.ports import LOOPBACK, Ports
 from serving.triton.server.launcher import TritonServer
 from serving.triton.server.options import TritonOptions
 from tests.serving.tiny_model import eventually
@@ -79,6 +79,11 @@ class TritonPythonModel:
         (HERE / "busy").unlink()
         return ["slept"]
 
+    def _at_its_pace(self, request):
+        pace = HERE / "milliseconds"
+        time.sleep(int(pace.read_text()) / 1000 if pace.exists() else 0)
+        return [str(HERE)]
+
     def _fail(self, request, code, times, key):
         self.asked[key] += 1
         if self.asked[key] <= int(times):
@@ -104,7 +109,11 @@ class TritonPythonModel:
 
 @contextmanager
 def stand_in_server(
-    folder: Path, *extra_arguments: str, ports: Ports | None = None, options: TritonOptions | None = None
+    folder: Path,
+    *extra_arguments: str,
+    ports: Ports | None = None,
+    options: TritonOptions | None = None,
+    host: str = LOOPBACK,
 ) -> Iterator[TritonServer]:
     """A ready server of the stand-in, which lies in `folder`."""
     (folder / "repository" / "seqcls" / "1").mkdir(parents=True)
@@ -112,7 +121,8 @@ def stand_in_server(
     (folder / "repository" / "seqcls" / "1" / "model.py").write_text(MODEL, encoding="utf-8")
     with TritonServer(
         folder / "repository",
-        ports=ports or Ports.free(),
+        ports=ports or Ports.free(host),
+        host=host,
         state_dir=folder / "run",
         options=options,
         extra_arguments=extra_arguments,

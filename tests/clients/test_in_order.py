@@ -84,14 +84,19 @@ class Small(Streams):
     def __init__(self):
         self.requests = []
 
-    def model(self):
+        self.asked_for_limits, self.deadlines, self.timeout_seconds = 0, set(), 5.0
+
+    def _model(self, deadline):
+        self.asked_for_limits += 1
+        self.deadlines.add(deadline)
         return LIMITS
 
     def classify(self, texts):
         return list(chain.from_iterable(self._in_parts(texts, self._one)))
 
-    def _one(self, texts):
+    def _one(self, texts, deadline):
         self.requests.append(len(texts))
+        self.deadlines.add(deadline)
         if len(texts) > 3:
             raise InputError("batch-size must be <= 3")
         if "bad" in texts:
@@ -104,6 +109,21 @@ def test_more_texts_than_a_request_holds_are_answered_in_order_and_sent_whole_on
     for _ in range(2):
         assert client.classify(texts) == [text.upper() for text in texts]
     assert sorted(client.requests) == sorted([11, 3, 3, 3, 2, 3, 3, 3, 2])
+
+
+def test_all_parts_of_a_call_have_its_one_deadline():
+    client, now = Small(), time.monotonic()
+    client.classify([f"text {number}" for number in range(11)])
+    [deadline] = client.deadlines
+    assert now + 5 <= deadline < now + 15
+
+
+def test_a_refusal_that_is_not_about_size_asks_for_no_limits():
+    client = Small()
+    for texts in (["a", "bad"], ["bad"]):
+        with pytest.raises(InputError, match="text is empty"):
+            client.classify(texts)
+    assert (client.requests, client.asked_for_limits) == ([2, 1], 0)
 
 
 def test_the_row_that_an_error_names_is_counted_in_the_whole_list():

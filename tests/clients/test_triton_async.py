@@ -89,14 +89,14 @@ def test_a_stream_that_is_left_cancels_what_is_under_way():
 
     async def question():
         async with Hanging() as client:
-            stream = client.classify_stream(["first", "second", "third", "fourth"], batch_size=1, in_flight=3)
+            stream = client.classify_stream(["first", "second", "third", "fourth", "fifth"], batch_size=1, in_flight=3)
             assert await stream.__anext__() == ("first", [])
             await asyncio.sleep(0)
             await asyncio.wait_for(stream.aclose(), timeout=20)
 
     cancelled = []
     asyncio.run(question())
-    assert sorted(cancelled) == [["second"], ["third"]]
+    assert sorted(cancelled) == [["fourth"], ["second"], ["third"]]  # the fifth had not been asked
 
 
 def test_a_call_that_is_cancelled_ends_at_once_and_its_request_in_peace(stand_in):

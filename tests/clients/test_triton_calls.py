@@ -7,16 +7,18 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections import Counter
 
 import pytest
-from tritonclient.utils import InferenceServerException
+from tritonclient import grpc
 
 from clients import triton_calls
+from clients.in_order import Streams
 from clients.triton import TritonClient
 from clients.triton_async import AsyncTritonClient
-from clients.triton_calls import Call, Endpoints
 from pipeline.errors import InputError, ServerError
+from pipeline.served import ServedModel
 from serving.triton.server.options import TritonOptions
 from tests.clients.stand_in import busy, refusals, says, stand_in_server
 
@@ -45,6 +47,9 @@ class InItsOwnLoop:
 
     def server_version(self):
         return self._loop.run_until_complete(self._client.server_version())
+
+    def answered(self):
+        return self._loop.run_until_complete(self._client.answered())
 
 
 @pytest.fixture(params=[TritonClient, InItsOwnLoop], ids=["sync", "asyncio"])
@@ -97,6 +102,47 @@ def test_a_deadline_covers_all_attempts(stand_in, client_class, request):
         pytest.raises(ServerError, match="told to fail|within 0.5 s"),
     ):
         client.classify([f"fail UNAVAILABLE 1000000 {request.node.name}"])
+
+
+def test_a_deadline_covers_all_parts_of_a_call(stand_in, client_class, monkeypatch):
+    one_by_one = ServedModel(1, "0123456789ab", "2026-01-31T12:00:00Z", "", ("a",), 128, 1)
+    monkeypatch.setattr(Streams, "_limits", one_by_one)
+    with client_class(stand_in.grpc_address, timeout_seconds=1.0) as client:
+        if isinstance(client, InItsOwnLoop):
+            client._client._limits = one_by_one
+        started = time.monotonic()
+        with pytest.raises(ServerError, match="within 1 s|timeout expired"):  # a part takes 0.8 s beside three others
+            client.classify(["sleep 200"] * 12)
+        assert time.monotonic() - started < 2
+
+
+def test_a_server_without_an_output_is_asked_for_it_once(stand_in, client_class, monkeypatch):
+    wanted = []
+
+    def spied(infer):
+        def spy(self, *arguments, **options):
+            wanted.append({output.name() for output in options["outputs"]})
+            return infer(self, *arguments, **options)
+
+        return spy
+
+    for owner, name in ((grpc.InferenceServerClient, "async_infer"), (grpc.aio.InferenceServerClient, "infer")):
+        monkeypatch.setattr(owner, name, spied(getattr(owner, name)))
+    with client_class(stand_in.grpc_address) as client:
+        for _ in range(3):
+            assert says(client, "text") == "text"
+    assert ["truncated" in names for names in wanted] == [True, False, False, False]
+
+
+def test_who_answered_is_told(stand_in, triton, client_class):
+    with client_class([stand_in.grpc_address, triton.grpc_address, NOBODY]) as client:
+        assert client.answered() == {}
+        for _ in range(3):
+            client.classify(["text"])
+        told = client.answered()
+    assert list(told) == [stand_in.grpc_address, triton.grpc_address]
+    assert told[stand_in.grpc_address] is None
+    assert told[triton.grpc_address].version == 1
 
 
 def test_the_server_learns_the_deadline(stand_in, client_class):
@@ -194,81 +240,3 @@ def test_a_closed_client_says_so(stand_in, client_class):
         client.close()
         with pytest.raises(ServerError, match="closed"):
             client.server_version()
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    """The time, to be set."""
-
-    class Clock:
-        now = 1000.0
-
-        def monotonic(self):
-            return self.now
-
-    clock = Clock()
-    monkeypatch.setattr(triton_calls, "time", clock)
-    return clock
-
-
-def test_an_endpoint_rests_longer_each_time_it_fails_anew(clock):
-    endpoints = Endpoints(["a:1", "b:1"], connect=str)
-    a, b = endpoints.pick([]), endpoints.pick([])
-    for rest in (1.0, 2.0, 4.0, 8.0, 16.0, *[30.0] * 2000):
-        endpoints.rest(a)
-        endpoints.rest(a)  # seen by two calls, it is one failure
-        clock.now += rest - 0.01
-        assert [endpoints.pick([]) for _ in range(3)] == [b] * 3
-        clock.now += 0.02
-        assert {endpoints.pick([]), endpoints.pick([])} == {a, b}
-    endpoints.rest(a)
-    endpoints.wake(a)
-    assert {endpoints.pick([]), endpoints.pick([])} == {a, b}
-
-
-def test_endpoints_that_all_rest_are_asked_all_the_same(clock):
-    endpoints = Endpoints(["a:1", "b:1"], connect=str)
-    a, b = endpoints.pick([]), endpoints.pick([])
-    endpoints.rest(b)
-    clock.now += 0.5
-    endpoints.rest(a)
-    assert endpoints.pick([]) is b
-    assert endpoints.pick([b]) is a
-
-
-def test_pauses_grow_up_to_a_limit_and_vary(clock):
-    unavailable = InferenceServerException("nobody", status="StatusCode.UNAVAILABLE")
-    limits = [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, *[5.0] * 2000]
-    pauses = [[] for _ in limits]
-    for _ in range(20):
-        call = Call(Endpoints("a:1", connect=str), timeout_seconds=1e6, retries=len(limits))
-        for seen in pauses:
-            call.attempt()
-            seen.append(call.failed(unavailable))
-    for seen, limit in zip(pauses, limits):
-        assert 0 <= min(seen) < 0.9 * limit
-        assert 0.1 * limit < max(seen) <= limit + 1e-9
-
-
-def test_an_overloaded_server_is_asked_until_the_deadline_unless_nothing_is_to_be_retried(clock):
-    overloaded = InferenceServerException("the server is overloaded: ...", status="StatusCode.UNAVAILABLE")
-    absent = InferenceServerException("failed to connect", status="StatusCode.UNAVAILABLE")
-    call = Call(Endpoints("a:1", connect=str), timeout_seconds=1e6, retries=1)
-    for error in [*[overloaded] * 100, absent]:
-        call.attempt()
-        call.failed(error)
-    call.attempt()
-    with pytest.raises(ServerError, match="no Triton server answers"):
-        call.failed(absent)
-    impatient = Call(Endpoints("a:1", connect=str), timeout_seconds=1e6, retries=0)
-    impatient.attempt()
-    with pytest.raises(ServerError, match="a:1 is overloaded"):
-        impatient.failed(overloaded)
-
-
-def test_no_attempt_is_made_after_the_deadline(clock):
-    call = Call(Endpoints("a:1", connect=str), timeout_seconds=1.0, retries=10)
-    assert call.attempt() == ("a:1", 1.0)
-    clock.now += 0.999_999_9
-    with pytest.raises(ServerError, match="no Triton server answers at a:1"):
-        call.failed(InferenceServerException("failed to connect", status="StatusCode.UNAVAILABLE"))

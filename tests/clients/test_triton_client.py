@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from tritonclient import grpc
 
+from clients.http_client import HttpClient
 from clients.triton import TritonClient
 from pipeline.errors import InputError, ServerError
 from pipeline.files.bundle import Bundle
@@ -54,11 +55,19 @@ def test_standard_input_is_answered_as_a_stream(triton):
 
 def test_rows_before_a_wrong_line_are_answered(triton, tmp_path):
     path = tmp_path / "data.txt"
-    path.write_text("裁员\n地震\n\n上市\n")
+    path.write_text("裁员\n地震\n上市\t公司\n上市\n")
     done = client(triton, "--file", path, "--format", "jsonl", check=False)
     assert done.returncode == 2
     assert len(done.stdout.splitlines()) == 2
-    assert f"error: {path}:3: text is empty" in done.stderr
+    assert f"error: {path}:3: there is a tab" in done.stderr
+
+
+def test_blank_lines_are_passed_over_and_counted(triton, tmp_path):
+    path = tmp_path / "data.txt"
+    path.write_text("裁员\n\n地震\n \n")
+    done = client(triton, "--file", path, "--format", "jsonl")
+    assert [json.loads(line)["text"] for line in done.stdout.splitlines()] == ["裁员", "地震"]
+    assert "passed over: 2 blank lines, the first of them line 2" in done.stderr
 
 
 def test_a_text_that_the_server_refuses_is_placed(triton):
@@ -100,14 +109,26 @@ def test_no_texts_are_no_request():
 @pytest.mark.parametrize(
     ("texts", "message"),
     [
-        ("裁员", "texts is '裁员'; give a list of one or more texts"),
+        ("裁员", "texts is '裁员', a str; give a list of texts"),
+        (b"text", "texts is b'text', a bytes; give a list of texts"),
+        ({"text"}, "texts is {'text'}, a set; give a list of texts"),
+        ({"text": 1}, "texts is {'text': 1}, a dict; give a list of texts"),
+        (iter(["text"]), "texts is <list_iterator .*, a list_iterator; give a list of texts"),
         (["裁员", None], "row 1: None is a NoneType, not a text"),
         ([b"text"], "row 0: b'text' is a bytes, not a text"),
         (["\udcff"], "holds a lone surrogate"),
     ],
 )
 def test_what_is_no_list_of_texts_is_never_sent(texts, message):
-    with TritonClient("127.0.0.1:9") as client, pytest.raises(InputError, match=message):
+    with TritonClient("127.0.0.1:9") as client:
+        for ask in (client.classify, client.scores):
+            with pytest.raises(InputError, match=message):
+                ask(texts)
+
+
+@pytest.mark.parametrize("texts", ["裁员", b"text", {"text"}, iter(["text"])])
+def test_the_http_client_refuses_them_too(texts):
+    with HttpClient("127.0.0.1:9") as client, pytest.raises(InputError, match="texts is .*; give a list of texts"):
         client.classify(texts)
 
 
