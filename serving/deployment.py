@@ -76,6 +76,10 @@ class Deployment(ABC, Generic[Chosen]):
         """Raise BundleError where a server that starts now would not serve the live version as it was published."""
 
     @abstractmethod
+    def bundle(self, version: PublishedVersion[Chosen], folder: Path) -> Bundle:
+        """What was published as a version, copied to an empty folder: of its bundle as much as answers as it does."""
+
+    @abstractmethod
     def remove(self, number: int) -> None:
         """Remove a version that is not live, finished or not."""
 
@@ -123,10 +127,10 @@ class Deployment(ABC, Generic[Chosen]):
             raise InputError(f"{self.path} holds no published model; publish a bundle first")
         return version
 
-    def answering(self, bundle: Bundle, options: Chosen, note: str = "") -> PublishedVersion[Chosen] | None:
+    def answering(self, bundle: Bundle, options: Chosen) -> PublishedVersion[Chosen] | None:
         """The live version, where publishing would only repeat it: its files are whole, and servers answer by it."""
         live = self.live()
-        if live is None or (live.bundle, live.software) != (bundle.identity, software()) or note not in ("", live.note):
+        if live is None or (live.bundle, live.software) != (bundle.identity, software()):
             return None
         if live.options != self.settled(bundle, options, live.options):
             return None

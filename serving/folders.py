@@ -18,6 +18,8 @@ from pipeline.local_servers import PROJECT, build_dir
 MODEL_REPOSITORY = PROJECT / "model_repository"
 TRITON, PADDLE = SERVERS = ("triton", "paddle")
 """The servers, as --only and the records of their processes name them."""
+CONSOLE = "console"
+"""So is the page named that asks them."""
 PLAIN = re.compile(r"[A-Za-z0-9._/-]+")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -90,23 +90,49 @@ def unexplained(decoder: Decoder, scores: np.ndarray, stated: Sequence[set[int]]
         scores: float32 [rows, labels].
         stated: per row the positions of the labels that it should get.
     """
-    hierarchy = decoder.hierarchy
+    hierarchy, most = decoder.hierarchy, decoder.policy.top_k
     single, least = decoder.policy.policy == "single_path", decoder.policy.at_least_one
-    # Which of two paths is the better one is not asked here, but whether the stated one is found at all.
-    decoder = decoder if not single else Decoder(hierarchy, decoder.thresholds, DecodingPolicy("ancestors", least))
+    # Which of two paths is the better one is not asked here, but whether the stated one is found at all. The scores are
+    # calibrated already.
+    policy = DecodingPolicy("ancestors", least) if single else replace(decoder.policy, top_k=None)
+    decoder = Decoder(hierarchy, decoder.thresholds, policy)
+    cut = [len(labels) == most for labels in stated]
+
+    def family(labels: set[int]) -> list[int]:
+        """The labels and all below them."""
+        return np.flatnonzero(hierarchy.with_descendants(hierarchy.matrix([labels]))[0]).tolist()
+
     wrong = list(range(len(stated)))
-    for reading in (set, hierarchy.deepest):  # where nothing reaches its threshold, a parent must not outdo its child
+    # Where nothing reaches its threshold, a parent must not outdo its child; and top_k may have cut the child off.
+    for reading in (set, hierarchy.deepest, family):
         towards = np.full((len(wrong), len(hierarchy)), -MARGIN, np.float32)
         for place, row in enumerate(wrong):
             towards[place, list(reading(stated[row]))] = MARGIN
-        moved = np.clip(scores[wrong] + towards, _TINY, 1 - _TINY)
-        given = label_sets(decoder.decode(np.log(moved / (1 - moved))))
+        given = label_sets(_decoded(decoder, scores[wrong] + towards))
         wrong = [
             row
             for row, labels in zip(wrong, given)
-            if not (stated[row] <= labels if single and stated[row] else stated[row] == labels)
+            if not (stated[row] <= labels if cut[row] or (single and stated[row]) else stated[row] == labels)
         ]
-    return wrong
+    if not single:
+        outdone = _outdone(decoder, scores, stated)
+        wrong += [row for row in range(len(stated)) if cut[row] and outdone[row]]
+    return sorted(set(wrong))
+
+
+def _decoded(decoder: Decoder, scores: np.ndarray) -> Decoded:
+    scores = np.clip(scores, _TINY, 1 - _TINY)
+    return decoder.decode(np.log(scores / (1 - scores)))
+
+
+def _outdone(decoder: Decoder, scores: np.ndarray, stated: Sequence[set[int]]) -> np.ndarray:
+    """bool [rows]: whether another label is surely given, and surely with more confidence than one of the stated."""
+    hierarchy = decoder.hierarchy
+    own = hierarchy.matrix(stated)
+    sure = Decoder(hierarchy, decoder.thresholds, replace(decoder.policy, at_least_one=False))
+    others = np.where(own, 0, _decoded(sure, scores - MARGIN).confidences).max(axis=1)
+    highest = hierarchy.raise_ancestors(scores + np.float32(MARGIN))
+    return others > np.where(own, highest, np.inf).min(axis=1)
 
 
 def label_sets(decoded: Decoded) -> list[set[int]]:

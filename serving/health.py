@@ -68,7 +68,7 @@ def _asked(options: HealthOptions) -> list[tuple[Deployment, Any]]:
     triton, paddle = options.triton(), options.paddle()
     known = {service.address: service for service in paddle.servers}
     controls = {server.address: server for server in triton.servers}
-    named: list[tuple[Deployment, Any]] = [(triton, controls[address]) for address in options.server]
+    named: list[tuple[Deployment, Any]] = [(triton, controls[address]) for address in options.named_servers]
     named += [(paddle, known.get(address, ServiceControl(address))) for address in options.paddle_server]
     recorded = [(each, server) for each in options.deployments() for server in each.servers]
     return named or recorded or options.usual()[:1]

@@ -16,6 +16,7 @@ nothing from this project: copied to another host, each runs there with its serv
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -24,7 +25,7 @@ from pipeline.command import run
 from pipeline.errors import BundleError, ClassifierError, InputError
 from pipeline.files.bundle import Bundle
 from pipeline.options import option, parse
-from pipeline.run_folder import RunFolderOptions
+from pipeline.run_folder import RunFolderOptions, interrupted
 from serving.deployment import KEPT_VERSIONS, Deployment, publish_together
 from serving.folders import PADDLE, TRITON
 from serving.options import ComputeWishes
@@ -74,6 +75,7 @@ class Published:
     version: PublishedVersion
     new: bool = True
     before: PublishedVersion | None = None
+    note: str = ""
 
     def __repr__(self) -> str:
         return f"Published({self.deployment.server!r}, version={self.version.number}, new={self.new})"
@@ -81,9 +83,10 @@ class Published:
     def __str__(self) -> str:
         version, options = self.version, self.version.options
         if not self.new:
+            with_note = ", with the --note that is given" if self.note not in ("", version.note) else ""
             return (
                 f"{self.deployment.server}: bundle {version.bundle} is live already as version {version.number} "
-                f"({options.engine}, {options.precision_in_words}); --again publishes it once more"
+                f"({options.engine}, {options.precision_in_words}); --again publishes it once more{with_note}"
             )
         return (
             f"{self.deployment.server}: published bundle {version.bundle} to {self.deployment.path} as version "
@@ -107,9 +110,9 @@ def publish(options: PublishOptions) -> list[Published]:
         with _hint(options, each.key):
             wanted[each] = serving_options(bundle, options) if each.key == TRITON else paddle_options(bundle, options)
     if not options.again:
-        live = {each: each.answering(bundle, wish, options.note) for each, wish in wanted.items()}
+        live = {each: each.answering(bundle, wish) for each, wish in wanted.items()}
         if all(live.values()):
-            return [Published(each, version, new=False) for each, version in live.items() if version]
+            return [Published(each, version, False, note=options.note) for each, version in live.items() if version]
     everywhere: list[Deployment] = [options.triton(), options.paddle()]
     taken = max((number for each in everywhere for number in each.numbers()), default=0)
     before = {each: _live(each) for each in wanted}
@@ -142,6 +145,8 @@ def parse_args(argv: Sequence[str] | None) -> PublishOptions:
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = parse_args(argv)
+    if note := interrupted(options.bundle):
+        print(note, file=sys.stderr)
     notes = {}
     for published in publish(options):
         print(published)

@@ -38,7 +38,9 @@ class PublishedVersion(Generic[Chosen]):
         micro_f1: on the development file; None where unknown.
         software: `serving.staging.software` of the code that was published with it.
         labels: label paths that it may answer; empty where unknown.
-        tells_truncated: whether that code tells which texts it has read in part; earlier releases' did not.
+        linear: whether it has a linear part, whose logits the first step gives and the last one adds.
+        tells_truncated, explains, tells_promised: whether that code tells which texts it has read in part, why a text
+            got a label, and what is promised; earlier releases' did not.
     """
 
     number: int
@@ -52,7 +54,10 @@ class PublishedVersion(Generic[Chosen]):
     micro_f1: float | None = None
     software: str = ""
     labels: tuple[str, ...] = ()
+    linear: bool = False
     tells_truncated: bool = False
+    explains: bool = False
+    tells_promised: bool = False
 
     @classmethod
     def now(
@@ -74,7 +79,10 @@ class PublishedVersion(Generic[Chosen]):
             micro_f1=micro_f1 if isinstance(micro_f1, float) else None,
             software=software(),
             labels=manifest.labels,
+            linear=manifest.encoder_weight is not None,
             tells_truncated=True,
+            explains=True,
+            tells_promised=True,
         )
 
     @property

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from clients.endpoints import addresses, is_name
 from pipeline.errors import EnvironmentFault, InputError
 from pipeline.local_servers import default_state_dir
 from pipeline.options import Options, option
@@ -17,7 +19,7 @@ from serving.folders import MODEL_REPOSITORY, PADDLE, SERVERS, TRITON, paddle_fo
 from serving.paddle.control import ServiceControl
 from serving.paddle.deployment import PaddleDeployment
 from serving.process.ports import LOOPBACK, Ports
-from serving.process.record import running
+from serving.process.record import ProcessRecord
 from serving.triton import admin_key
 from serving.triton.control import ServerControl
 from serving.triton.deployment import TritonDeployment
@@ -34,7 +36,11 @@ class PlaceOptions(Options):
         None, "the folder that Paddle Serving serves (build/paddle_serving; with --model_repository DIR: DIR.paddle)"
     )
     server: tuple[str, ...] = option(
-        (), "Triton: the HTTP address of a server that was not started from here", metavar="HOST:PORT", repeated=True
+        (),
+        "Triton: the HTTP address of a server that was not started from here; a name of several addresses is as many "
+        "servers",
+        metavar="HOST:PORT",
+        repeated=True,
     )
     state_dir: Path | None = option(None, "where servers that were started from here are recorded (build/run)")
 
@@ -47,6 +53,11 @@ class PlaceOptions(Options):
     def state(self) -> Path:
         """The folder of records, and of the admin key."""
         return self.state_dir or default_state_dir()
+
+    @cached_property
+    def named_servers(self) -> list[str]:
+        """The Triton servers that `server` names, each by its own address; a name that is not found stays as it is."""
+        return [address for url in self.server for address in (is_name(url) and addresses(url)) or [url]]
 
     def key(self) -> str:
         """The admin key of Triton servers; none here."""
@@ -70,11 +81,12 @@ class PlaceOptions(Options):
             EnvironmentFault: the admin key cannot be read.
         """
         repository = ModelRepository(self.model_repository or MODEL_REPOSITORY)
-        recorded = [each.http_address for each in running(self.state) if each.model_repository == str(repository.path)]
-        addresses = list(dict.fromkeys([*self.server, *recorded]))
-        key = self.key() if addresses else ""
+        running = ProcessRecord.running(self.state)
+        recorded = [each.http_address for each in running if each.model_repository == str(repository.path)]
+        asked = list(dict.fromkeys([*self.named_servers, *recorded]))
+        key = self.key() if asked else ""
         probe = "" if key else self.probe()
-        servers = [ServerControl(address, key, probe, started_here=address in recorded) for address in addresses]
+        servers = [ServerControl(address, key, probe, started_here=address in recorded) for address in asked]
         return TritonDeployment(repository, servers)
 
     def paddle(self) -> PaddleDeployment:
@@ -87,7 +99,7 @@ class PlaceOptions(Options):
         path = (self.paddle_folder or paddle_folder(repository)).resolve()
         if repository in (path, *path.parents):
             raise InputError(f"--paddle_folder {path} lies in the model repository, where Triton allows only models")
-        records = [each for each in running(self.state) if each.paddle_folder == str(path)]
+        records = [each for each in ProcessRecord.running(self.state) if each.paddle_folder == str(path)]
         return PaddleDeployment(path, [ServiceControl(each.http_address, int(each.version), True) for each in records])
 
     def usual(self) -> list[tuple[Deployment, Any]]:

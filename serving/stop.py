@@ -1,4 +1,4 @@
-"""Stop the servers that were started from here: `python -m serving.stop`, or `... --dry_run` to list them.
+"""Stop the servers and consoles that were started from here: `python -m serving.stop`, or `... --dry_run` to list them.
 
 It runs on any Python 3.9 or later, without the environment that `make setup` prepares.
 """
@@ -11,10 +11,10 @@ from pathlib import Path
 
 from pipeline.command import run
 from pipeline.errors import EnvironmentFault
-from pipeline.local_servers import default_state_dir
+from pipeline.local_servers import SUFFIX, default_state_dir
 from pipeline.options import Options, option, parse
-from serving.folders import SERVERS
-from serving.process.record import SUFFIX, ProcessRecord, require
+from serving.folders import CONSOLE, SERVERS
+from serving.process.record import ProcessRecord
 
 RUNNING_STATUS = 5
 """Of no error in `pipeline.errors`."""
@@ -24,7 +24,7 @@ RUNNING_STATUS = 5
 class StopOptions(Options):
     """Which servers to stop."""
 
-    only: str | None = option(None, "stop this server alone", choices=SERVERS)
+    only: str | None = option(None, "stop this server alone", choices=(*SERVERS, CONSOLE))
     dry_run: bool = option(False, "only say what is running; the exit status is then 5 where something is")
     state_dir: Path | None = option(None, "where servers that were started from here are recorded (build/run)")
 
@@ -40,7 +40,7 @@ def stop(options: StopOptions) -> list[ProcessRecord]:
     folder = options.state_dir or default_state_dir()
     for path in sorted(folder.glob(f"{options.only}-*{SUFFIX}" if options.only else f"*{SUFFIX}")):
         try:
-            record = require(path)
+            record = ProcessRecord.read(path)
         except EnvironmentFault as fault:
             faults.append(str(fault))
             continue

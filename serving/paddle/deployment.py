@@ -20,7 +20,7 @@ from pathlib import Path
 
 from pipeline.errors import BundleError, InputError
 from pipeline.files.atomic import DRAFT_SUFFIX, atomic_folder, remove_folder
-from pipeline.files.bundle import Bundle
+from pipeline.files.bundle import Bundle, join
 from pipeline.files.checksums import verify_folder
 from pipeline.predictor import Predictor
 from serving.deployment import Deployment
@@ -40,6 +40,8 @@ from serving.paddle.publication import (
 from serving.published import PublishedVersion, served
 from serving.staging import verify_seal
 
+SAME_GRAPH = ("openvino", "float32")
+"""What computes a publication's graph where Paddle Serving is not at work."""
 NO_FOLLOWER = "no service is running that was started from here"
 LEFTOVER = re.compile(rf"\.({LIVE}|[0-9]+)\.\w{{8}}({DRAFT_SUFFIX})?")
 """What a process that was killed while it published has left; a folder may hold other hidden files, of others."""
@@ -116,6 +118,10 @@ class PaddleDeployment(Deployment[PaddleOptions]):
 
     def verify_live(self, version: PaddleVersion) -> None:
         self.verify(version)
+
+    def bundle(self, version: PaddleVersion, folder: Path) -> Bundle:
+        part = Bundle(self._folder(version.number) / MODEL_FOLDER)
+        return join([part], SAME_GRAPH, folder)
 
     def remove(self, number: int) -> None:
         folder = self._folder(number)

@@ -73,7 +73,8 @@ def write_publication(bundle: Bundle, version: PaddleVersion, folder: Path) -> N
         BundleError: the bundle lacks a file.
     """
     (folder / MODEL_FOLDER).mkdir()
-    stage(bundle, [bundle.tokeniser_file, PADDLE_GRAPH_FILE, PADDLE_PARAMETERS_FILE], folder / MODEL_FOLDER)
+    files = [*bundle.reading_files, *bundle.explaining_files, PADDLE_GRAPH_FILE, PADDLE_PARAMETERS_FILE]
+    stage(bundle, files, folder / MODEL_FOLDER)
     write_model_config(bundle, folder / MODEL_FOLDER)
     (folder / CONFIG_FILE).write_text(config_text(version.options), encoding="utf-8")
     copy_modules(PROJECT / SERVICE_MODULE, folder, SERVICE_MODULE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent import futures
 from typing import Any
 
@@ -32,6 +32,16 @@ class Describing:
         if list(request.key) == [ABOUT]:
             return pipeline_service_pb2.Response(err_no=OK, key=[ABOUT], value=[self._about])
         return self._servicer.inference(request, context)
+
+    def answer(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """As `inference`, with the messages' fields."""
+        answer = self.inference(pipeline_service_pb2.Request(**fields), None)
+        return {
+            "err_no": answer.err_no,
+            "err_msg": answer.err_msg,
+            "key": list(answer.key),
+            "value": list(answer.value),
+        }
 
 
 METHODS = pipeline_service_pb2.DESCRIPTOR.services_by_name["PipelineService"].full_name

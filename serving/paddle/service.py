@@ -25,13 +25,15 @@ import numpy as np
 import yaml
 from paddle_serving_server.pipeline import Op, PipelineServer, RequestOp
 from paddle_serving_server.pipeline.pipeline_server import PipelineServicer
-from paddle_serving_server.pipeline.proto import pipeline_service_pb2
 from paddle_serving_server.web_service import WebService
 
 from pipeline.command import run
-from pipeline.compute.batching import measured_overhead, run_in_batches
+from pipeline.compute.batching import measured_overhead
 from pipeline.compute.padded_lengths import lengths_up_to, pad_to_length
+from pipeline.compute.windows import Windows
 from pipeline.errors import ClassifierError, EnvironmentFault, InputError
+from pipeline.explanation.neighbours import Neighbours
+from pipeline.explanation.rows import Copies, pieces_asked_for, with_copies
 from pipeline.files.bundle import Bundle
 from pipeline.labels.request_options import DecoderChoice
 from pipeline.options import Options, option, parse
@@ -46,14 +48,16 @@ from pipeline.service_messages import (
     read_request,
     write_answers,
 )
-from pipeline.tensors import INPUT_IDS, LOGITS, TOKEN_TYPE_IDS, TRUNCATED
+from pipeline.tensors import INPUT_IDS, LINEAR, LOGITS, PIECES, TOKEN_TYPE_IDS, TRUNCATED
+from pipeline.text.encoding import TextEncoder
 from serving.paddle.configuration import CONFIG_FILE, PUBLISHED_FILE
 from serving.paddle.gateway import HttpGateway
 from serving.paddle.heartbeat import Worker
 from serving.paddle.rpc import Describing, rpc_server
 from serving.process.ports import LOOPBACK
 
-REQUEST, ROWS, DEADLINE = "request", "rows", "deadline"
+REQUEST, ASKED, ROWS, DEADLINE = "request", "asked", "rows", "deadline"
+"""Of what the operator hands on: ASKED are the texts and, where it is asked why, their copies behind them."""
 PARTING_SECONDS = 5.0
 GPU_TYPES = (1, 2)
 """Of upstream's device_type: CUDA, and TensorRT."""
@@ -65,9 +69,9 @@ GOLDEN_TEXTS = 4
 class TextRequestOp(RequestOp):
     """Takes texts out of a request; what cannot be classified gets its error here."""
 
-    def __init__(self, bundle: Bundle, limits: Mapping[str, Any]) -> None:
+    def __init__(self, encoder: TextEncoder, choose: DecoderChoice, limits: Mapping[str, Any]) -> None:
         super().__init__()
-        self._encoder, self._choose, self._limits = bundle.encoder(), DecoderChoice(bundle.decoder()), limits
+        self._encoder, self._choose, self._limits = encoder, choose, limits
 
     def unpack_request_package(self, request: Any) -> tuple[dict[str, Any], int, int | None, str]:
         try:
@@ -76,10 +80,12 @@ class TextRequestOp(RequestOp):
             asked = read_request(request.key, request.value, self._limits["texts_per_request"])
             self._encoder.check(asked.texts)
             self._choose(asked.parameters)
+            pieces = pieces_asked_for(asked.parameters, asked.texts, self._encoder)
+            rows = with_copies(asked.texts, pieces, self._limits["texts_per_request"])
         except InputError as error:
             return {}, request.logid, INPUT_ERROR, str(error)
         deadline = time.monotonic() + self._limits["request_seconds"]
-        return {REQUEST: asked, DEADLINE: deadline}, request.logid, None, ""
+        return {REQUEST: asked, DEADLINE: deadline, ASKED: rows, PIECES: pieces}, request.logid, None, ""
 
 
 class SeqClsOp(Op):
@@ -91,12 +97,14 @@ class SeqClsOp(Op):
 
     worker: Worker | None = None
 
-    def __init__(self, bundle: Bundle, limits: Mapping[str, Any], input_ops: list[Op]) -> None:
-        super().__init__(name=SERVICE, input_ops=input_ops)
+    def __init__(self, bundle: Bundle, limits: Mapping[str, Any]) -> None:
         self._encoder, self._choose = bundle.encoder(), DecoderChoice(bundle.decoder())
+        super().__init__(name=SERVICE, input_ops=[TextRequestOp(self._encoder, self._choose, limits)])
+        self._combine, self._neighbours = bundle.manifest.combine, Neighbours.of(bundle)
         self._max_texts = limits["texts_per_request"]
         self._token_budget, self._max_length = limits["token_budget"], bundle.manifest.max_seq_length
         self._lengths, self._overhead = lengths_up_to(self._max_length), 0
+        self._windows = Windows(self._max_length, bundle.manifest.long_texts.pool)
 
     def init_op(self) -> None:
         # Starting a run, and changing shape, costs Paddle a millisecond or two: of a small model, hundreds of tokens.
@@ -106,8 +114,8 @@ class SeqClsOp(Op):
         (fields,) = input_dicts.values()
         if time.monotonic() > fields[DEADLINE]:
             return None, True, TIMED_OUT, "the request waited too long for the model; ask again, or for less at once"
-        encoded = self._encoder.encode_checked(fields[REQUEST].texts)
-        fields[TRUNCATED] = encoded.truncated.tolist()
+        encoded = self._encoder.encode_checked(fields[ASKED])
+        fields[TRUNCATED], fields[LINEAR] = encoded.truncated[: len(fields[REQUEST].texts)].tolist(), encoded.linear
         rows = np.empty(len(encoded.ids), object)  # of different lengths; upstream joins those of several requests
         for number, row in enumerate(encoded.ids):
             rows[number] = row
@@ -116,7 +124,7 @@ class SeqClsOp(Op):
     def process(self, feed_batch: Any, typical_logid: int = 0) -> tuple[Any, int, str]:
         try:
             rows = feed_batch[0][ROWS]
-            logits = run_in_batches(rows, self._answer_part, self._token_budget, self._overhead)
+            logits = self._windows.run_in_batches(rows, self._answer_part, self._token_budget, self._overhead)
         except Exception as error:  # noqa: BLE001 - whatever it is, the callers are to get an answer
             return None, MODEL_ERROR, f"the runtime failed: {error}"
         return {LOGITS: logits}, OK, ""
@@ -126,10 +134,13 @@ class SeqClsOp(Op):
     ) -> tuple[dict[str, str], int | None, str]:
         (fields,) = input_data.values()
         try:
-            decoded = self._choose(fields[REQUEST].parameters).decode(fetch_data[LOGITS])
+            logits, copies = np.split(self._combine(fetch_data[LOGITS], fields[LINEAR]), [len(fields[REQUEST].texts)])
+            decoder, pieces = self._choose(fields[REQUEST].parameters), fields[PIECES]
+            decoded = decoder.decode(logits)
+            why = Copies(pieces, copies).explanations(decoder, decoded, logits, self._neighbours) if pieces else None
         except ClassifierError as error:
             return {}, MODEL_ERROR, str(error)
-        return write_answers(decoded.predictions(), fields[TRUNCATED]), None, ""
+        return write_answers(decoder.told(decoded, fields[TRUNCATED], why)), None, ""
 
     def _answer_part(self, input_ids: np.ndarray, token_type_ids: np.ndarray) -> np.ndarray:
         logits = self._run_model(input_ids, token_type_ids)
@@ -158,8 +169,8 @@ class SeqClsOp(Op):
 
 
 def _texts(waiting: Mapping[str, Any]) -> int:
-    """How many texts a request of the operator's channel holds."""
-    return sum(len(data.dictdata[REQUEST].texts) for data in waiting.values() if data.dictdata)
+    """How many texts a request of the operator's channel holds, copies among them."""
+    return sum(len(data.dictdata[ASKED]) for data in waiting.values() if data.dictdata)
 
 
 class SeqClsServer(PipelineServer):
@@ -195,7 +206,7 @@ class SeqClsServer(PipelineServer):
         bounds = limits["request_bytes"], threads, limits["request_seconds"], shared
         server = rpc_server(servicer, f"{host}:{self._rpc_port}", *bounds)
         try:
-            gateway = HttpGateway((host, self._http_port), lambda fields: _answer(servicer, fields), *bounds)
+            gateway = HttpGateway((host, self._http_port), servicer.answer, *bounds)
         except OSError as error:
             raise EnvironmentFault(f"HTTP port {self._http_port} on {host} cannot be had ({error})") from None
         server.start()
@@ -220,8 +231,7 @@ class SeqClsService(WebService):
         self.prepare_pipeline_config(yml_dict=config)
 
     def get_pipeline_response(self, read_op: RequestOp) -> Op:
-        limits = self._config["limits"]
-        return SeqClsOp(self._bundle, limits, [TextRequestOp(self._bundle, limits)])
+        return SeqClsOp(self._bundle, self._config["limits"])
 
 
 @dataclass(frozen=True)
@@ -258,7 +268,7 @@ def serve(options: ServiceOptions) -> None:
 def _describe(folder: Path, bundle: Bundle, limits: Mapping[str, Any]) -> str:
     """What the service says of what it serves."""
     record, manifest, most = read_json(folder / PUBLISHED_FILE), bundle.manifest, limits["texts_per_request"]
-    return ServedModel.of(record, manifest.labels, manifest.max_seq_length, most, limits["request_bytes"]).to_json()
+    return ServedModel.of(record, manifest, manifest.most_tokens, most, limits["request_bytes"]).to_json()
 
 
 def _quieten() -> None:
@@ -276,16 +286,6 @@ def _require_gpu() -> None:
         raise EnvironmentFault("config.yml asks for a GPU and paddle here is for CPUs; install paddlepaddle-gpu")
     if not paddle.device.cuda.device_count():
         raise EnvironmentFault("config.yml asks for a GPU and paddle sees none; publish with --device cpu, or see why")
-
-
-def _answer(servicer: PipelineServicer, fields: Mapping[str, Any]) -> dict[str, Any]:
-    answer = servicer.inference(pipeline_service_pb2.Request(**fields), None)
-    return {
-        "err_no": answer.err_no,
-        "err_msg": answer.err_msg,
-        "key": list(answer.key),
-        "value": list(answer.value),
-    }
 
 
 def main(argv: Sequence[str] | None = None) -> None:

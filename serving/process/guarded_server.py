@@ -150,7 +150,11 @@ class GuardedServer:
             record.remove(self.state_dir)
 
     def keep_record(self) -> None:
-        """Write the record again where its folder was moved or removed."""
+        """Write what is gone from the state folder again; what fails, the next call does."""
+        with contextlib.suppress(OSError):  # of a full disk, or of a folder that goes meanwhile, no server has to end
+            self._keep_files()
+
+    def _keep_files(self) -> None:
         if self._record and not self._record.path(self.state_dir).exists():
             self._record.write(self.state_dir)
 

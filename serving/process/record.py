@@ -11,31 +11,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pipeline.errors import EnvironmentFault, ServerError
-from pipeline.local_servers import SUFFIX, identity
-from pipeline.records import from_fields, read_json
+from pipeline.local_servers import SUFFIX, StartedServer, identity
 from serving.process import processes
 from serving.process.guard import remove_shared_memory
 
 
 @dataclass(frozen=True)
-class ProcessRecord:
-    """A process that ends its server, children included, on SIGTERM within `patience_seconds`.
-
-    `identity` is what the function `identity` said at the start: a recycled process id does not match it.
-    `http_address` says where the server can be asked, `client_address` where over gRPC or RPC, `model_repository` or
-    `paddle_folder` from where it serves, and `version`, of a Paddle Serving service, what.
-    """
-
-    name: str
-    pid: int
-    identity: str
-    patience_seconds: float
-    shared_memory_prefix: str = ""
-    http_address: str = ""
-    client_address: str = ""
-    model_repository: str = ""
-    paddle_folder: str = ""
-    version: str = "0"
+class ProcessRecord(StartedServer):
+    """A server's note as those see it who write it, and who end the server by it."""
 
     @classmethod
     def of(
@@ -57,12 +40,9 @@ class ProcessRecord:
 
     def remove(self, state_dir: Path) -> None:
         """Remove this record, unless another process has written its own in its place."""
-        with contextlib.suppress(FileNotFoundError):
-            if read(self.path(state_dir)) == self:
+        with contextlib.suppress(FileNotFoundError, EnvironmentFault):
+            if self.read(self.path(state_dir)) == self:
                 self.path(state_dir).unlink()
-
-    def is_running(self) -> bool:
-        return bool(self.identity) and identity(self.pid) == self.identity
 
     def stop(self) -> bool:
         """End the process: SIGTERM, and SIGKILL when patience is over; False where it had ended before."""
@@ -84,30 +64,3 @@ class ProcessRecord:
         while self.is_running() and time.monotonic() < deadline:
             time.sleep(0.05)
         return not self.is_running()
-
-
-def read(path: Path) -> ProcessRecord | None:
-    """The record in `path`; None where it is not one (cut short, another version's)."""
-    try:
-        return from_fields(ProcessRecord, read_json(path))
-    except ValueError:
-        return None
-
-
-def require(path: Path) -> ProcessRecord | None:
-    """The record in `path`; None where it is gone. Raises EnvironmentFault where it is damaged."""
-    try:
-        record = read(path)
-    except FileNotFoundError:
-        return None
-    if record is None:
-        raise EnvironmentFault(
-            f"{path} is damaged: whether its server runs cannot be told; end it where it does, and remove the file"
-        )
-    return record
-
-
-def running(state_dir: Path) -> list[ProcessRecord]:
-    """The records of the servers that run; raises EnvironmentFault where one is damaged."""
-    records = map(require, sorted(state_dir.glob(f"*{SUFFIX}")))
-    return [record for record in records if record and record.is_running()]

@@ -13,7 +13,7 @@ from typing import Any
 from pipeline.errors import ServerError
 from pipeline.records import parse_json
 from pipeline.served import ServedModel
-from pipeline.tensors import ABOUT, ADMISSION, ENSEMBLE, INPUT_IDS, LABEL, LOGITS, PROBE, TEXT, TOKEN_TYPE_IDS
+from pipeline.tensors import ABOUT, ADMISSION, ENSEMBLE, INPUT_IDS, LABEL, LINEAR, LOGITS, PROBE, TEXT, TOKEN_TYPE_IDS
 from serving.golden import GOLDEN_SECONDS, Expected, Refused
 from serving.triton.admin_key import HTTP_HEADER, probe_secret
 from serving.triton.configs.ensemble import MODEL, POSTPROCESS, TOKENISER, common_version
@@ -97,7 +97,7 @@ class ServerControl:
             for model, takes, gives in (
                 (TOKENISER, {TEXT}, ""),  # all, as versions of earlier releases give no ADMISSION
                 (MODEL, {INPUT_IDS, TOKEN_TYPE_IDS}, LOGITS),
-                (POSTPROCESS, {LOGITS, ADMISSION}, LABEL),
+                (POSTPROCESS, {LOGITS, ADMISSION, LINEAR}, LABEL),
             ):
                 inputs = [tensors[name] for name in takes & tensors.keys()]
                 tensors |= self._infer(model, version, inputs, gives, seconds)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from pathlib import Path
 
 from pipeline.errors import ClassifierError, ServerError
 from pipeline.files.bundle import Bundle
@@ -63,13 +64,13 @@ class TritonDeployment(Deployment[ServingOptions]):
             waiting = int(texts_per_second(predictor, expected) * options.queue_milliseconds / 1000)
             options = replace(options, queue_size=options.max_batch_size + max(waiting, options.max_batch_size // 2))
         self.repository.remove_unfinished()
-        fitted = options.fitted(bundle.manifest.max_seq_length)
+        fitted = options.fitted(bundle.manifest.most_tokens)
         version = PublishedVersion.now(number, bundle, fitted, expected, note)
         self.repository.add(bundle, version)
         return version
 
     def settled(self, bundle: Bundle, options: ServingOptions, live: ServingOptions) -> ServingOptions:
-        fitted = options.fitted(bundle.manifest.max_seq_length)
+        fitted = options.fitted(bundle.manifest.most_tokens)
         return fitted if fitted.queue_size else replace(fitted, queue_size=live.queue_size)
 
     def verify(self, version: TritonVersion) -> None:
@@ -78,6 +79,9 @@ class TritonDeployment(Deployment[ServingOptions]):
     def verify_live(self, version: TritonVersion) -> None:
         self.repository.verify(version)
         self.repository.verify_configs(version)
+
+    def bundle(self, version: TritonVersion, folder: Path) -> Bundle:
+        return self.repository.bundle(version, folder)
 
     def remove(self, number: int) -> None:
         self.repository.remove(number)

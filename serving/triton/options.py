@@ -114,12 +114,12 @@ class ServingOptions(TritonWishes):
         """Python processes of the server that run the model."""
         return self.instances if self.backend == PYTHON else 0
 
-    def fitted(self, max_seq_length: int) -> ServingOptions:
-        """These options with the padded lengths that a model of that maximum length is to get."""
+    def fitted(self, most_tokens: int) -> ServingOptions:
+        """These options with the padded lengths of a model that is given so many tokens of a text at most."""
         lengths = self.padded_lengths
         if self.backend == NATIVE and not lengths:
             lengths = GPU_LENGTHS if self.device == GPU else CPU_LENGTHS
-        return replace(self, padded_lengths=lengths_up_to(max_seq_length, lengths)) if lengths else self
+        return replace(self, padded_lengths=lengths_up_to(most_tokens, lengths)) if lengths else self
 
 
 def beside_each_other(options: Sequence[ServingOptions]) -> ServingOptions:

@@ -6,7 +6,9 @@ from dataclasses import fields
 
 from pipeline.compute.batching import TOKEN_BUDGET
 from pipeline.compute.runtimes import AUTO, resolve
+from pipeline.errors import InputError
 from pipeline.files.bundle import Bundle
+from pipeline.text.long_texts import WINDOWS
 from serving.options import GPU, GPU_TOKEN_BUDGET, MAX_BATCH_SIZE, NATIVE_MAX_BATCH_SIZE
 from serving.triton.configs.native import native_choice
 from serving.triton.options import NATIVE, ServingOptions, TritonWishes
@@ -16,7 +18,16 @@ GPU_QUEUE_SIZE = 1024
 
 
 def serving_options(bundle: Bundle, wishes: TritonWishes) -> ServingOptions:
-    """What is asked, and what is chosen where it was left open; raises as `ServingOptions` does."""
+    """What is asked, and what is chosen where it was left open.
+
+    Raises:
+        InputError: as `ServingOptions` does, or Triton's own backend is asked for what it cannot do.
+    """
+    if wishes.backend == NATIVE and bundle.manifest.long_texts.way == WINDOWS:
+        raise InputError(
+            f"{bundle.path} reads long texts in windows, which Triton's own backends cannot; leave out --backend "
+            f"{NATIVE}, or train with another --long_texts"
+        )
     chosen = {each.name: getattr(wishes, each.name) for each in fields(TritonWishes)}
     precision = "float16" if wishes.tensorrt and wishes.precision == AUTO else wishes.precision
     pick = native_choice if wishes.backend == NATIVE else resolve

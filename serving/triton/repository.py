@@ -25,8 +25,9 @@ from pipeline.compute.graph_precision import write_graph
 from pipeline.compute.runtimes import graph_files
 from pipeline.errors import BundleError, InputError
 from pipeline.files.atomic import DRAFT_SUFFIX, atomic_folder, atomic_writer, remove_folder
-from pipeline.files.bundle import MANIFEST_FILE, ONNX_FILE, Bundle, stage
+from pipeline.files.bundle import MANIFEST_FILE, ONNX_FILE, Bundle, join, stage
 from pipeline.files.checksums import verify_folder
+from pipeline.files.manifest import Manifest
 from pipeline.served import ServedModel
 from pipeline.tensors import ENSEMBLE
 from serving.folders import MODEL_REPOSITORY
@@ -137,7 +138,7 @@ class ModelRepository:
         if live := self.live():
             kind = _kind(options, len(bundle.manifest.labels))
             self._require_alike({live.number: self._kind_of(live.number), number: kind})
-        needed = {TOKENISER: (bundle.tokeniser_file,), POSTPROCESS: ()}
+        needed = {TOKENISER: bundle.reading_files, POSTPROCESS: bundle.explaining_files}
         native = options.backend == NATIVE
         needed[MODEL] = (ONNX_FILE,) if native else graph_files(bundle, options.runtime, options.precision)
         for model in COMPONENTS:
@@ -150,6 +151,12 @@ class ModelRepository:
                 copy_modules(_source(model), folder, ADAPTER_FILE)
                 (folder / VERSION_FILE).write_text(version.text(), encoding="utf-8")
                 write_seal(folder, VERSION_FILE)
+
+    def bundle(self, version: TritonVersion, folder: Path) -> Bundle:
+        """See `serving.deployment.Deployment.bundle`; raises BundleError where a part is damaged."""
+        options = version.options
+        parts = [Bundle(self._folder(model, version.number)) for model in (TOKENISER, MODEL)]
+        return join(parts, (options.runtime, options.precision), folder)
 
     def load_only(self, *versions: TritonVersion) -> None:
         """Let servers load these versions of the components, and no others, as the last one is to be served.
@@ -222,9 +229,13 @@ class ModelRepository:
 
     def _about(self, version: TritonVersion) -> str:
         """What a version's callers are told of it."""
-        manifest = self._manifest(version.number)
-        limits = manifest["max_seq_length"], version.options.max_batch_size
-        return ServedModel.of(vars(version), manifest["labels"], *limits).to_json()
+        manifest = self.manifest(version.number)
+        limits = manifest.most_tokens, version.options.max_batch_size
+        return ServedModel.of(vars(version), manifest, *limits).to_json()
+
+    def manifest(self, number: int) -> Manifest:
+        """What the bundle of a version says of its model; raises InputError where it cannot be read."""
+        return Manifest.from_json(self._manifest(number))
 
     def _manifest(self, number: int) -> dict[str, Any]:
         return json.loads((self._folder(MODEL, number) / MANIFEST_FILE).read_bytes())

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.files.bundle import ONNX_FILE, Bundle, Golden, seal
+from pipeline.files.bundle import ONNX_FILE, Bundle, seal
+from pipeline.files.manifest import Golden
 from pipeline.labels.hierarchy import SEPARATOR
 from pipeline.predictor import Predictor
 from pipeline.text.subword import TOKENISER_FILE
@@ -39,6 +40,7 @@ def renamed_bundle(bundle: Bundle, folder: Path, mark: str) -> Bundle:
         manifest,
         labels=tuple(marked[position] for position in order),
         thresholds=tuple(manifest.thresholds[position] for position in order),
+        calibration=manifest.calibration and manifest.calibration.of_columns(order),
         goldens=goldens,
     )
     return seal(folder, changed)

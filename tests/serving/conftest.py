@@ -3,6 +3,7 @@
 import pytest
 
 from pipeline.files.bundle import Bundle
+from tests.conftest import first_rows, run_command
 from tests.serving.bundles import top_level_bundle
 from tests.serving.tiny_model import SLEEPY_ECHO, write_model
 
@@ -21,3 +22,14 @@ def bundle(bundle_path):
 def other(bundle, tmp_path_factory):
     """A bundle of another identity, which answers with the top labels alone."""
     return top_level_bundle(bundle, tmp_path_factory.mktemp("other") / "bundle")
+
+
+@pytest.fixture(scope="session")
+def linear(sample_dataset, tmp_path_factory) -> Bundle:
+    """A linear model's bundle."""
+    folder = tmp_path_factory.mktemp("linear")
+    few = first_rows(sample_dataset, folder / "data", 600, 150)
+    places = ("--save_dir", folder / "checkpoint")
+    run_command("training/train.py", "--dataset_dir", few, "--model_name", "linear", *places)
+    run_command("training/export_model.py", "--params_path", places[1], "--output_path", folder / "export")
+    return Bundle(folder / "export")

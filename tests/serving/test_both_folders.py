@@ -71,8 +71,10 @@ def test_what_is_live_already_is_published_again_only_where_something_differs(fo
     assert numbers() == []
     (said, _) = map(str, publish.publish(PublishOptions(bundle=bundle_path, **places)))
     assert said.endswith("is live already as version 1 (onnxruntime, float32); --again publishes it once more")
-    assert numbers(note="before the sale") == [2, 2]
-    assert numbers() == []
+    (said, _) = map(str, publish.publish(PublishOptions(bundle=bundle_path, note="before the sale", **places)))
+    assert said.endswith("--again publishes it once more, with the --note that is given")
+    assert numbers(note="before the sale", again=True) == [2, 2]
+    assert numbers(note="before the sale") == []
     assert numbers(max_batch_size=64) == [3, 3]
     assert numbers(max_batch_size=64, only="triton") == []
     assert numbers(again=True, only="triton") == [4]

@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.errors import BundleError
-from pipeline.files.bundle import ONNX_FILE, Bundle, Golden, seal
+from pipeline.files.bundle import ONNX_FILE, Bundle, seal
+from pipeline.files.manifest import Golden
 from pipeline.labels.decoding import POLICIES, Decoder, DecodingPolicy
 from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.predictor import Predictor
@@ -88,11 +89,21 @@ def test_a_bundle_that_answers_nothing_is_refused(copy):
     st.booleans(),
     st.none() | st.integers(1, 3),
 )
+@example([0.125, 0.0625, 0.25, 0.125, 0.25, 0.03125], [0.0] * 6, "ancestors", True, 1)
+@example([0.5, 0.5, 0.5, 0.5, 0.5, 0.125], [0.0, 0.0, 0.0, 0.03125, 0.0, 0.0], "ancestors", False, 2)
 def test_what_rounding_explains_is_never_refused(scores, rounding, policy, at_least_one, top_k):
     decoder = Decoder(HIERARCHY, THRESHOLDS, DecodingPolicy(policy, at_least_one, top_k))
     stated = decode(decoder, scores)
     rounded = np.clip(np.asarray([scores]) + rounding, 0.001, 0.999).astype(np.float32)
     assert unexplained(decoder, rounded, stated) == []
+
+
+def test_a_label_that_top_k_cannot_have_cut_off_is_refused():
+    decoder = Decoder(HIERARCHY, THRESHOLDS, DecodingPolicy("threshold", top_k=1))
+    scores = np.asarray([[0.99, 0.01, 0.01, 0.01, 0.01, THRESHOLDS[5] + 0.01]], np.float32)
+    assert unexplained(decoder, scores, [{0}]) == []
+    assert unexplained(decoder, scores, [{5}]) == [0]
+    assert unexplained(decoder, scores, [{1}]) == [0]
 
 
 @given(SCORES, st.integers(0, 5))

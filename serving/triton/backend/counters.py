@@ -13,6 +13,17 @@ PREFIX = "text_classifier_"
 FLUSH_SECONDS = 0.5
 
 
+def expect(version: str, name: str, help: str, counts: Mapping[tuple[str, str], int]) -> list[Any]:
+    """Show fixed numbers, by feature and bin; they are shown for as long as what is returned is kept."""
+    family = pb_utils.MetricFamily(name=PREFIX + name, description=help, kind=pb_utils.MetricFamily.GAUGE)
+    kept = [family]
+    for (feature, part), count in counts.items():
+        metric = family.Metric(labels={"version": version, "feature": feature, "bin": part})
+        metric.set(count)
+        kept.append(metric)
+    return kept
+
+
 class Counters:
     """Counters that are added to now and handed to Triton a little later, by a thread.
 

@@ -13,9 +13,13 @@ from pipeline.tensors import (
     ADMISSION,
     CONFIDENCE,
     ENSEMBLE,
+    EXPLANATION,
     INPUT_IDS,
     LABEL,
+    LINEAR,
     LOGITS,
+    PIECES,
+    PROMISED,
     SCORES,
     TEXT,
     TOKEN_TYPE_IDS,
@@ -52,7 +56,9 @@ def ensemble_config(version: PublishedVersion[ServingOptions], about: str = "") 
         version: which one.
         about: `pipeline.served.ServedModel.to_json` of it, for callers.
     """
-    options, truncated = version.options, (TRUNCATED,) * version.tells_truncated
+    options, truncated, linear = version.options, (TRUNCATED,) * version.tells_truncated, (LINEAR,) * version.linear
+    pieces, explanation = (PIECES,) * version.explains, (EXPLANATION,) * version.explains
+    promised = (PROMISED,) * version.tells_promised
 
     def step(model: str, takes: tuple[str, ...], gives: tuple[str, ...]) -> triton.ModelEnsembling.Step:
         inputs, outputs = ({name: name for name in side} for side in (takes, gives))
@@ -61,16 +67,21 @@ def ensemble_config(version: PublishedVersion[ServingOptions], about: str = "") 
         )
 
     steps = [
-        step(TOKENISER, (TEXT,), (INPUT_IDS, TOKEN_TYPE_IDS, ADMISSION, *truncated)),
+        step(TOKENISER, (TEXT,), (INPUT_IDS, TOKEN_TYPE_IDS, ADMISSION, *truncated, *linear, *pieces)),
         step(MODEL, (INPUT_IDS, TOKEN_TYPE_IDS) + (ADMISSION,) * (options.backend == PYTHON), (LOGITS,)),
-        step(POSTPROCESS, (LOGITS, ADMISSION), (LABEL, CONFIDENCE, SCORES)),
+        step(POSTPROCESS, (LOGITS, ADMISSION, *linear, *pieces), (LABEL, CONFIDENCE, SCORES, *explanation, *promised)),
     ]
     config = triton.ModelConfig(
         name=ENSEMBLE,
         platform="ensemble",
         max_batch_size=options.max_batch_size,
         input=[input_tensor(TEXT, triton.TYPE_STRING, 1)],
-        output=[*_answers(), *(_truncated() for _ in truncated)],
+        output=[
+            *_answers(),
+            *(_truncated() for _ in truncated),
+            *(_text_of_each(name) for name in explanation),
+            *(_promised() for _ in promised),
+        ],
         ensemble_scheduling=triton.ModelEnsembling(step=steps),
     )
     if about:
@@ -120,8 +131,8 @@ def common_version(steps: Iterable[int]) -> int | None:
 def _tokeniser(options: ServingOptions) -> triton.ModelConfig:
     dimensions = {INPUT_IDS: -1, TOKEN_TYPE_IDS: -1, ADMISSION: 3}
     outputs = [output_tensor(name, triton.TYPE_INT64, dimension) for name, dimension in dimensions.items()]
-    inputs = [input_tensor(TEXT, triton.TYPE_STRING, 1)]
-    return _python_model(TOKENISER, options, inputs, [*outputs, _truncated()])
+    outputs += [_truncated(), output_tensor(LINEAR, triton.TYPE_FP32, -1), _text_of_each(PIECES)]
+    return _python_model(TOKENISER, options, [input_tensor(TEXT, triton.TYPE_STRING, 1)], outputs)
 
 
 def _model(options: ServingOptions) -> triton.ModelConfig:
@@ -136,8 +147,15 @@ def _model(options: ServingOptions) -> triton.ModelConfig:
 
 
 def _postprocess(options: ServingOptions) -> triton.ModelConfig:
-    inputs = [input_tensor(LOGITS, triton.TYPE_FP32, -1), admission_tensor()]
-    return _python_model(POSTPROCESS, options, inputs, _answers())
+    inputs = [
+        input_tensor(LOGITS, triton.TYPE_FP32, -1),
+        admission_tensor(),
+        input_tensor(LINEAR, triton.TYPE_FP32, -1),
+        input_tensor(PIECES, triton.TYPE_STRING, 1),
+    ]
+    for tensor in inputs[-2:]:
+        tensor.optional = True  # of versions with a linear part, and of those that explain
+    return _python_model(POSTPROCESS, options, inputs, [*_answers(), _text_of_each(EXPLANATION), _promised()])
 
 
 def _answers() -> list[triton.ModelOutput]:
@@ -145,8 +163,16 @@ def _answers() -> list[triton.ModelOutput]:
     return [output_tensor(name, data_type, -1) for name, data_type in types.items()]
 
 
+def _promised() -> triton.ModelOutput:
+    return output_tensor(PROMISED, triton.TYPE_FP32, -1)
+
+
 def _truncated() -> triton.ModelOutput:
     return output_tensor(TRUNCATED, triton.TYPE_BOOL, 1)
+
+
+def _text_of_each(name: str) -> triton.ModelOutput:
+    return output_tensor(name, triton.TYPE_STRING, 1)
 
 
 def _python_model(

@@ -37,11 +37,14 @@ PASSED_ON = (GRPC_HEADER, "traceparent", "tracestate")
 MOST_CALLS = 4096
 PROMPT_SECONDS, ARRIVAL_SECONDS, ANSWER_SECONDS = 0.5, 30.0, 600.0
 """What takes longer than the first to arrive has to have its place among large messages."""
+SLOW_BODIES = BODIES // 2
+"""Such places for what is slow: the others are for large messages that come at once, whoever stalls."""
 RECONNECT_MS = 200
 IDENTITY_ALONE = 1
 """Of the bits for ways of packing messages: what gRPC unpacks has no limit."""
 SERVER_OPTIONS = {"grpc.so_reuseport": 0, "grpc.http2.bdp_probe": 0, "grpc.max_metadata_size": 1 << 14}
 SERVER_OPTIONS["grpc.max_concurrent_streams"] = 1024  # of a connection: or it may begin and drop 100,000 at once
+SERVER_OPTIONS["grpc.http2.max_ping_strikes"] = 0  # none is counted: for each one too many it keeps a few kilobytes
 SERVER_OPTIONS["grpc.compression_enabled_algorithms_bitset"] = IDENTITY_ALONE
 UPSTREAM_OPTIONS = {f"grpc.max_{way}_message_length": -1 for way in ("send", "receive")}
 UPSTREAM_OPTIONS |= {f"grpc.{bound}_reconnect_backoff_ms": RECONNECT_MS for bound in ("initial", "min", "max")}
@@ -67,7 +70,7 @@ class Calls(grpc.GenericRpcHandler):
     def __init__(self, settings: FrontSettings, upstream: grpc.aio.Channel) -> None:
         self._settings = settings
         self._upstream = {method: upstream.unary_unary(method) for method in METHODS}
-        self._bodies = Budget(BODIES * settings.max_bytes)
+        self._bodies, self._slow = Budget(BODIES * settings.max_bytes), Budget(SLOW_BODIES)
         self._under_way = 0
 
     def service(self, handler_call_details: Any) -> grpc.RpcMethodHandler | None:
@@ -103,17 +106,11 @@ class Calls(grpc.GenericRpcHandler):
         """The message, and what it has taken of the memory for large ones."""
         if self._under_way > MOST_CALLS:
             raise _overloaded(f"{MOST_CALLS} calls are under way")
-        largest = self._settings.max_bytes
         reading = asyncio.ensure_future(context.read())
         try:
             await asyncio.wait({reading}, timeout=PROMPT_SECONDS)
             if not reading.done():
-                if not self._bodies.take(largest):
-                    raise _overloaded("too many large requests are under way")
-                try:
-                    await asyncio.wait({reading}, timeout=ARRIVAL_SECONDS)
-                finally:
-                    self._bodies.give(largest)
+                await self._wait_for(reading)
             if not reading.done():
                 raise Refused(grpc.StatusCode.DEADLINE_EXCEEDED, "the request did not arrive in time")
         finally:
@@ -125,6 +122,21 @@ class Calls(grpc.GenericRpcHandler):
         if not self._bodies.take(held):
             raise _overloaded("too many large requests are under way")
         return message, held
+
+    async def _wait_for(self, reading: asyncio.Future[Any]) -> None:
+        """Give what is slow to arrive its time, and a place."""
+        largest = self._settings.max_bytes
+        if not self._slow.take(1):
+            raise _overloaded("too many slow requests are under way")
+        try:
+            if not self._bodies.take(largest):
+                raise _overloaded("too many large requests are under way")
+            try:
+                await asyncio.wait({reading}, timeout=ARRIVAL_SECONDS)
+            finally:
+                self._bodies.give(largest)
+        finally:
+            self._slow.give(1)
 
     def _check(self, message: bytes, key: str) -> None:
         try:
@@ -147,7 +159,8 @@ class Calls(grpc.GenericRpcHandler):
             return await self._upstream[method](message, timeout=ANSWER_SECONDS, metadata=tuple(metadata.items()))
         except grpc.aio.AioRpcError as error:
             details = error.details() or ""
-            raise Refused(error.code(), GONE if "connect" in details else details) from None
+            gone = error.code() == grpc.StatusCode.UNAVAILABLE and "connect" in details
+            raise Refused(error.code(), GONE if gone else details) from None
 
 
 def _overloaded(why: str) -> Refused:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hmac
 import json
 import os
-import resource
 import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from serving.process.guard import allow_files
 
 PARTING_SECONDS = 5.0
 """That answers under way have once the process is told to end."""
@@ -57,8 +58,7 @@ def run_front(way: str, start: Callable[[FrontSettings], Callable[[], None]]) ->
     signals = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     settings = FrontSettings(**json.loads(sys.stdin.readline()))
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    allow_files()
     try:
         end = start(settings)
     except OSError as error:

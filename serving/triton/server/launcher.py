@@ -167,9 +167,8 @@ class TritonServer(GuardedServer):
             if not PLAIN.fullmatch(folder.name):
                 raise InputError(f"{self.model_repository} holds {folder.name!r:.80}; name models by A-Z a-z 0-9 . _ -")
 
-    def keep_record(self) -> None:
-        """As `GuardedServer.keep_record`, and the admin key where it is gone from the folder."""
-        super().keep_record()
+    def _keep_files(self) -> None:
+        super()._keep_files()
         if self.control.key and not (self.state_dir / KEY_FILE).exists():
             write_if_absent(self.state_dir, self.control.key)
 

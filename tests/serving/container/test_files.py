@@ -52,15 +52,6 @@ def compose(name: str = "compose.yaml") -> dict:
     return yaml.safe_load((FOLDER / name).read_text())
 
 
-def kubernetes(kind: str) -> dict:
-    documents = yaml.safe_load_all((FOLDER / "kubernetes.yaml").read_text())
-    return next(document for document in documents if document["kind"] == kind)
-
-
-def pod() -> dict:
-    return kubernetes("Deployment")["spec"]["template"]["spec"]
-
-
 def test_the_image_is_pinned_not_root_and_names_no_place_to_install_from():
     (base,) = [arguments for word, arguments in dockerfile() if word == "FROM"]
     assert re.fullmatch(r"nvcr\.io/nvidia/tritonserver:\d\d\.\d\d-py3", base)
@@ -84,7 +75,7 @@ def test_the_lock_has_hashes_and_the_versions_of_the_main_one():
     assert {line.split("[")[0] for line in wanted if line and line[0] not in "#-"} <= names
 
 
-@pytest.mark.parametrize("command", ["triton/__main__", "health", "versions", "rollback", "stop"])
+@pytest.mark.parametrize("command", ["triton/__main__", "health", "publish", "versions", "rollback", "stop"])
 def test_the_image_has_all_that_its_commands_import(command):
     packages = ("pipeline", "serving", "clients", "training", "benchmarks")
     modules = imported_modules(PROJECT / "serving" / f"{command}.py", PROJECT, packages)
@@ -122,30 +113,11 @@ def test_the_arguments_for_a_gpu_are_those_of_the_launcher():
     assert target in next(arguments for word, arguments in dockerfile() if word == "RUN" and "install -d" in arguments)
 
 
-def test_kubernetes_hands_the_image_what_it_expects():
-    (container,), volumes = pod()["containers"], {volume["name"] for volume in pod()["volumes"]}
-    mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
-    assert set(mounts.values()) == volumes
-    assert {MODELS, STATE, "/tmp", "/dev/shm"} <= set(mounts)
-    key_file = Path(container["env"][0]["value"])
-    assert str(key_file.parent) in mounts
-    memory = next(volume for volume in pod()["volumes"] if volume["name"] == mounts["/dev/shm"])
-    assert memory["emptyDir"]["medium"] == "Memory"
-    assert pod()["securityContext"]["runAsUser"] == 1000
-    assert container["securityContext"]["readOnlyRootFilesystem"]
-    assert container["image"] == compose()["services"]["triton"]["image"]
-    names = {port["name"] for port in container["ports"]}
-    assert {port["targetPort"] for port in kubernetes("Service")["spec"]["ports"]} == names
-
-
-def test_probes_ask_golden_texts():
-    (container,) = pod()["containers"]
-    probes = {name: container[f"{name}Probe"]["exec"]["command"] for name in ("startup", "readiness", "liveness")}
+def test_the_health_check_asks_golden_texts():
     (check,) = [arguments for word, arguments in dockerfile() if word == "HEALTHCHECK"]
-    probes["docker"] = json.loads(check.partition("CMD ")[2])
-    for name, (python, module_flag, module, *words) in probes.items():
-        assert (python, module_flag, module) == ("python3", "-m", "serving.health")
-        assert health.parse_args(words) == health.HealthOptions(state_dir=Path(STATE), ready=name == "readiness")
+    python, module_flag, module, *words = json.loads(check.partition("CMD ")[2])
+    assert (python, module_flag, module) == ("python3", "-m", "serving.health")
+    assert health.parse_args(words) == health.HealthOptions(state_dir=Path(STATE))
 
 
 @pytest.fixture

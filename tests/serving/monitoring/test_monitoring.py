@@ -14,6 +14,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from tritonclient import grpc
 from tritonclient.utils import InferenceServerException
 
 from clients.triton import TritonClient
+from pipeline.metrics.traffic import TRAFFIC
 from pipeline.tensors import ENSEMBLE, TEXT
 from tests.conftest import PROJECT
 from tests.serving.tiny_model import PATIENCE_SECONDS, eventually
@@ -178,6 +180,60 @@ def test_texts_arrive_in_prometheus(prometheus, client):
     wanted = [2, 2, sum(not answer for answer in answers), 1]
     eventually(lambda: list(numbers() - before) == wanted)
     assert list(numbers() - before) == wanted
+
+
+def test_texts_are_counted_in_the_bins_that_the_bundle_tells_of(prometheus, client, bundle):
+    """By the step that reads them and by the one that answers; a request with a threshold is in no bin of answers."""
+    expected = bundle.manifest.training["data"][TRAFFIC]
+
+    def numbers():
+        return {
+            feature: prometheus.number(f'sum(text_classifier_seen_texts_total{{feature="{feature}"}})')
+            for feature in expected
+        }
+
+    def settled():
+        before = numbers()
+        time.sleep(1.5)
+        return numbers() == before
+
+    assert expected.keys() == {"top_score", "text_length", "unknown_share"}
+    for feature, bins in expected.items():
+        shown = prometheus.series(f'text_classifier_expected_texts{{feature="{feature}"}}')
+        assert len(shown) == len(bins)
+    assert eventually(settled)
+    before = numbers()
+    client.classify(["某公司宣布裁员", "🙂" * 2000])
+    client.classify(["某公司宣布裁员"], threshold=0.3)
+    wanted = {feature: before[feature] + (2 if feature == "top_score" else 3) for feature in expected}
+    eventually(lambda: numbers() == wanted)
+    assert numbers() == wanted
+
+
+def test_the_load_is_low_with_one_caller_and_high_with_many(prometheus, triton):
+    """What autoscalers go by, of three seconds instead of a minute."""
+    load = "job:text_classifier_load:share1m"
+    recorded = {rule["record"]: f"({rule['expr']})" for rule in RULES if "record" in rule}
+    while names := [name for name in recorded if name in load]:
+        load = load.replace(max(names, key=len), recorded[max(names, key=len)])
+    load = load.replace("[1m]", "[3s]")
+
+    def loaded(callers: int, texts: int) -> float:
+        until = time.monotonic() + 5
+
+        def call() -> None:
+            with TritonClient(triton.grpc_address) as caller:
+                while time.monotonic() < until:
+                    caller.classify(["某公司宣布裁员"] * texts)
+
+        with ThreadPoolExecutor(callers) as pool:
+            for done in [pool.submit(call) for _ in range(callers)]:
+                done.result()
+        return prometheus.number(load)
+
+    low, high = loaded(1, 1), loaded(8, 32)
+    assert low < 0.5
+    assert high > 1.5 * low
 
 
 def test_a_failed_request_of_the_ensemble_counts_twice(prometheus, triton):

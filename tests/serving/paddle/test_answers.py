@@ -13,6 +13,7 @@ from clients.http_client import HttpClient
 from pipeline.errors import InputError
 from pipeline.predictor import Predictor
 from tests.conftest import run_command
+from tests.explanations import assert_same_reasons
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +50,20 @@ def test_both_ways_give_a_file_the_predictors_labels_and_confidences(
         got = {entry["label"]: entry["confidence"] for entry in answer["labels"]}
         assert got == pytest.approx(expected, abs=1e-3)
     assert [answer["truncated"] for answer in answers] == [False] * (len(texts) - 1) + [True]
+
+
+def test_the_words_that_carry_a_label_are_those_of_the_predictor(client, bundle_path, texts):
+    asked = [*texts[:5], "!?", texts[-1]]
+    assert_same_reasons(client.classify(asked, explain=True), Predictor(bundle_path).explain(asked))
+    assert [answer.why for answer in client.classify(asked)] == [None] * len(asked)
+
+
+@pytest.mark.parametrize(
+    ("said", "times", "reason"), [("yes", 1, "give true or false"), ("1", 8, "send fewer, and the")]
+)
+def test_why_that_cannot_be_told_is_refused(client, texts, said, times, reason):
+    with pytest.raises(InputError, match=reason):
+        client.ask(["sentence", "explain"], [json.dumps(texts[:1] * times), said], 5)
 
 
 UPSTREAM = """

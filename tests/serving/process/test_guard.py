@@ -15,7 +15,7 @@ from pipeline.errors import EnvironmentFault
 from pipeline.local_servers import identity
 from serving.process import guard, processes
 from serving.process.guarded_server import GuardedServer
-from serving.process.record import running
+from serving.process.record import ProcessRecord
 from serving.stop import StopOptions, stop
 from tests.serving.tiny_model import eventually
 
@@ -159,15 +159,26 @@ def test_a_record_that_was_removed_is_written_again(tmp_path):
     with Printing(tmp_path / "run") as server:
         (tmp_path / "run" / "other.process.json").write_text('{"name": "triton-1", "pid"')
         with pytest.raises(EnvironmentFault, match="whether its server runs cannot be told"):
-            running(tmp_path / "run")
+            ProcessRecord.running(tmp_path / "run")
         shutil.rmtree(tmp_path / "run")
         server.keep_record()
-        assert [record.pid for record in running(tmp_path / "run")] == [server._guard.pid]
+        assert [record.pid for record in ProcessRecord.running(tmp_path / "run")] == [server._guard.pid]
+
+
+def test_a_record_that_cannot_be_written_now_is_written_later(tmp_path):
+    with Printing(tmp_path / "run") as server:
+        (tmp_path / "file").write_text("in the way")
+        server.state_dir = tmp_path / "file" / "run"
+        server.keep_record()
+        server.state_dir = tmp_path / "other"
+        server.keep_record()
+        assert [record.pid for record in ProcessRecord.running(tmp_path / "other")] == [server._guard.pid]
+        server.state_dir = tmp_path / "run"
 
 
 def test_who_stops_a_server_that_is_down_for_a_moment_ends_what_would_start_it(tmp_path):
     server = Printing(tmp_path)
     with server.at_rest():
-        [record] = running(tmp_path)
+        [record] = ProcessRecord.running(tmp_path)
         assert record.pid == os.getpid()
     assert stop(StopOptions(state_dir=tmp_path)) == []

@@ -72,6 +72,8 @@ def test_the_interface_is_the_documented_one(triton):
         {"name": "confidence", "datatype": "FP32", "shape": ["-1", "-1"]},
         {"name": "scores", "datatype": "FP32", "shape": ["-1", "-1"]},
         {"name": "truncated", "datatype": "BOOL", "shape": ["-1", "1"]},
+        {"name": "explanation", "datatype": "BYTES", "shape": ["-1", "1"]},
+        {"name": "promised", "datatype": "FP32", "shape": ["-1", "-1"]},
     ]
 
 
@@ -83,7 +85,7 @@ def test_a_request_in_plain_json_gets_the_outputs_that_it_names_or_all(triton, c
     url = f"http://{triton.http_address}/v2/models/seqcls/infer"
     with urllib.request.urlopen(url, json.dumps(body).encode(), timeout=30) as response:
         answer = {output["name"]: output for output in json.load(response)["outputs"]}
-    assert set(answer) == set(named or ("label", "confidence", "scores", "truncated"))
+    assert set(answer) == set(named or ("label", "confidence", "scores", "truncated", "explanation", "promised"))
     if "scores" in answer:
         assert answer["scores"]["shape"] == [1, len(client.labels())]
     if "truncated" in answer:
@@ -153,7 +155,7 @@ def test_labels_are_those_of_the_scores(client, bundle_path, texts):
     assert client.model().bundle == predictor.bundle.identity
     best = client.scores(texts[:5]).argmax(axis=1)
     assert [client.labels()[column] for column in best] == [
-        predictor.labels[column] for column in predictor.logits(texts[:5]).argmax(axis=1)
+        predictor.labels[column] for column in predictor.decode(texts[:5]).scores.argmax(axis=1)
     ]
 
 

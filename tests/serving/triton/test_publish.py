@@ -50,14 +50,19 @@ def test_configs_name_the_tensors_of_the_graph(bundle_path):
         assert not config.dynamic_batching.HasField("default_queue_policy")
 
 
-def test_the_ensemble_has_the_output_truncated_where_the_versions_code_gives_it():
-    for told in ((), ("truncated",)):
-        version = PublishedVersion(4, "", "", ServingOptions(), (), tells_truncated=bool(told))
-        ensemble = ensemble_config(version)
-        assert pinned_version(ensemble) == 4
-        config = text_format.Parse(ensemble, model_config_pb2.ModelConfig())
-        assert [tensor.name for tensor in config.output] == ["label", "confidence", "scores", *told]
-        assert [name in config.ensemble_scheduling.step[0].output_map for name in told] == [True] * len(told)
+@pytest.mark.parametrize("told", [("truncated", "explanation", "promised")[:count] for count in range(4)])
+def test_the_ensemble_has_the_outputs_that_the_versions_code_gives(told):
+    explains, promises = "explanation" in told, "promised" in told
+    tells = {"tells_truncated": bool(told), "explains": explains, "tells_promised": promises}
+    version = PublishedVersion(4, "", "", ServingOptions(), (), **tells)
+    ensemble = ensemble_config(version)
+    assert pinned_version(ensemble) == 4
+    config = text_format.Parse(ensemble, model_config_pb2.ModelConfig())
+    assert [tensor.name for tensor in config.output] == ["label", "confidence", "scores", *told]
+    first, _, last = config.ensemble_scheduling.step
+    assert ("truncated" in first.output_map, "explanation" in last.output_map) == (bool(told), explains)
+    assert ("promised" in last.output_map) == promises
+    assert ("pieces" in first.output_map) == ("pieces" in last.input_map) == explains
 
 
 def test_what_is_staged_is_what_is_tested(model_repository):

@@ -15,7 +15,6 @@ from tritonclient.utils import InferenceServerException
 
 from pipeline.files.bundle import Bundle
 from pipeline.files.dataset import read_examples
-from pipeline.labels.decoding import sigmoid
 from pipeline.predictor import Predictor
 from serving.process.ports import Ports
 from serving.triton.backend.admission import LATER_SECONDS, STANDSTILL_SECONDS
@@ -103,7 +102,7 @@ def test_choices_of_requests_that_are_decoded_together_do_not_mix(triton, predic
 def test_all_scores_are_there_for_those_who_ask(triton, predictor, texts):
     result = infer(triton, texts, outputs=["scores"])
     assert result.as_numpy("label") is None
-    np.testing.assert_allclose(result.as_numpy("scores"), sigmoid(predictor.logits(texts)), atol=1e-3)
+    np.testing.assert_allclose(result.as_numpy("scores"), predictor.decode(texts).scores, atol=1e-3)
 
 
 @pytest.mark.parametrize(

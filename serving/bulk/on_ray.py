@@ -1,0 +1,115 @@
+"""The same work on a Ray cluster: actors in the place of worker processes. Needs `.venv-ray` (`make setup-ray`)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import ClassifierError, EnvironmentFault
+from serving.bulk.options import BulkOptions
+from serving.bulk.scoring import Part
+from serving.bulk.shards import Shard
+from serving.bulk.workers import MOST_TRIES, THREAD_VARIABLES, Answering, CameTo, Told
+
+PROJECT = Path(__file__).resolve().parents[2]
+LOOPBACK = "127.0.0.1"
+ON_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""Ray then listens on no other address, on Linux too; otherwise it takes another one for this."""
+START_SECONDS = 300
+"""After which a cluster on which nothing is under way, and no actor has begun, has no room for any."""
+
+
+def score_shards(
+    shards: Sequence[Shard], options: BulkOptions, bundle: str, draft: Callable[[Shard, int], Path]
+) -> Generator[Told, None, None]:
+    """As `serving.bulk.workers.score_shards`, on the cluster at `--address`, or on one that is started for it here.
+
+    Raises:
+        EnvironmentFault: Ray is not installed, or the cluster cannot be reached.
+        ClassifierError: as `serving.bulk.workers.score_shards` does.
+    """
+    left, tries, idle = deque(shards), Counter[str](), deque[Any]()
+    busy: dict[Any, tuple[Any, Shard | None, Path | None]] = {}
+    with _cluster(options) as ray:
+        kind = ray.remote(num_cpus=options.threads, max_restarts=0)(Answering)
+
+        def start() -> None:
+            """Begin an actor; it gets a shard once it is there, for it may wait for a free processor for ever."""
+            actor = kind.remote(options, bundle)
+            busy[actor.fault.remote()] = (actor, None, None)
+
+        for _ in range(min(options.workers, len(shards))):
+            start()
+        while left or any(shard for _, shard, _ in busy.values()):
+            at_work = any(shard for _, shard, _ in busy.values())
+            answers, _ = ray.wait(list(busy), num_returns=1, timeout=None if at_work else START_SECONDS)
+            if not answers:
+                raise EnvironmentFault(
+                    f"no actor could begin in {START_SECONDS} s; does the cluster have {options.threads} free cores?"
+                )
+            actor, shard, place = busy.pop(answers[0])
+            lost = False
+            try:
+                value = ray.get(answers[0])
+                idle.append(actor)
+            except ray.exceptions.RayActorError:
+                start()
+                lost, value = True, "its actor was lost"
+                tries[""] += shard is None
+            if isinstance(value, ClassifierError):
+                raise value
+            if tries[""] == MOST_TRIES:
+                raise EnvironmentFault("actors end before they begin; Ray's logs say why")
+            if shard:
+                yield from _come_to(shard, place, value, lost, tries, left)
+            while left and idle:
+                given = left.popleft()
+                place = draft(given, tries[given.name])
+                actor = idle.popleft()
+                busy[actor.answer.remote(given, place)] = (actor, given, place)
+
+
+def _come_to(
+    shard: Shard, draft: Path | None, value: CameTo, lost: bool, tries: Counter[str], left: deque[Shard]
+) -> Iterator[Told]:
+    """What is to be told of a shard; it may be tried again."""
+    tries[shard.name] += 1
+    if isinstance(value, Part):
+        yield Told(shard, texts=value.rows, part=value, draft=draft)
+    elif tries[shard.name] < MOST_TRIES and (lost or not shard.source.local):
+        left.append(shard)
+    else:
+        yield Told(shard, reason=f"{shard.name}: {value}" if lost else str(value), killed=lost)
+
+
+@contextlib.contextmanager
+def _cluster(options: BulkOptions) -> Iterator[Any]:
+    """Ray, connected; of its own it listens on loopback alone, to whoever has its token, and reports nothing."""
+    if options.address is None:
+        os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(), **ON_LOOPBACK)
+    os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0")
+    try:
+        import ray
+    except ImportError:
+        raise EnvironmentFault("Ray is not installed here; make setup-ray, then .venv-ray/bin/python -m ...") from None
+    variables = {"PYTHONPATH": str(PROJECT), **dict.fromkeys(THREAD_VARIABLES, str(options.threads))}
+    own = {"num_cpus": options.workers * options.threads, "include_dashboard": False, "_node_ip_address": LOOPBACK}
+    try:
+        ray.init(
+            address=options.address or "local",
+            runtime_env={"env_vars": variables},
+            log_to_driver=False,
+            logging_level="ERROR",
+            **({} if options.address else own),
+        )
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise EnvironmentFault(f"Ray at {options.address or 'this machine'}: {error}") from error
+    try:
+        yield ray
+    finally:
+        ray.shutdown()

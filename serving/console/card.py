@@ -1,0 +1,55 @@
+"""What is known of the model that answers: how it was measured, by what rows, and which versions there are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.errors import ClassifierError
+from pipeline.files.manifest import Manifest
+from serving.console.answering import Described
+from serving.triton.repository import ModelRepository
+
+
+def card(described: Described, repository: ModelRepository) -> dict[str, Any]:
+    """For the page: figures of the development file, training rows by label, and versions.
+
+    Of a server only what its `repository` knows can be told; where that holds another model, nothing is.
+    """
+    versions = {version.number: version for version in repository.versions()}
+    own = [number for number, version in versions.items() if version.bundle == described.model.bundle]
+    manifest = described.manifest or (_manifest(repository, own[-1]) if own else None)
+    live = repository.live() if own else None
+    told = {
+        "tokens": described.model.max_seq_length,
+        "versions": [
+            {
+                "number": version.number,
+                "bundle": version.bundle,
+                "published": version.published,
+                "micro_f1": version.micro_f1,
+                "note": version.note,
+                "live": live is not None and live.number == version.number,
+            }
+            for version in (versions.values() if own else ())
+        ],
+    }
+    return {**told, **(_of_manifest(manifest) if manifest else {})}
+
+
+def _manifest(repository: ModelRepository, number: int) -> Manifest | None:
+    try:
+        return repository.manifest(number)
+    except (ClassifierError, OSError, ValueError):  # damaged, or being removed
+        return None
+
+
+def _of_manifest(manifest: Manifest) -> dict[str, Any]:
+    data = manifest.training.get("data", {})
+    rows = data.get("label_rows")
+    return {
+        "metrics": manifest.metrics.get("dev", {}),
+        "measured_with": manifest.training.get("measured_with", ""),
+        "license": manifest.training.get("license", ""),
+        "data": {name: data[name] for name in ("folder", "train", "dev") if name in data},
+        "label_rows": rows if isinstance(rows, list) and len(rows) == len(manifest.labels) else None,
+    }

@@ -1,0 +1,1 @@
+"""Files that people drop on the page, and those that they take away."""

@@ -1,0 +1,115 @@
+"""Two models side by side."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+
+from pipeline.errors import InputError
+from pipeline.files.bundle import Bundle, seal
+from pipeline.files.dataset import read_texts
+from pipeline.labels.promises import Promise
+from serving.console.opening import open_compared
+from serving.console.options import ConsoleOptions
+from tests.serving.console.running import Console, classify
+
+
+@pytest.fixture(scope="module")
+def strict(bundle_path, tmp_path_factory):
+    """The bundle with thresholds that few labels reach."""
+    folder = tmp_path_factory.mktemp("strict") / "bundle"
+    shutil.copytree(bundle_path, folder)
+    manifest = Bundle(bundle_path).manifest
+    decoding = replace(manifest.decoding, at_least_one=False)
+    seal(folder, replace(manifest, thresholds=(0.9,) * len(manifest.labels), decoding=decoding))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def both(bundle_path, strict):
+    with Console("--bundle", bundle_path, "--compare", strict) as running:
+        yield running
+
+
+def labels(console, texts, model=""):
+    answers = console.ask(f"{model}/classify", {"texts": texts})[1]["answers"]
+    return [{each["label"].replace("##", " › ") for each in answer["labels"]} for answer in answers]
+
+
+def test_what_only_one_of_them_answers_is_shown(browser, both, sample_dataset):
+    texts = list(read_texts(sample_dataset / "data.txt"))[:30]
+    one, other = labels(both, texts), labels(both, texts, "/compared")
+    assert f", beside {both.ask('/compared/model')[1]['source']}" in both.said
+    browser.open(both.url)
+    browser.wait_for("!!document.getElementById('input')")
+    classify(browser, texts)
+    differing = [mine != theirs for mine, theirs in zip(one, other)]
+    assert 0 < sum(differing) < len(texts)
+    assert browser.texts("#summary")[0].endswith(f", {sum(differing)} answered differently")
+
+    def only(side):
+        rows = f"[...item.querySelectorAll('.side')][{side}].querySelectorAll('.only')"
+        return browser.evaluate(
+            f"[...document.querySelectorAll('ol.answers > li')].map((item) => [...{rows}].map((each) =>"
+            " each.parentNode.querySelector('.path').title))"
+        )
+
+    assert list(map(set, only(0))) == [mine - theirs for mine, theirs in zip(one, other)]
+    assert list(map(set, only(1))) == [theirs - mine for mine, theirs in zip(one, other)]
+    browser.click("#only-differing")
+    assert len(browser.texts("ol.answers > li")) == sum(differing)
+    browser.type("#threshold", "0.9")  # for both: what is left is the label that the first gives at least
+    browser.wait_for(f"document.querySelectorAll('ol.answers > li').length < {sum(differing)}")
+    browser.resize(390, 900)
+    assert browser.fits(390)
+    assert browser.faults == []
+
+
+@pytest.mark.parametrize(("language", "said"), [("en", "does not promise 90 %"), ("zh-CN", "不承诺 90%")])
+def test_a_promise_that_only_one_of_them_makes_compares_nothing(
+    browser, bundle_path, strict, sample_dataset, tmp_path, language, said
+):
+    texts = list(read_texts(sample_dataset / "data.txt"))[:10]
+    shutil.copytree(bundle_path, tmp_path / "promising")
+    manifest = Bundle(bundle_path).manifest
+    seal(tmp_path / "promising", replace(manifest, promises=(Promise(0.9, (0.6, 0.5)),)))
+    with Console("--bundle", tmp_path / "promising", "--compare", strict) as console:
+        browser.open(console.url, language=language)
+        browser.wait_for("!!document.getElementById('promise')")
+        classify(browser, texts)
+        assert len(browser.texts(".sides")) == len(texts)
+        browser.click("#only-differing")
+        browser.evaluate("document.getElementById('promise').value = '0.9'")
+        browser.evaluate("document.getElementById('promise').dispatchEvent(new Event('change'))")
+        assert said in browser.texts("#summary")[0]
+        assert (browser.texts(".sides"), browser.texts(".only")) == ([], [])
+        assert len(browser.texts("ol.answers > li")) == len(texts)
+        assert browser.faults == []
+
+
+def test_a_version_that_was_published_is_compared_with_what_answers(bundle_path, model_repository):
+    options = ("--bundle", bundle_path, "--model_repository", model_repository, "--compare", 1)
+    with Console(*options) as console:
+        assert console.ask("/compared/model")[1]["source"] == f"version 1 of {model_repository.name}"
+        texts = ["某公司宣布裁员两千人", "地震"]
+        assert labels(console, texts) == labels(console, texts, "/compared")
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ("absent", "--compare absent is no folder, no address with a port, and no number of a version"),
+        ("7", "has no version 7 to compare with; it has none"),
+        ("host:http", "--compare host:http is no folder"),
+    ],
+)
+def test_what_cannot_be_compared_with_is_said(tmp_path, named, said):
+    with pytest.raises(InputError, match=said):
+        open_compared(ConsoleOptions(compare=named, model_repository=tmp_path))
+
+
+def test_without_another_model_there_is_nothing_beside(console):
+    assert console.ask("/model")[1]["compared"] is False
+    assert console.ask("/compared/model")[0] == 404
+    assert json.dumps(console.ask("/openapi.json")[1]).count("/compared") == 0
