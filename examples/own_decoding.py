@@ -9,18 +9,19 @@ import sys
 
 import numpy as np
 
-from pipeline.labels.decoding import Decoder, DecodingPolicy, sigmoid
+from pipeline.labels.decoding import Decoder, DecodingPolicy
 from pipeline.predictor import Predictor
 
 TEXTS = ["某公司宣布裁员两千人", "昨日某地一辆货车与客车相撞，造成两人死亡"]
 predictor = Predictor(sys.argv[1] if len(sys.argv) > 1 else "export")
 hierarchy = predictor.bundle.hierarchy
 logits = predictor.logits(TEXTS)  # [texts, labels]
+calibration = predictor.bundle.manifest.calibration  # makes probabilities of what they say, where there is one
 
 # Thresholds of your own: one branch counts only when it is nearly certain.
 thresholds = np.array(predictor.bundle.manifest.thresholds)
 thresholds[[label.startswith("人生") for label in hierarchy.labels]] = 0.9
-decoder = Decoder(hierarchy, thresholds, DecodingPolicy("top_down", top_k=5))
+decoder = Decoder(hierarchy, thresholds, DecodingPolicy("top_down", top_k=5), calibration)
 print("own thresholds:", [[label for label, _ in answer] for answer in decoder.decode(logits).predictions()])
 
 
@@ -34,4 +35,4 @@ def descend(scores: np.ndarray) -> list[str]:
 
 
 # A policy of your own.
-print("own policy:", [descend(scores) for scores in sigmoid(logits)])
+print("own policy:", [descend(scores) for scores in decoder.decode(logits).scores])

@@ -118,6 +118,10 @@ class Browser:
             assert time.monotonic() < deadline, f"waited {PATIENCE} seconds for {expression}"
             self.evaluate("new Promise((done) => setTimeout(done, 20))")
 
+    def fits(self, width: int) -> bool:
+        """Whether the window is `width` pixels wide and nothing in it is wider."""
+        return self.evaluate("[innerWidth, document.documentElement.scrollWidth]") == [width, width]
+
     def texts(self, selector: str) -> list[str]:
         """The texts of all elements that a CSS selector finds, in their order."""
         found = f"[...document.querySelectorAll({json.dumps(selector)})]"
@@ -144,10 +148,13 @@ class Browser:
         chosen = f"const box = document.querySelector({json.dumps(selector)}); box.value = {json.dumps(text)};"
         self.evaluate(f"(() => {{ {chosen} box.dispatchEvent(new Event('input', {{bubbles: true}})) }})()")
 
-    def press(self, key: str) -> None:
-        """Press a key that has a name, such as ArrowRight, and let it go."""
+    def press(self, key: str, control: bool = False) -> None:
+        """Press a key that has a name, such as ArrowRight, and let it go; `control`: while Control is held down."""
+        code, modifiers = {"Tab": 9, "Enter": 13}.get(key, 0), 2 if control else 0
         for kind in ("keyDown", "keyUp"):
-            self._call("Input.dispatchKeyEvent", type=kind, key=key, text="\r" if key == "Enter" else "")
+            text = "\r" if key == "Enter" else ""
+            given = {"key": key, "text": text, "windowsVirtualKeyCode": code, "modifiers": modifiers}
+            self._call("Input.dispatchKeyEvent", type=kind, **given)
 
     def screenshot(self, path: Path, whole: bool = True) -> None:
         """Save a PNG of the page, or of what its window shows."""

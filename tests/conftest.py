@@ -23,6 +23,7 @@ from serving.paddle.options import PaddleOptions
 from serving.paddle.server import PaddlePorts, PaddleServer
 from serving.process.ports import Ports
 from serving.triton.server.launcher import TritonServer
+from tests.browser import Browser, find_browser
 
 # Time on a shared machine is no property of the code; CI tries the same examples each time.
 settings.register_profile(
@@ -41,7 +42,7 @@ SERVER_TESTS = tuple(PROJECT / "tests" / name for name in ("serving", "clients",
 
 @pytest.hookimpl(tryfirst=True)  # xdist looks at the marks in its own
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Two halves for two processes: each kind of server and each training is started once, in one of them."""
+    """Two halves for two processes: each kind of server is started in one; the checkpoint is trained in each."""
     for item in items:
         half = "servers" if any(folder in item.path.parents for folder in SERVER_TESTS) else "training"
         item.add_marker(pytest.mark.xdist_group(half))
@@ -85,9 +86,10 @@ def sample_dataset(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def checkpoint(sample_dataset, tmp_path_factory) -> Path:
-    """A checkpoint trained for a moment: it has learnt something, and that is all."""
+    """A checkpoint trained for a moment, once in each process: it has learnt something, and that is all."""
     folder = tmp_path_factory.mktemp("trained") / "checkpoint"
     options = ("--device", "cpu", "--model_name", "scratch-tiny", "--learning_rate", 2e-3, "--epochs", 6)
+    options += ("--linear", "never")  # an encoder alone: what most tests are about
     run_command("training/train.py", "--dataset_dir", sample_dataset, "--save_dir", folder, *options)
     return folder
 
@@ -114,6 +116,16 @@ def triton(model_repository, tmp_path_factory) -> Iterator[TritonServer]:
     with TritonServer(model_repository, ports=Ports.free(), state_dir=state) as server:
         server.wait_ready()
         yield server
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory) -> Iterator[Browser]:
+    """A real browser, for pages."""
+    program = find_browser()
+    if not program:
+        pytest.skip("there is no Chromium to open pages in; Debian's package is named chromium")
+    with Browser(program, tmp_path_factory.mktemp("profile")) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

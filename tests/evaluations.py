@@ -52,6 +52,9 @@ def evaluation(labels=LABELS, rows=60, title="checkpoint on dev.txt", **changes)
             {"low": i / 5, "high": (i + 1) / 5, "confidence": i / 5 + 0.1, "accuracy": i / 5, "count": 10**i}
             for i in range(5)
         ],
+        "uncalibrated": None,
+        "found_here": [],
+        "promised": None,
         "confusions": [{"missed": labels[1], "predicted": labels[-2], "count": 7}],
         "bad_cases": {
             "total": 3,

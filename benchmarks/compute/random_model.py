@@ -13,8 +13,9 @@ import numpy as np
 from benchmarks.compute.in_process import fresh_process
 from pipeline.compute.batching import run_in_batches
 from pipeline.compute.graph_precision import ONNX_FILES, derived_graph
-from pipeline.files.bundle import MANIFEST_FILE, ONNX_FILE, Bundle, Golden, Manifest, seal
+from pipeline.files.bundle import MANIFEST_FILE, ONNX_FILE, Bundle, seal
 from pipeline.files.checksums import CHECKSUM_FILE
+from pipeline.files.manifest import Golden, Manifest
 from pipeline.labels.decoding import Decoder, DecodingPolicy
 from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.text.encoding import TextEncoder
@@ -23,17 +24,24 @@ from pipeline.text.wordpiece import VOCABULARY_FILE, WordPiece
 from pipeline.text.words import TokeniserSettings
 from training.make_sample_dataset import LABELS
 from training.model.model_names import SCRATCH, ScratchShape
+from training.model.pretrained.names import NAMED
 
 VOCABULARY_SIZE, LENGTH = 40_000, 128
 """As of the ERNIE 3.0 models."""
 SETTINGS = TokeniserSettings("ernie")
+
+
+def _shape(name: str, layers: int, heads: int, feed_forward_size: int) -> ScratchShape:
+    return ScratchShape(NAMED[f"{name}-zh"].width, layers, heads, feed_forward_size)
+
+
 ERNIE = {
-    "ernie-3.0-xbase": ScratchShape(hidden_size=1024, layers=20, heads=16, feed_forward_size=4096),
-    "ernie-3.0-base": ScratchShape(hidden_size=768, layers=12, heads=12, feed_forward_size=3072),
-    "ernie-3.0-medium": ScratchShape(hidden_size=768, layers=6, heads=12, feed_forward_size=3072),
-    "ernie-3.0-mini": ScratchShape(hidden_size=384, layers=6, heads=12, feed_forward_size=1536),
-    "ernie-3.0-micro": ScratchShape(hidden_size=384, layers=4, heads=12, feed_forward_size=1536),
-    "ernie-3.0-nano": ScratchShape(hidden_size=312, layers=4, heads=12, feed_forward_size=1248),
+    "ernie-3.0-xbase": _shape("ernie-3.0-xbase", layers=20, heads=16, feed_forward_size=4096),
+    "ernie-3.0-base": _shape("ernie-3.0-base", layers=12, heads=12, feed_forward_size=3072),
+    "ernie-3.0-medium": _shape("ernie-3.0-medium", layers=6, heads=12, feed_forward_size=3072),
+    "ernie-3.0-mini": _shape("ernie-3.0-mini", layers=6, heads=12, feed_forward_size=1536),
+    "ernie-3.0-micro": _shape("ernie-3.0-micro", layers=4, heads=12, feed_forward_size=1536),
+    "ernie-3.0-nano": _shape("ernie-3.0-nano", layers=4, heads=12, feed_forward_size=1248),
 }
 """The shapes of the published models."""
 SHAPES = {**SCRATCH, **ERNIE}

@@ -25,6 +25,7 @@ from pipeline.files.dataset import (
     read_examples,
     read_labels,
     write_examples,
+    write_labels,
 )
 from pipeline.options import Options, option
 from training.loop.options import LOSSES
@@ -88,7 +89,8 @@ class Experiment:
         self.hierarchy = read_labels(self.source / LABEL_FILE)
         self.folder = options.work_dir / f"{options.experiment}-{seed}"
         self.folder.mkdir(parents=True, exist_ok=True)
-        for name in (LABEL_FILE, DEV_FILE, DATA_FILE):
+        write_labels(self.folder / LABEL_FILE, self.hierarchy)
+        for name in (DEV_FILE, DATA_FILE):
             shutil.copyfile(self.source / name, self.folder / name)
         rows = list(read_examples(self.source / TRAIN_FILE, self.hierarchy))
         order = np.random.default_rng(seed).permutation(len(rows))

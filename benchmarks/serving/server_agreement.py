@@ -24,7 +24,7 @@ from clients.triton import TritonClient
 from pipeline.command import run
 from pipeline.files.bundle import Bundle
 from pipeline.files.chunks import chunks
-from pipeline.labels.decoding import Prediction
+from pipeline.labels.answers import Prediction
 from pipeline.options import option, parse
 from pipeline.predictor import Predictor
 from serving.paddle.environment import serving_python

@@ -13,7 +13,7 @@ from tests.docs.pages import ENGLISH
 LABELS = [*(f"标签{number}" for number in range(6)), "组织行为", "组织行为##罢工"]
 WRONG = {
     "train.txt:17": "工人举行集会\t组织行为##罢公",
-    "train.txt:3": "工人举行集会",
+    "train.txt:3": "工人举行集会 组织行为",
     "label.txt:9": "组织关系##裁员",
     "dev.txt:1": "工人举行集会\t组织行为",
 }

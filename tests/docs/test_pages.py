@@ -109,7 +109,7 @@ def test_the_table_of_errors_names_every_class_and_its_exit_status():
 
 
 WRITES = re.compile(
-    r"(?:--(save_dir|output_dir|output_path|output_file|bad_case_path|report|json|export|doccano_file|key_file"
+    r"(?:--(save_dir|output_dir|output_path|output_file|bad_case_path|report|json|config|export|export_file|doccano_file|key_file"
     r"|tls_\w+)\s|(?<= )>)\s*([\w./]+)"
 )
 """What a command of the pages writes, or reads because the user laid it there: a secret, an export of doccano."""

@@ -11,7 +11,8 @@ from typing import Any
 
 from pipeline.files.checksums import write_all_checksums
 from pipeline.files.dataset import read_examples, read_labels, write_examples, write_labels, write_texts
-from tests.training.data.tables.workbooks import write_workbook
+from pipeline.labels.label_studio import Control
+from tests.pipeline.files.tables.workbooks import write_workbook
 from training.checkpoint.files import RECORD_FILE
 from training.model.static_graph import export_static
 
@@ -19,7 +20,7 @@ TRAIN_ROWS, DEV_ROWS, UNLABELLED_ROWS = 120, 40, 30
 
 
 class Annotator:
-    """The person in doccano, who knows every text's labels."""
+    """The person in doccano or Label Studio, who knows every text's labels."""
 
     def __init__(self, dataset: Path) -> None:
         hierarchy = read_labels(dataset / "label.txt")
@@ -39,6 +40,14 @@ class Annotator:
         lines = [json.dumps({"text": text, "label": self._labels[text]}) for text in texts]
         target.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
+    def annotate_tasks(self, texts: Iterable[str], target: Path) -> None:
+        """Write Label Studio's export of these texts."""
+        tasks = [
+            {"data": {"text": text}, "annotations": [{"result": Control().result(self._labels[text])}]}
+            for text in texts
+        ]
+        target.write_text(json.dumps(tasks), encoding="utf-8")
+
 
 def furnish(place: Path, dataset: Path, checkpoint: Path, bundle: Path, annotator: Annotator) -> None:
     """Put a small dataset and what the tutorials make of it into an empty folder."""
@@ -53,11 +62,12 @@ def furnish(place: Path, dataset: Path, checkpoint: Path, bundle: Path, annotato
     unlabelled = [row.text for row in rows[TRAIN_ROWS : TRAIN_ROWS + UNLABELLED_ROWS]]
     write_texts(data / "data.txt", unlabelled)
     annotator.annotate(unlabelled, place / "doccano.jsonl")
+    annotator.annotate_tasks(unlabelled, place / "project.json")
     table = [
         [text, *hierarchy.labels[max(hierarchy.deepest(labels))].split("##")] for text, labels in rows[:TRAIN_ROWS]
     ]
     write_workbook(place / "orders.xlsx", [["text", "category", "subcategory"], *(row[:3] for row in table)])
-    for name in ("checkpoint", "old/checkpoint", "teacher1", "runs/orders/checkpoint"):
+    for name in ("checkpoint", "old/checkpoint", "teacher1", "runs/orders/checkpoint", "runs/linear/checkpoint"):
         shutil.copytree(checkpoint, place / name)
     for name in ("export", "release", "prune/0.75", "prune/0.5"):
         shutil.copytree(bundle, place / name)

@@ -74,4 +74,4 @@ class TritonPythonModel:
         if admission is not None and is_late(admission.as_numpy()):
             return []
         input_ids = pb_utils.get_input_tensor_by_name(request, INPUT_IDS).as_numpy()
-        return checked_rows(input_ids, self._manifest.vocabulary_size, self._manifest.max_seq_length)
+        return checked_rows(input_ids, self._manifest.vocabulary_size, self._manifest.most_tokens)
