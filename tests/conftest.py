@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -44,6 +45,8 @@ SERVER_TESTS = tuple(PROJECT / "tests" / name for name in ("serving", "clients",
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Two halves for two processes: each kind of server is started in one; the checkpoint is trained in each."""
     for item in items:
+        if re.search(r"\{'[^':]*', '", item.nodeid):
+            raise pytest.UsageError(f"{item.nodeid} is named after a set, whose order differs between two processes")
         half = "servers" if any(folder in item.path.parents for folder in SERVER_TESTS) else "training"
         item.add_marker(pytest.mark.xdist_group(half))
 

@@ -31,7 +31,6 @@ BOTH, SCORE, NEITHER = {TOP_SCORE, TOP_LABEL}, {TOP_SCORE}, set()
         (("merge", "财经", "产品"), NEITHER),
         (("drop", "财经"), NEITHER),
     ],
-    ids=str,
 )
 def test_counts_are_kept_where_they_are_exact(policy, change, kept, tmp_path):
     decoder = Decoder(LabelHierarchy(ORGANISED), 0.5, DecodingPolicy(policy))
