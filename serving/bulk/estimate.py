@@ -1,25 +1,148 @@
-"""What a run would take, from some rows that are scored for it."""
+"""Reckon how many machines so many texts take, for how long, and what they cost, in bulk and served.
+
+python -m serving.bulk.estimate --texts_per_day 1e8 --rate 150 --cores_per_machine 16 --price 0.8
+python -m serving.bulk.estimate --texts 1e9 --bundle export --input data/data.txt --hours 12
+
+The rate, texts a second and core, is given, or measured here with some rows of a file.
+"""
 
 from __future__ import annotations
 
+import json
 import math
+import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.command import run
+from pipeline.errors import InputError
 from pipeline.files.bundle import Bundle
+from pipeline.options import option, parse
 from pipeline.output import counted
-from serving.bulk.options import PARQUET, BulkOptions
+from serving.bulk.options import PARQUET, AnsweringOptions, BulkOptions, ReadingOptions
 from serving.bulk.rows import Row, read_rows
 from serving.bulk.scoring import Scorer
-from serving.bulk.shards import Shard
-from serving.bulk.sources import Meter
+from serving.bulk.shards import Shard, plan
+from serving.bulk.sources import Meter, find_sources
 
+DAY_HOURS, HOUR_SECONDS = 24, 3600
 SAMPLED_SHARDS, SAMPLED_ROWS, READ_BYTES = 8, 256, 4 << 20
 """Shards that are looked at, spread over all, rows of each that are scored, and bytes that are read to count rows."""
+
+
+@dataclass(frozen=True)
+class EstimateOptions(ReadingOptions, AnsweringOptions):
+    """How many texts there are, how fast they are scored, and on what machines."""
+
+    texts_per_day: float | None = option(None, "texts of each day", at_least=1, at_most=1e15)
+    texts: float | None = option(None, "texts of one run, instead of each day's", at_least=1, at_most=1e15)
+    rate: float | None = option(
+        None, "texts a second and core (measured, with --bundle and --input)", at_least=0.001, at_most=1e9
+    )
+    bundle: Path | None = option(None, "folder of the bundle that is measured")
+    input: tuple[str, ...] = option((), "files of which some rows are scored to measure the rate")
+    threads: int = option(1, "processor threads that it is measured on", at_least=1, at_most=1024)
+    hours: float = option(24, "hours within which they are to be scored in bulk", at_least=0.01, at_most=1e6)
+    cores_per_machine: int = option(4, "cores of a machine", at_least=1, at_most=1 << 20)
+    price: float | None = option(None, "of a machine and hour", at_least=0, at_most=1e9)
+    bulk_utilisation: float = option(
+        0.9,
+        "share of the time in which cores compute, in bulk, and do not read, start or wait",
+        at_least=0.01,
+        at_most=1,
+    )
+    utilisation: float = option(
+        0.6, "share of the time in which cores compute, served, at the peak", at_least=0.01, below=1
+    )
+    peak_factor: float = option(3, "texts a second at the peak, over the day's mean", at_least=1, at_most=1e6)
+    spare: float = option(0.2, "cores that are added for machines that fail, as a share", at_least=0, at_most=100)
+    json: bool = option(False, "print JSON")
+
+    def check(self) -> None:
+        super().check()
+        if (self.texts is None) == (self.texts_per_day is None):
+            raise InputError("give one of --texts_per_day and --texts")
+        if self.texts_per_day is not None and self.hours > DAY_HOURS:
+            raise InputError(f"--hours is {self.hours:g}: a day's texts have to be scored within {DAY_HOURS}")
+        measured = self.bundle is not None and bool(self.input)
+        if measured == (self.rate is not None) or (self.bundle is None) == bool(self.input):
+            raise InputError("give --rate, or --bundle and --input to measure it")
+
+
+@dataclass(frozen=True)
+class Need:
+    """What so many texts take.
+
+    Attributes:
+        cores: that are busy for as long as is allowed, or at the peak, without spare ones.
+        machines: whole ones, with the spare share.
+        hours: that they run, of one day where they serve.
+        cost: of these hours, in the currency of the price; None without a price.
+    """
+
+    cores: float
+    machines: int
+    hours: float
+    cost: float | None
+
+
+@dataclass(frozen=True)
+class Machines:
+    """`rate` is in texts a second and core; `serving` is None where the texts are not of each day."""
+
+    rate: float
+    bulk: Need
+    serving: Need | None
+
+    def __str__(self) -> str:
+        columns = {"in bulk": self.bulk, "served": self.serving}
+        shown = {name: need for name, need in columns.items() if need}
+        lines = [("", *shown)]
+        for name, digits in (("cores", 1), ("machines", 0), ("hours", 1), ("cost", 2)):
+            values = [getattr(need, name) for need in shown.values()]
+            lines += [] if None in values else [(name, *(f"{value:,.{digits}f}" for value in values))]
+        table = [f"{name:<8}" + "".join(f"{value:>18}" for value in values) for name, *values in lines]
+        return "\n".join([f"{self.rate:,.1f} texts a second and core", *table])
+
+
+def estimate_machines(options: EstimateOptions) -> Machines:
+    """Reckon; raises InputError where the rate cannot be measured, and as `estimate` does."""
+    rate = _measured(options) if options.rate is None else options.rate
+    texts = options.texts or options.texts_per_day or 0
+    in_bulk = rate * options.bulk_utilisation * HOUR_SECONDS  # texts an hour and core
+    cores = texts / in_bulk / options.hours
+    machines = _machines(cores, options)
+    bulk = _need(cores, machines, texts / in_bulk / machines / options.cores_per_machine, options)
+    if options.texts_per_day is None:
+        return Machines(rate, bulk, None)
+    at_peak = texts / DAY_HOURS / HOUR_SECONDS * options.peak_factor
+    cores = at_peak / rate / options.utilisation
+    return Machines(rate, bulk, _need(cores, _machines(cores, options), DAY_HOURS, options))
+
+
+def _machines(cores: float, options: EstimateOptions) -> int:
+    return math.ceil(cores * (1 + options.spare) / options.cores_per_machine)
+
+
+def _need(cores: float, machines: int, hours: float, options: EstimateOptions) -> Need:
+    return Need(cores, machines, hours, None if options.price is None else machines * hours * options.price)
+
+
+def _measured(options: EstimateOptions) -> float:
+    assert options.bundle
+    bundle, shared = Bundle(options.bundle), {**ReadingOptions.__dataclass_fields__}
+    shared |= AnsweringOptions.__dataclass_fields__
+    places = {"input": options.input, "bundle": options.bundle, "output_dir": os.devnull, "threads": options.threads}
+    given = BulkOptions(**places, **{name: getattr(options, name) for name in shared})
+    found = estimate(plan(find_sources(given), given, bundle.hierarchy), bundle, given)
+    if not found.sampled:
+        raise InputError(f"--input {options.input[0]} has no text that can be scored; give another file")
+    return found.texts_a_second / options.threads
 
 
 @dataclass(frozen=True)
@@ -114,3 +237,17 @@ def _duration(seconds: float) -> str:
         if seconds < limit
     )
     return f"{seconds / unit:,.1f} {name}"
+
+
+def parse_args(argv: Sequence[str] | None) -> EstimateOptions:
+    return parse(EstimateOptions, argv, __doc__)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    options = parse_args(argv)
+    found = estimate_machines(options)
+    print(json.dumps(asdict(found)) if options.json else found)
+
+
+if __name__ == "__main__":
+    run(main)

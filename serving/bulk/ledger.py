@@ -18,6 +18,7 @@ import fcntl
 import hashlib
 import json
 import os
+import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -86,7 +87,7 @@ class Ledger:
     def __init__(self, options: BulkOptions, bundle: str, shards: Sequence[Shard]) -> None:
         self.folder, self.entries = options.output_dir, dict[str, Entry]()
         self._options, self._bundle, self._shards = options, bundle, shards
-        self._pod, self._held = options.pod, contextlib.ExitStack()
+        self._pod, self._held, self._token = options.pod, contextlib.ExitStack(), secrets.token_hex(4)
         self.own = shards if self._pod is None else shards[self._pod :: options.completions]
         self._manifest = self.folder / (MANIFEST_FILE if self._pod is None else f"manifest-{self._pod:06d}.jsonl")
 
@@ -112,8 +113,9 @@ class Ledger:
         return [shard for shard in self.own if shard.name not in self.entries]
 
     def draft(self, shard: Shard, number: int = 0) -> Path:
-        """The stem of a shard's files while they are written, at a try of this number: a lost one may write yet."""
-        return self.folder / DRAFTS / f"{shard.file_stem}-{number}"
+        """The stem of a shard's files while they are written; no other try has it, of this run or of one that was lost
+        and may write yet."""
+        return self.folder / DRAFTS / f"{shard.file_stem}-{self._token}{number}"
 
     def commit(self, shard: Shard, part: Part, draft: Path) -> None:
         """Let a shard's drafts become its part; raises OSError where there is no room, and the shard is to do then."""

@@ -16,7 +16,7 @@ from pipeline.option_values import AUTO
 from pipeline.options import Options, option
 
 PARQUET, JSON_LINES, CSV, TEXTS, LABELLED = FORMATS = ("parquet", "jsonl", "csv", "text", "labelled")
-PROCESSES, JOB, RAY = ENGINES = ("processes", "job", "ray")
+PROCESSES, JOB, RAY, SPARK = ENGINES = ("processes", "job", "ray", "spark")
 REFUSE, REDO = "refuse", "redo"
 INDEX_VARIABLE = "JOB_COMPLETION_INDEX"
 """In which Kubernetes tells a pod of an Indexed Job its number."""
@@ -68,11 +68,12 @@ class BulkOptions(ReadingOptions, AnsweringOptions):
     output_dir: Path = option(help="folder of the answers; one that was begun by this command is gone on with")
     engine: str = option(
         PROCESSES,
-        "what runs it: processes of this machine; job: a pod of a Kubernetes Indexed Job; ray: actors of a Ray cluster",
+        "what runs it: processes of this machine; job: a pod of a Kubernetes Indexed Job; ray: actors of a Ray "
+        "cluster; spark: tasks of a Spark cluster",
         choices=ENGINES,
     )
     processes: int | None = option(
-        None, "worker processes, or actors (as many as --threads leaves cores for here)", at_least=1
+        None, "worker processes, actors or tasks at once (as many as --threads leaves cores for here)", at_least=1
     )
     threads: int = option(1, "processor threads of each worker process", at_least=1, at_most=1024)
     changed: str = option(
@@ -80,7 +81,10 @@ class BulkOptions(ReadingOptions, AnsweringOptions):
     )
     limit: int | None = option(None, "score at most so many shards now, the same command goes on", at_least=1)
     dry_run: bool = option(False, "score some rows, write nothing, and tell what all would take")
-    address: str | None = option(None, "of the Ray cluster (one is started here); with --engine ray")
+    address: str | None = option(
+        None, "of the Ray cluster, or Spark's master (one is started here); with --engine ray or spark"
+    )
+    conf: tuple[str, ...] = option((), "Spark's own settings, each NAME=VALUE; with --engine spark", repeated=True)
     completions: int | None = option(None, "pods of the job; with --engine job", at_least=1)
     index: int | None = option(None, f"number of this pod from 0; with --engine job (${INDEX_VARIABLE})", at_least=0)
     finish: bool = option(False, "check that all pods are done, and close the output; with --engine job")
@@ -90,8 +94,12 @@ class BulkOptions(ReadingOptions, AnsweringOptions):
         job = {"completions": self.completions, "index": self.index, "finish": self.finish or None}
         if self.engine != JOB and (given := [name for name, value in job.items() if value is not None]):
             raise InputError(f"--{given[0]} is of --engine job; give that, or leave --{given[0]} out")
-        if self.engine != RAY and self.address is not None:
-            raise InputError("--address is of --engine ray; give that, or leave --address out")
+        if self.engine not in (RAY, SPARK) and self.address is not None:
+            raise InputError("--address is of --engine ray or spark; give one of them, or leave --address out")
+        if self.engine != SPARK and self.conf:
+            raise InputError("--conf is of --engine spark; give that, or leave --conf out")
+        if wrong := [each for each in self.conf if not each.startswith("spark.") or "=" not in each]:
+            raise InputError(f"--conf is {wrong[0]!r:.60}; give NAME=VALUE of a setting whose name begins with spark.")
         if self.engine == JOB and self.completions is None:
             raise InputError("--engine job needs --completions, the number of pods, as the Job's spec has it")
         if self.engine == JOB and self.changed == REDO:

@@ -13,11 +13,12 @@ from tqdm import tqdm
 from pipeline.errors import ClassifierError, InputError
 from pipeline.files.bundle import Bundle
 from pipeline.output import counted
-from serving.bulk import on_ray, workers
+from serving.bulk import workers
+from serving.bulk.clusters import on_ray, on_spark
 from serving.bulk.duplicates import find_duplicates
 from serving.bulk.estimate import estimate
 from serving.bulk.ledger import DRAFTS, DUPLICATES_FILE, PARTS, Ledger
-from serving.bulk.options import JOB, PROCESSES, RAY, BulkOptions
+from serving.bulk.options import JOB, PROCESSES, RAY, SPARK, BulkOptions
 from serving.bulk.scoring import chosen_decoder
 from serving.bulk.shards import Shard, plan
 from serving.bulk.sources import find_sources, say
@@ -26,7 +27,12 @@ from serving.bulk.workers import Told
 SECONDS_BETWEEN_LINES = 60.0
 """Where there is no terminal for a bar."""
 MOST_TOLD = 10
-ENGINES = {PROCESSES: workers.score_shards, JOB: workers.score_shards, RAY: on_ray.score_shards}
+ENGINES = {
+    PROCESSES: workers.score_shards,
+    JOB: workers.score_shards,
+    RAY: on_ray.score_shards,
+    SPARK: on_spark.score_shards,
+}
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,7 @@ NOT_RUN: Mapping[str, str] = {
     r".* training/wos\.py ": "needs the published release: tests/training/test_wos.py",
     r".* --backend native ": "the folder holds another kind: tests/serving/triton/test_native_publishing.py",
     r"\.venv-ray/bin/python ": "needs a Ray cluster: tests/serving/bulk/test_on_ray.py",
+    r"\.venv-spark/bin/python ": "needs a Spark cluster: tests/serving/bulk/test_on_spark.py",
     r"(cp .*|PYTHONPATH=)paddle_serving( |$)": "runs until it is stopped: tests/serving/paddle",
 }
 """Why a command line cannot be run here, by a pattern that matches its beginning."""

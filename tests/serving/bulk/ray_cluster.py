@@ -13,7 +13,8 @@ import threading
 import time
 from pathlib import Path
 
-from serving.bulk.on_ray import LOOPBACK, ON_LOOPBACK
+from serving.bulk.clusters.on_ray import ON_LOOPBACK
+from serving.bulk.clusters.tasks import LOOPBACK
 from serving.bulk.options import BulkOptions
 from serving.bulk.running import score
 

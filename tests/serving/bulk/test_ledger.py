@@ -49,6 +49,18 @@ def test_a_part_tells_what_made_it(folder, options, scorer):
     assert said["options"]["text_column"] == "text"
 
 
+def test_what_a_run_that_was_killed_still_writes_is_no_draft_of_the_next_one(folder, options, scorer):
+    given, drafts = options(), []
+    shards = shards_of(given, scorer.predictor.bundle)
+    for _ in range(2):
+        with Ledger(given, scorer.predictor.bundle.identity, shards) as ledger:
+            drafts += [ledger.draft(shard, number) for shard in shards for number in range(2)]
+    assert len(set(drafts)) == 8
+    drafts[0].with_suffix(".parquet").touch()
+    run_here(given, scorer)
+    assert not drafts[0].with_suffix(".parquet").exists()
+
+
 def test_a_part_that_changed_or_is_gone_is_done_again(folder, options, scorer, capsys):
     given = options(shard_bytes=2048)
     run_here(given, scorer)

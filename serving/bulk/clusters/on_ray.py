@@ -11,17 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import ClassifierError, EnvironmentFault
+from serving.bulk.clusters.tasks import LOOPBACK, START_SECONDS, come_to, environment, no_room
 from serving.bulk.options import BulkOptions
-from serving.bulk.scoring import Part
 from serving.bulk.shards import Shard
-from serving.bulk.workers import MOST_TRIES, THREAD_VARIABLES, Answering, CameTo, Told
+from serving.bulk.workers import MOST_TRIES, Answering, Told
 
-PROJECT = Path(__file__).resolve().parents[2]
-LOOPBACK = "127.0.0.1"
 ON_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """Ray then listens on no other address, on Linux too; otherwise it takes another one for this."""
-START_SECONDS = 300
-"""After which a cluster on which nothing is under way, and no actor has begun, has no room for any."""
 
 
 def score_shards(
@@ -49,9 +45,7 @@ def score_shards(
             at_work = any(shard for _, shard, _ in busy.values())
             answers, _ = ray.wait(list(busy), num_returns=1, timeout=None if at_work else START_SECONDS)
             if not answers:
-                raise EnvironmentFault(
-                    f"no actor could begin in {START_SECONDS} s; does the cluster have {options.threads} free cores?"
-                )
+                raise EnvironmentFault(no_room(options))
             actor, shard, place = busy.pop(answers[0])
             lost = False
             try:
@@ -66,25 +60,12 @@ def score_shards(
             if tries[""] == MOST_TRIES:
                 raise EnvironmentFault("actors end before they begin; Ray's logs say why")
             if shard:
-                yield from _come_to(shard, place, value, lost, tries, left)
+                yield from come_to(shard, place, value, lost, tries, left)
             while left and idle:
                 given = left.popleft()
                 place = draft(given, tries[given.name])
                 actor = idle.popleft()
                 busy[actor.answer.remote(given, place)] = (actor, given, place)
-
-
-def _come_to(
-    shard: Shard, draft: Path | None, value: CameTo, lost: bool, tries: Counter[str], left: deque[Shard]
-) -> Iterator[Told]:
-    """What is to be told of a shard; it may be tried again."""
-    tries[shard.name] += 1
-    if isinstance(value, Part):
-        yield Told(shard, texts=value.rows, part=value, draft=draft)
-    elif tries[shard.name] < MOST_TRIES and (lost or not shard.source.local):
-        left.append(shard)
-    else:
-        yield Told(shard, reason=f"{shard.name}: {value}" if lost else str(value), killed=lost)
 
 
 @contextlib.contextmanager
@@ -97,12 +78,11 @@ def _cluster(options: BulkOptions) -> Iterator[Any]:
         import ray
     except ImportError:
         raise EnvironmentFault("Ray is not installed here; make setup-ray, then .venv-ray/bin/python -m ...") from None
-    variables = {"PYTHONPATH": str(PROJECT), **dict.fromkeys(THREAD_VARIABLES, str(options.threads))}
     own = {"num_cpus": options.workers * options.threads, "include_dashboard": False, "_node_ip_address": LOOPBACK}
     try:
         ray.init(
             address=options.address or "local",
-            runtime_env={"env_vars": variables},
+            runtime_env={"env_vars": dict(environment(options))},
             log_to_driver=False,
             logging_level="ERROR",
             **({} if options.address else own),

@@ -1,0 +1,1 @@
+"""Clusters that take shards in the place of worker processes; each needs an environment of its own."""
