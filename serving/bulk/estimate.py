@@ -137,8 +137,13 @@ def _measured(options: EstimateOptions) -> float:
     assert options.bundle
     bundle, shared = Bundle(options.bundle), {**ReadingOptions.__dataclass_fields__}
     shared |= AnsweringOptions.__dataclass_fields__
-    places = {"input": options.input, "bundle": options.bundle, "output_dir": os.devnull, "threads": options.threads}
-    given = BulkOptions(**places, **{name: getattr(options, name) for name in shared})
+    given = BulkOptions(
+        input=options.input,
+        bundle=options.bundle,
+        output_dir=Path(os.devnull),
+        threads=options.threads,
+        **{name: getattr(options, name) for name in shared},
+    )
     found = estimate(plan(find_sources(given), given, bundle.hierarchy), bundle, given)
     if not found.sampled:
         raise InputError(f"--input {options.input[0]} has no text that can be scored; give another file")

@@ -57,10 +57,10 @@ def score_shards(
             for done in wait(busy, return_when=FIRST_COMPLETED).done:
                 shard, result = busy.pop(done), done.result()
                 lost = isinstance(result, _Lost)
-                value, place = (f"its task was lost ({result})", None) if lost else result
+                value, own = (f"its task was lost ({result})", None) if lost else result
                 if isinstance(value, ClassifierError):
                     raise value
-                yield from come_to(shard, place, value, lost, tries, left)
+                yield from come_to(shard, own, value, lost, tries, left)
 
 
 @lru_cache(1)
