@@ -130,7 +130,7 @@ def _settings(options: BulkOptions) -> dict[str, str]:
         "spark.authenticate": "true",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
-        "spark.log.level": "ERROR",
+        "spark.log.level": "FATAL",
         "spark.dynamicAllocation.enabled": "false",
         "spark.speculation": "false",
         "spark.task.maxFailures": "1",
