@@ -119,7 +119,7 @@ lint: $(READY) ## check style and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-bench: $(READY) ## measure serving against the baseline, limits and growth, about an hour; QUICK=1: 4 minutes
+bench: $(READY) ## measure serving against the baseline, limits and growth, about an hour and a half; QUICK=1: 4 minutes
 	@$(if $(QUICK)$(PARTS)$(URL),,$(BIN)/python -m pytest -m slow)
 	@$(BIN)/python -m benchmarks.bench $(if $(QUICK),--quick) $(if $(URL),--url $(URL)) $(if $(PARTS),--parts $(PARTS)) \
 		$(if $(DATASET),--dataset_dir "$(DATASET)") $(if $(TEXTS),--texts "$(TEXTS)")

@@ -1,7 +1,7 @@
 """Measure what the pages state, part by part; each part writes its own JSON.
 
     python -m benchmarks.bench --quick            serving against the baseline alone, in under five minutes
-    python -m benchmarks.bench                    every part, about an hour
+    python -m benchmarks.bench                    every part, about an hour and a half
     python -m benchmarks.bench --parts load growth --dataset_dir data
     python -m benchmarks.bench --url 10.0.0.1:8001 --dataset_dir data         a server that runs already, alone
 
@@ -56,6 +56,7 @@ PARTS: dict[str, Callable[[BenchOptions], list[str]]] = {
     "paddle_serving": lambda options: ["benchmarks.paddle.throughput", *options.sent()],
     "peers": lambda options: ["benchmarks.peers.comparison", *options.sent()],
     "precision_speed": lambda options: ["benchmarks.compute.precision_speed"],
+    "scaling": lambda options: ["benchmarks.serving.scaling"],
 }
 """Each part's module and options, beside `--output_file`, which names the part."""
 

@@ -159,6 +159,38 @@ def peers(record: Record) -> Figure:
     return figure
 
 
+def scaling(record: Record) -> Figure:
+    """Over time: requests and servers; latencies, and what was not answered."""
+    figure = Figure(figsize=(10, 5), layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True)
+    periods, length = record["periods"], record["period seconds"]
+    moments = [number * length for number in range(len(periods))]
+
+    def steps(axes: Axes, key: str, colour: str, label: str, **style: Any) -> None:
+        axes.step(moments, [row[key] for row in periods], where="post", color=colour, label=label, **style)
+
+    steps(upper, "offered per second", "#888888", "requests sent, per second")
+    steps(upper, "answered per second", ACCENTS[0], "answered, per second")
+    servers = upper.twinx()
+    steps(servers, "ready", ACCENTS[1], "servers that take requests", linestyle="--")
+    servers.set(ylim=(0, 2 * max(row["ready"] for row in periods)), ylabel="servers")
+    servers.legend(fontsize=8, frameon=False, loc="upper right")
+    upper.set(ylim=(0, None), ylabel="requests per second")
+    for key, colour in (("p50_ms", ACCENTS[0]), ("p99_ms", ACCENTS[1])):
+        steps(lower, key, colour, f"{key[1:3]} of 100 answered requests within")
+    lower.axhline(record["bound ms"], color="#888888", linewidth=1, label="bound")
+    missed = [row["refused"] + row["failed"] for row in periods]
+    shown = [(moment, count) for moment, count in zip(moments, missed) if count]
+    for moment, count in shown:
+        _label(lower, str(count), (moment + length / 2, record["bound ms"]), (-4, 8))
+    lower.set(
+        ylim=(0, 2 * record["bound ms"]), ylabel="ms", xlabel="seconds (numbers: refused or failed in that period)"
+    )
+    _finish(upper, lower)
+    servers.spines[["top"]].set_visible(False)
+    return figure
+
+
 PLOTS: dict[str, Callable[[Record], Figure]] = {
     "serving": serving,
     "load": load,
@@ -166,6 +198,7 @@ PLOTS: dict[str, Callable[[Record], Figure]] = {
     "growth": growth,
     "frontier": frontier,
     "peers": peers,
+    "scaling": scaling,
 }
 """By the part whose record they show."""
 

@@ -26,7 +26,7 @@ BEGIN, END = "<!-- benchmarks.report: begin -->\n", "<!-- benchmarks.report: end
 READMES: Mapping[str, Say] = {"README.md": english, "README.zh-CN.md": chinese}
 RESULT_PAGES: Mapping[str, Say] = {"docs/en/reference/results.md": english, "docs/zh/reference/results.md": chinese}
 PICTURES = PROJECT / "docs" / "pictures"
-PICTURED = ("frontier", "load")
+PICTURED = ("frontier", "load", "scaling")
 """Parts whose plots stand in the pages."""
 TABLES_FILE = "tables.md"
 

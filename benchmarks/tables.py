@@ -212,6 +212,11 @@ def paddle_serving(record: Record) -> str:
     return markdown([f"{record['clients']} clients, one text per request", "texts/s", "p50 ms", "p99 ms"], lines)
 
 
+def scaling(record: Record) -> str:
+    """What was found while servers were added and taken away."""
+    return markdown(["", "found"], [[name, str(value)] for name, value in record["verdict"].items()])
+
+
 def compared(records: Mapping[str, Record], say: Say = english) -> str:
     """Texts per second of ours and of what else people run, from the records that are there."""
     lines: list[tuple[str, float, float, Mapping[str, Any]]] = []
@@ -256,6 +261,7 @@ TABLES: dict[str, Callable[[Record], str]] = {
     "frontier": frontier,
     "paddle_serving": paddle_serving,
     "peers": peers,
+    "scaling": scaling,
 }
 """By the part whose record they show."""
 PAGE_TABLES: dict[str, Callable[[Record, Say], str]] = {"serving": serving, "limit": limit, "growth": growth}

@@ -79,12 +79,21 @@ class CheckedLoad:
         address: the server's gRPC `host:port`.
         expected: the label sets that a text may get; any where there is none.
         timeout_seconds: how long a request may take.
+        connections: that requests take in turn.
     """
 
-    def __init__(self, address: str, expected: Mapping[str, Sequence[frozenset[str]]], timeout_seconds: float = 30.0):
+    def __init__(
+        self,
+        address: str,
+        expected: Mapping[str, Sequence[frozenset[str]]],
+        timeout_seconds: float = 30.0,
+        connections: int = 1,
+    ) -> None:
         self.tally, self.expected = Tally(), expected
         self._timeout_seconds = timeout_seconds
-        self._client = grpc.InferenceServerClient(address, channel_args=[*UNBOUNDED, *channel_options(address)])
+        apart = [("grpc.use_local_subchannel_pool", 1)]
+        settings = [*UNBOUNDED, *channel_options(address), *(apart if connections > 1 else [])]
+        self._clients = [grpc.InferenceServerClient(address, channel_args=settings) for _ in range(connections)]
         self._requests = [(self._request(text), answers) for text, answers in expected.items()]
         self._outputs = [grpc.InferRequestedOutput(name) for name in (LABEL, CONFIDENCE)]
         self._done = threading.Event()
@@ -114,9 +123,12 @@ class CheckedLoad:
 
         They are timed from when they were meant to be sent, so that a late start hides nothing.
         """
-        generator = np.random.default_rng(seed)
-        started, waiting = time.monotonic(), []
-        moments = started + np.cumsum(generator.exponential(1 / per_second, int(per_second * seconds)))
+        gaps = np.random.default_rng(seed).exponential(1 / per_second, int(per_second * seconds))
+        self.run_at(time.monotonic() + np.cumsum(gaps))
+
+    def run_at(self, moments: Iterable[float]) -> None:
+        """As `run_arrivals`, at moments of `time.monotonic`, ascending."""
+        waiting = []
         for number, moment in enumerate(moments):
             time.sleep(max(0.0, moment - time.monotonic()))
             waiting.append(self._send(number, moment))
@@ -124,8 +136,13 @@ class CheckedLoad:
             answered.wait(2 * self._timeout_seconds)
 
     def close(self) -> None:
-        """Close the connection."""
-        self._client.close()
+        """Close the connections."""
+        for client in self._clients:
+            client.close()
+
+    def outcome(self, error: InferenceServerException) -> str:
+        """REFUSED or FAILED, of a request without an answer."""
+        return REFUSED if "UNAVAILABLE" in str(error.status()) else FAILED
 
     def _ask_on(self, number: int) -> None:
         while not self._done.is_set():
@@ -141,11 +158,10 @@ class CheckedLoad:
                 labels = frozenset(label.decode() for label in result.as_numpy(LABEL)[0] if label)
                 self.tally.add(RIGHT if labels in answers or not answers else WRONG, started)
             else:
-                outcome = REFUSED if "UNAVAILABLE" in str(error.status()) else FAILED
-                self.tally.add(outcome, started, str(error.message()))
+                self.tally.add(self.outcome(error), started, str(error.message()))
             answered.set()
 
-        self._client.async_infer(
+        self._clients[number % len(self._clients)].async_infer(
             ENSEMBLE, [tensor], finish, outputs=self._outputs, client_timeout=self._timeout_seconds
         )
         return answered
