@@ -175,7 +175,7 @@ def scaling(record: Record) -> Figure:
     steps(servers, "ready", ACCENTS[1], "servers that take requests", linestyle="--")
     servers.set(ylim=(0, 2 * max(row["ready"] for row in periods)), ylabel="servers")
     servers.legend(fontsize=8, frameon=False, loc="upper right")
-    upper.set(ylim=(0, None), ylabel="requests per second")
+    upper.set(ylim=(0, 1.4 * max(row["offered per second"] for row in periods)), ylabel="requests per second")
     for key, colour in (("p50_ms", ACCENTS[0]), ("p99_ms", ACCENTS[1])):
         steps(lower, key, colour, f"{key[1:3]} of 100 answered requests within")
     lower.axhline(record["bound ms"], color="#888888", linewidth=1, label="bound")

@@ -6,6 +6,7 @@ go is ready no more, answers on while its `preStop` lasts, and then gets SIGTERM
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -21,6 +22,7 @@ from benchmarks.records import PROJECT
 from pipeline.errors import ClassifierError, EnvironmentFault, InputError, ServerError
 from serving import health
 from serving.folders import TRITON
+from serving.process import guard
 from serving.process.ports import LOOPBACK, Ports, free_ports
 
 DEPLOYMENT = PROJECT / "serving" / "kubernetes" / "base" / "deployment.yaml"
@@ -159,13 +161,19 @@ class Pod:
         self._alive, self._takes_more = alive, replace(alive, ready=not rules.overloaded_is_ready)
         self._lock = threading.Lock()
         self._gone = threading.Event()
-        arguments = [f"--{way}_port={port}" for way, port in asdict(ports).items()]
-        arguments += [f"--model_repository={repository}", f"--state_dir={folder}"]
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / LOG).open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "serving.triton", *arguments], cwd=PROJECT, stdout=log, stderr=log
-            )
+        # Under a guard, which ends it however this process ends.
+        guarded = [
+            guard.__file__,
+            os.getpid(),
+            LAST_WORDS_SECONDS,
+            f"{guard.SHARED_MEMORY_PREFIX}{self.name}_",
+            folder / LOG,
+        ]
+        ways = [f"--{way}_port={port}" for way, port in asdict(ports).items()]
+        served = ["-m", "serving.triton", *ways, f"--model_repository={repository}", f"--state_dir={folder}"]
+        command = [sys.executable, "-I", "-S", *map(str, guarded), sys.executable, *served]
+        self._process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.DEVNULL)
         threading.Thread(target=self._probe_on, daemon=True).start()
 
     @property
@@ -188,15 +196,11 @@ class Pod:
         return parting
 
     def stop(self) -> None:
-        """End the server, letting accepted requests finish."""
+        """End the server, letting accepted requests finish; the guard lets it take LAST_WORDS_SECONDS at most."""
         self.leaving = True
         self._gone.set()
         self._process.terminate()
-        try:
-            self._process.wait(LAST_WORDS_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self._process.wait()
 
     def _probe_on(self) -> None:
         """Probe until it is told to go."""
@@ -282,19 +286,15 @@ class Fleet:
         for place in free[: max(0, wanted - len(staying))]:
             self._started += 1
             folder = self._folder / f"pod{self._started}"
-            pod = Pod(place, self._places[place], self._repository, folder, self._rules, self._proxy)
-            self._pods.append(pod)
+            self._pods.append(Pod(place, self._places[place], self._repository, folder, self._rules, self._proxy))
 
     def wait_ready(self, servers: int, seconds: float = 120.0) -> None:
-        """Wait until so many take requests.
-
-        Raises:
-            ServerError: they do not in time; the message has what the last one said.
-        """
+        """Wait until so many take requests; raises ServerError, with what the last one said, where they do not."""
         deadline = time.monotonic() + seconds
         while sum(pod.ready for pod in self.pods) < servers:
             if time.monotonic() > deadline or not self._pods:
-                logs = sorted(self._folder.glob(f"pod*/{LOG}"))
-                said = logs[-1].read_text(errors="replace")[-1000:] if logs else ""
-                raise ServerError(f"{servers} servers did not become ready in {seconds:g} s; the last one said: {said}")
+                said = [log.read_text(errors="replace")[-1000:] for log in sorted(self._folder.glob(f"pod*/{LOG}"))]
+                raise ServerError(
+                    f"{servers} servers did not become ready in {seconds:g} s; the last said: {said[-1:]}"
+                )
             time.sleep(0.05)

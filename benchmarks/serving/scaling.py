@@ -75,7 +75,7 @@ class ScalingOptions(BundleOptions, TextsOptions, RecordOptions):
         at_most=60,
     )
     periods: tuple[int, ...] = option(
-        (8, 16, 62), "periods before the step, after it, and after the step back", at_least=4
+        (6, 12, 58), "periods before the step, after it, and after the step back", at_least=4
     )
     least: int = option(1, "fewest servers", at_least=1)
     most: int = option(3, "most servers that stay at a time", at_least=1, at_most=16)
