@@ -66,7 +66,7 @@ class ScalingOptions(BundleOptions, TextsOptions, RecordOptions):
 
     shape: str = option("scratch-tiny", "shape of the model where there is no --bundle", choices=tuple(SCRATCH))
     wait_milliseconds: float = option(50.0, "milliseconds that a text keeps a server busy, by waiting", above=0)
-    per_second: float = option(10.0, "requests of one text that arrive in a second at first", above=0)
+    per_second: float = option(8.0, "requests of one text that arrive in a second at first", above=0)
     step: float = option(4.0, "times as many arrive in the middle", above=1)
     period_seconds: float = option(
         15.0,
@@ -75,7 +75,7 @@ class ScalingOptions(BundleOptions, TextsOptions, RecordOptions):
         at_most=60,
     )
     periods: tuple[int, ...] = option(
-        (6, 12, 58), "periods before the step, after it, and after the step back", at_least=4
+        (5, 10, 56), "periods before the step, after it, and after the step back", at_least=4
     )
     least: int = option(1, "fewest servers", at_least=1)
     most: int = option(3, "most servers that stay at a time", at_least=1, at_most=16)

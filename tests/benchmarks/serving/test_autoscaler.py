@@ -2,6 +2,7 @@
 
 import re
 from collections import defaultdict
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -93,6 +94,14 @@ def test_a_rush_adds_servers_as_fast_as_the_policies_allow():
     assert either.decide(0, 2.0, 1, 1) == 3
     assert either.decide(15, 2.0, 3, 3) == 5  # four in the minute
     assert either.decide(30, 2.0, 5, 5) == 5
+
+
+def test_a_step_of_four_times_the_load_is_met_within_three_periods():
+    """By loads as measured: before, pods were at most doubled each minute, and the third came in the fifth period."""
+    autoscaler = Autoscaler(replace(Scaling.read(SCALED_OBJECT), least=1))
+    assert [autoscaler.decide(15 * number, 0.55, 1, 1) for number in range(4)] == [1] * 4
+    assert autoscaler.decide(60, 1.286, 1, 1) == 2
+    assert autoscaler.decide(75, 1.775, 2, 1) == 3
 
 
 def test_servers_that_are_not_ready_do_not_call_for_others():
