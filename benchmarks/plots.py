@@ -160,7 +160,7 @@ def peers(record: Record) -> Figure:
 
 
 def scaling(record: Record) -> Figure:
-    """Over time: requests and servers; latencies, and what was not answered."""
+    """Over time: requests and servers; latencies."""
     figure = Figure(figsize=(10, 5), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True)
     periods, length = record["periods"], record["period seconds"]
@@ -174,18 +174,12 @@ def scaling(record: Record) -> Figure:
     servers = upper.twinx()
     steps(servers, "ready", ACCENTS[1], "servers that take requests", linestyle="--")
     servers.set(ylim=(0, 2 * max(row["ready"] for row in periods)), ylabel="servers")
-    servers.legend(fontsize=8, frameon=False, loc="upper right")
+    servers.legend(fontsize=8, frameon=False, loc="upper center")
     upper.set(ylim=(0, 1.4 * max(row["offered per second"] for row in periods)), ylabel="requests per second")
     for key, colour in (("p50_ms", ACCENTS[0]), ("p99_ms", ACCENTS[1])):
         steps(lower, key, colour, f"{key[1:3]} of 100 answered requests within")
     lower.axhline(record["bound ms"], color="#888888", linewidth=1, label="bound")
-    missed = [row["refused"] + row["failed"] for row in periods]
-    shown = [(moment, count) for moment, count in zip(moments, missed) if count]
-    for moment, count in shown:
-        _label(lower, str(count), (moment + length / 2, record["bound ms"]), (-4, 8))
-    lower.set(
-        ylim=(0, 2 * record["bound ms"]), ylabel="ms", xlabel="seconds (numbers: refused or failed in that period)"
-    )
+    lower.set(ylim=(0, 2 * record["bound ms"]), ylabel="ms", xlabel="seconds")
     _finish(upper, lower)
     servers.spines[["top"]].set_visible(False)
     return figure
