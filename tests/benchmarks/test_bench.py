@@ -113,7 +113,7 @@ def test_open_loop_counts_latency_from_the_intended_start():
         time.sleep(0.05)
         callback(Answer(), None)
 
-    client._client.async_infer = send_slowly
+    client._clients[0].async_infer = send_slowly
     client.run_arrivals(per_second=100, seconds=0.2)
     client.close()
     assert client.tally.outcomes[RIGHT] == 20
