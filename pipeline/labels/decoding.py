@@ -151,6 +151,10 @@ class Decoder:
         order of `Decoded.ranked`."""
         return decoded.in_order(highest_promised(self.promises, self.hierarchy, self.credited(decoded)))
 
+    def selects_as(self, other: Decoder) -> bool:
+        """Whether it makes the label sets of any logits that another one of the same labels and calibration does."""
+        return self.policy == other.policy and np.array_equal(self.thresholds, other.thresholds)
+
     def in_words(self) -> str:
         """Policy and thresholds in a phrase, such as `policy ancestors, threshold 0.5`."""
         lowest, highest = float(self.thresholds.min()), float(self.thresholds.max())

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from pipeline.labels.hierarchy import LabelHierarchy
+
+LABEL_COUNTS = "dev_labels"
+"""Key of `Metrics.counts` of the development set in what a bundle tells of its data; what is not known is None."""
+
+COUNTED = ("rows", "answered", "right")
+"""What `Metrics.counts` counts."""
 
 
 class Metrics:
@@ -85,6 +92,10 @@ class Metrics:
         columns = {"support": self._actual, **dict(zip(_NAMES, scores))}
         return [dict(zip(columns, row)) for row in zip(*(column.tolist() for column in columns.values()))]
 
+    def counts(self) -> dict[str, list[int]]:
+        """By label, [labels] each: rows that have it, that are answered with it, and that both is true of."""
+        return dict(zip(COUNTED, (each.tolist() for each in (self._actual, self._predicted, self._true_positives))))
+
     def _averages(self, labels: np.ndarray, exact: int) -> dict[str, float]:
         counts = [c[labels] for c in (self._true_positives, self._predicted, self._actual)]
         micro = [float(score) for score in precision_recall_f1(*(c.sum() for c in counts))]
@@ -94,6 +105,19 @@ class Metrics:
             **{f"macro_{name}": score for name, score in zip(_NAMES, macro)},
             "accuracy": _ratio(exact, self.texts),
         }
+
+
+def known_counts(data: Mapping[str, Any], labels: int) -> dict[str, list[int | None]]:
+    """What a bundle's `data` has of LABEL_COUNTS, all of COUNTED, [labels] each: None for what is not known."""
+    given = data.get(LABEL_COUNTS)
+    counts = given if isinstance(given, dict) else {}
+    return {name: _known(counts.get(name), labels) for name in COUNTED}
+
+
+def _known(counts: Any, labels: int) -> list[int | None]:
+    if not isinstance(counts, list) or len(counts) != labels:
+        return [None] * labels
+    return [count if type(count) is int and count >= 0 else None for count in counts]
 
 
 _NAMES = ("precision", "recall", "f1")

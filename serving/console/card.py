@@ -6,12 +6,13 @@ from typing import Any
 
 from pipeline.errors import ClassifierError
 from pipeline.files.manifest import Manifest
+from pipeline.metrics.sets import LABEL_COUNTS, known_counts
 from serving.console.answering import Described
 from serving.triton.repository import ModelRepository
 
 
 def card(described: Described, repository: ModelRepository) -> dict[str, Any]:
-    """For the page: figures of the development file, training rows by label, and versions.
+    """For the page: figures of the development file, training rows and counts of that file by label, and versions.
 
     Of a server only what its `repository` knows can be told; where that holds another model, nothing is.
     """
@@ -20,7 +21,7 @@ def card(described: Described, repository: ModelRepository) -> dict[str, Any]:
     manifest = described.manifest or (_manifest(repository, own[-1]) if own else None)
     live = repository.live() if own else None
     told = {
-        "tokens": described.model.max_seq_length,
+        "tokens": None if manifest and manifest.encoder_weight == 0 else described.model.max_seq_length,
         "versions": [
             {
                 "number": version.number,
@@ -52,4 +53,5 @@ def _of_manifest(manifest: Manifest) -> dict[str, Any]:
         "license": manifest.training.get("license", ""),
         "data": {name: data[name] for name in ("folder", "train", "dev") if name in data},
         "label_rows": rows if isinstance(rows, list) and len(rows) == len(manifest.labels) else None,
+        LABEL_COUNTS: known_counts(data, len(manifest.labels)),
     }

@@ -23,6 +23,7 @@ from pipeline.files.dataset import Example, write_examples
 from pipeline.files.manifest import Golden, LabelGraph, Manifest
 from pipeline.labels.decoding import Decoder
 from pipeline.labels.hierarchy import SEPARATOR
+from pipeline.metrics.sets import LABEL_COUNTS
 from pipeline.metrics.traffic import TOP_LABEL, TRAFFIC
 from pipeline.text.linear import LINEAR_FILE
 from pipeline.text.tokeniser_files import tokeniser_file
@@ -153,6 +154,8 @@ def _training(checkpoint: Checkpoint, decoder: Decoder, license: str) -> dict[st
     data = dict(checkpoint.record.data)
     if TRAFFIC in data and own != given:  # it was answered otherwise
         data[TRAFFIC] = {feature: bins for feature, bins in data[TRAFFIC].items() if feature != TOP_LABEL}
+    if LABEL_COUNTS in data and not decoder.selects_as(checkpoint.decoder()):
+        data[LABEL_COUNTS] = {"rows": data[LABEL_COUNTS]["rows"]}
     return {
         "data": data,
         "license": license,

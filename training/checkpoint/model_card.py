@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
-import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +14,14 @@ from pipeline.explanation.pieces import BEGINNING_CHARACTERS
 from pipeline.files.bundle import CARD_FILE, MANIFEST_FILE
 from pipeline.files.manifest import FORMAT_VERSION, Manifest
 from pipeline.labels.hierarchy import LabelHierarchy
-from pipeline.output import shortened
 from pipeline.text.linear import MOST_CHARACTERS
+from training.checkpoint.card_results import results
+from training.checkpoint.card_text import escape, markdown_table
 from training.data.reading import FEW_ROWS
 from training.model.model_names import DOCUMENTED, LINEAR, SCRATCH, public_name
 from training.model.pretrained.names import NAMED
 
-SHOWN_LABELS, SHOWN_CHARACTERS = 20, 80
-
-_SPECIAL = re.compile(r"""[\\`*_{}\[\]<>()#+!|&~$^=:@"']|(?i:(?<=www)\.)""")
+SHOWN_LABELS = 20
 POLICY_SENTENCES = {
     "threshold": "a label is answered where its score reaches its threshold, whatever its parents' scores are",
     "ancestors": "a label is answered where its score reaches its threshold, and its ancestors with it",
@@ -69,7 +66,7 @@ def _sections(manifest: Manifest, gate: str) -> list[str]:
         *("## Labels", _labels(hierarchy)),
         *(("## Label changes", _changes(history)) if (history := manifest.training.get("label_history")) else ()),
         *("## Training data", _data(manifest.training.get("data", {}))),
-        *("## Results", _results(manifest, hierarchy)),
+        *("## Results", results(manifest, hierarchy)),
         *(("## Release gate", _gate(manifest), gate) if gate else ()),
         *("## Thresholds and decoding", _decoding(manifest)),
         *("## Limits", _limits(manifest)),
@@ -77,27 +74,6 @@ def _sections(manifest: Manifest, gate: str) -> list[str]:
         *("## Use", _use()),
         *("## Identity", _identity(manifest)),
     ]
-
-
-def escape(text: str) -> str:
-    """`text` as Markdown that shows it, in a line of its own or in a table, and does nothing else; long ones are cut.
-
-    Control characters, and those that turn the direction of writing, become U+FFFD.
-    """
-    hidden = ("Cc", "Cs", "Zl", "Zp")
-    shown = "".join(
-        "\ufffd" if unicodedata.category(c) in hidden or unicodedata.bidirectional(c) in _TURNING else c for c in text
-    )
-    return _SPECIAL.sub(lambda found: f"\\{found[0]}", shortened(shown, SHOWN_CHARACTERS))
-
-
-_TURNING = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
-
-
-def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]], named: int = 1) -> str:
-    """A table of cells that are Markdown already; the columns after the `named` first ones are of figures."""
-    lines = [headings, [*["---"] * named, *["--:"] * (len(headings) - named)], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _front_matter(manifest: Manifest) -> str:
@@ -173,36 +149,6 @@ def _data(data: Mapping[str, Any]) -> str:
 
 
 _USES = {"train": "training", "dev": "choosing the best epoch, the thresholds and what is measured below"}
-
-
-def _results(manifest: Manifest, hierarchy: LabelHierarchy) -> str:
-    dev = manifest.metrics.get("dev", {})
-    if "micro_f1" not in dev:
-        return "Not recorded."
-    columns = ("micro_f1", "macro_f1", "micro_precision", "micro_recall", "accuracy")
-    rows = [_figures("all", len(hierarchy), dev, columns)]
-    for level, averages in dev.get("levels", {}).items():
-        count = int((hierarchy.levels == int(level)).sum())
-        rows.append(_figures(f"level {int(level)}", count, averages, columns))
-    said = [
-        "On the development file, with the model in float32:",
-        markdown_table(("", "labels", *map(_heading, columns)), rows),
-    ]
-    if "consistent_share" in dev:
-        said.append(f"Answers in which every label has its parents: {100 * dev['consistent_share']:.2f} %.")
-    said.append("Accuracy is the share of texts whose whole label set, or all labels of the level, are right.")
-    if other := manifest.training.get("measured_with"):
-        said.append(f"These figures were measured with {other}; this bundle decodes otherwise, see below.")
-    return "\n\n".join(said)
-
-
-def _heading(column: str) -> str:
-    return column.replace("_f1", " F1").replace("_", " ")
-
-
-def _figures(name: str, labels: int, figures: Mapping[str, Any], columns: Sequence[str]) -> tuple[str, ...]:
-    cells = (f"{100 * figures[column]:.2f}" if column in figures else "-" for column in columns)
-    return (name, str(labels), *cells)
 
 
 def _gate(manifest: Manifest) -> str:

@@ -18,6 +18,7 @@ from pipeline.labels.calibration import Calibration, curve
 from pipeline.labels.decoding import Decoder, sigmoid
 from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.metrics.scores import Reliability
+from pipeline.metrics.sets import LABEL_COUNTS, Metrics
 from pipeline.metrics.traffic import TRAFFIC, expected_texts, expected_traffic, text_bins
 from pipeline.text.encoding import TextEncoder
 from pipeline.text.linear import LINEAR_FILE
@@ -86,7 +87,8 @@ def calibrated(
     actual: np.ndarray,
     bins: Mapping[str, np.ndarray],
 ) -> TrainingRecord:
-    """A record with what was learnt of these rows, which is told in a line, and what they look like to a server.
+    """A record with what was learnt of these rows, which is told in a line, what they look like to a server, and how
+    often each label was right.
 
     Its thresholds move along, so that label sets stay as they are.
 
@@ -98,8 +100,10 @@ def calibrated(
     record = _with_calibration(record, hierarchy, learnt)
     thresholds = np.broadcast_to(np.array(record.thresholds, np.float32), len(hierarchy))
     decoder = Decoder(hierarchy, thresholds, record.decoding, record.calibration)
-    traffic = {**expected_traffic(decoder.decode(logits)), **expected_texts(bins)}
-    return replace(record, data={**record.data, TRAFFIC: traffic})
+    decoded, metrics = decoder.decode(logits), Metrics(hierarchy)
+    metrics.update(actual, decoded.selected)
+    traffic = {**expected_traffic(decoded), **expected_texts(bins)}
+    return replace(record, data={**record.data, TRAFFIC: traffic, LABEL_COUNTS: metrics.counts()})
 
 
 def bins_of(dev_set: EncodedDataset, encoder: TextEncoder) -> dict[str, np.ndarray]:

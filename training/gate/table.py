@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from training.checkpoint.model_card import escape, markdown_table
+from training.checkpoint.card_text import escape, markdown_table
 from training.gate.verdict import Candidate
 
 HEADINGS = (

@@ -17,12 +17,13 @@ from pipeline.errors import BundleError
 from pipeline.files.atomic import atomic_folder
 from pipeline.files.bundle import read_linear
 from pipeline.files.dataset import LABEL_FILE, write_labels
-from pipeline.labels.hierarchy import SEPARATOR
-from pipeline.metrics.traffic import TOP_LABEL, TOP_SCORE, TRAFFIC
+from pipeline.metrics.sets import LABEL_COUNTS
+from pipeline.metrics.traffic import TRAFFIC
 from pipeline.records import read_object
 from pipeline.text.linear import LINEAR_FILE, LinearPart
 from training.checkpoint.files import READ_FILES, RECORD_FILE, Checkpoint, TrainingRecord, write_record
 from training.label_changes.changes import RENAME, Change, Labels
+from training.label_changes.counts import label_counts, traffic
 from training.model.parameters import MODEL_CONFIG_FILES, WEIGHTS_FILE, read_parameters
 
 WEIGHT, BIAS = "classifier.weight", "classifier.bias"
@@ -117,7 +118,9 @@ def _record(
     record, count = checkpoint.record, len(checkpoint.hierarchy)
     thresholds, data = record.thresholds, dict(record.data)
     if TRAFFIC in data:
-        data[TRAFFIC] = _traffic(checkpoint, changes, labels)
+        data[TRAFFIC] = traffic(checkpoint, changes, labels)
+    if LABEL_COUNTS in data:
+        data[LABEL_COUNTS] = label_counts(checkpoint, changes, labels)
     more = added.rows if added else ()
     calibration = record.calibration.beside_plain(len(more)) if record.calibration else None
     if len(thresholds) > 1:
@@ -138,31 +141,6 @@ def _record(
         metrics=record.metrics if all(change.verb == RENAME for change in changes) else {},
         label_history=(*record.label_history, _entry(checkpoint, changes)),
     )
-
-
-def _traffic(checkpoint: Checkpoint, changes: Sequence[Change], labels: Labels) -> dict[str, dict[str, int]]:
-    """The counts of development texts that are exactly those of the changed model, too.
-
-    Texts stay as they are. The highest score is the same where all scores are; and so is the surest label of the first
-    level, but for its name, where every label stands below the one that it stood below. Policy `single_path` and a
-    limit of labels compare paths as a whole, which change with any label that moves.
-    """
-    old, decoding = checkpoint.hierarchy, checkpoint.record.decoding
-    traffic = dict(checkpoint.record.data[TRAFFIC])
-    if sorted(labels.columns) != list(range(len(old))):
-        return {feature: bins for feature, bins in traffic.items() if feature not in (TOP_SCORE, TOP_LABEL)}
-    names = {old.labels[column]: path for path, column in zip(labels.paths, labels.columns)}
-    moved = any(names[_root(path)] != _root(now) for path, now in names.items())
-    as_a_whole = decoding.policy == "single_path" or decoding.top_k is not None
-    if moved or (as_a_whole and any(change.verb != RENAME for change in changes)):
-        traffic.pop(TOP_LABEL, None)
-    elif TOP_LABEL in traffic:
-        traffic[TOP_LABEL] = {names.get(part, part): texts for part, texts in traffic[TOP_LABEL].items()}
-    return traffic
-
-
-def _root(path: str) -> str:
-    return path.split(SEPARATOR)[0]
 
 
 def _entry(checkpoint: Checkpoint, changes: Sequence[Change]) -> dict[str, Any]:

@@ -1,8 +1,12 @@
 """What the page tells of the model and of its labels."""
 
+import shutil
+from dataclasses import replace
+
 import pytest
 
-from pipeline.files.bundle import Bundle
+from pipeline.files.bundle import Bundle, seal
+from pipeline.metrics.sets import LABEL_COUNTS
 from serving.triton.repository import ModelRepository
 from tests.serving.console.running import Console
 
@@ -51,3 +55,38 @@ def test_labels_are_opened_branch_by_branch_and_found_by_searching(browser, publ
     browser.resize(390, 900)
     assert browser.fits(390)
     assert browser.faults == []
+
+
+def test_each_label_has_its_f1_where_that_is_known(browser, bundle_path, tmp_path):
+    """Of a label that few texts have it is told to be unsure; a bundle of before knows none."""
+    bundle = Bundle(bundle_path)
+    count, tops = len(bundle.hierarchy), [label for label in bundle.manifest.labels if "##" not in label]
+    rows, answered, right = ([20] * count, [30] * count, [10] * count)
+    first, second, third, fourth = (bundle.hierarchy.index[label] for label in tops[:4])
+    rows[second], answered[third], rows[fourth] = 9, None, 0
+    line = "#label-browser > div > ul > li > details > summary .label-line"
+    for counts, shown in (
+        ({"rows": rows, "answered": answered, "right": right}, ["F140.0", "F151.3", "F1—", "F1—"]),
+        (None, ["F1—"] * 4),
+    ):
+        folder = tmp_path / f"{len(shown[0])}"
+        shutil.copytree(bundle_path, folder)
+        training = bundle.manifest.training
+        seal(
+            folder, replace(bundle.manifest, training={**training, "data": {**training["data"], LABEL_COUNTS: counts}})
+        )
+        with Console("--bundle", folder) as console:
+            browser.open(console.url)
+            browser.wait_for("!!document.getElementById('card-fold')")
+            browser.evaluate("document.getElementById('card-fold').open = true")
+            browser.wait_for("!!document.getElementById('label-browser')")
+            lines = browser.texts(line)[:4]
+            assert [each[each.rindex("F1") :] for each in lines] == shown
+            assert ["few texts: unsure" in each for each in lines] == [False, bool(counts), False, False]
+            if counts:
+                assert "precision 33.3 · recall 50.0 · 20 development texts" in lines[0]
+            assert browser.faults == []
+            for width in (1280, 390):
+                browser.resize(width, 900)
+                browser.settle()
+                assert browser.fits(width)

@@ -13,6 +13,7 @@ from pipeline.compute.runtimes import create_runtime
 from pipeline.errors import BundleError, ClassifierError, EnvironmentFault, InputError
 from pipeline.files.bundle import Bundle
 from pipeline.files.checksums import write_all_checksums
+from pipeline.metrics.sets import COUNTED, LABEL_COUNTS
 from serving.paddle.deployment import PaddleDeployment
 from serving.triton.deployment import TritonDeployment
 from serving.triton.repository import ModelRepository
@@ -168,3 +169,14 @@ def test_a_bundle_tells_how_the_development_set_is_spread(checkpoint, bundle_pat
     assert counted == dict.fromkeys(("top_score", "top_label", "text_length", "unknown_share"), rows)
     del learnt["top_label"]
     assert Bundle(bundle_path).manifest.training["data"]["traffic"] == learnt
+
+
+def test_a_bundle_tells_how_often_each_label_was_right_by_its_own_decoding(checkpoint, bundle_path, tmp_path):
+    trained = read_checkpoint(checkpoint)
+    counts = trained.record.data[LABEL_COUNTS]
+    assert [len(counts[name]) for name in COUNTED] == [len(trained.hierarchy)] * 3
+    right, answered, rows = (sum(counts[name]) for name in ("right", "answered", "rows"))
+    assert 2 * right / (answered + rows) == pytest.approx(trained.record.metrics["dev"]["micro_f1"])
+    own = exporting.export_checkpoint(trained, tmp_path / "export", trained.decoder())
+    assert own.manifest.training["data"][LABEL_COUNTS] == counts
+    assert Bundle(bundle_path).manifest.training["data"][LABEL_COUNTS] == {"rows": counts["rows"]}

@@ -17,11 +17,13 @@ from pipeline.files.checksums import write_all_checksums
 from pipeline.files.dataset import ReadReport, read_examples
 from pipeline.files.manifest import Manifest
 from pipeline.labels.decoding import POLICIES, DecodingPolicy
+from pipeline.metrics.sets import COUNTED, known_counts
 from pipeline.text.normalisation import NORMALISATIONS
 from pipeline.text.words import TokeniserSettings
 from training import export_model
+from training.checkpoint.card_text import escape
 from training.checkpoint.files import read_checkpoint
-from training.checkpoint.model_card import NORMALISATION_PHRASES, POLICY_SENTENCES, escape, model_card
+from training.checkpoint.model_card import NORMALISATION_PHRASES, POLICY_SENTENCES, model_card
 from training.data.encoded import EncodedDataset, describe
 
 HOSTILE = (
@@ -182,3 +184,18 @@ def test_an_encoder_that_tells_where_it_comes_from_is_told_of():
 def test_a_licence_of_two_lines_is_refused():
     with pytest.raises(InputError, match=r"--license is 'mit\\nor not'; give the licence's name, in one line"):
         export_model.ExportOptions(params_path=Path("x"), license="mit\nor not")
+
+
+def test_the_labels_with_the_lowest_f1_are_told_where_enough_texts_have_them():
+    labels = tuple(f"{'|<b>' * (number == 1)}{number}" for number in range(8))
+    counts = {"rows": [10, 20, 9, 10, 10, 10, None, 40], "answered": [10, 20, 9, None, 30, 0, 4, 40]}
+    counts["right"] = [9, 5, 0, 3, 10, 0, 4, 40]
+    metrics = {"dev": {"micro_f1": 0.5}}
+    files = {part: {"file": f"{part}.txt", "rows": 100} for part in ("train", "dev")}
+    data = {**files, "further_rows": 0, "dev_labels": counts}
+    shown = rendered(model_card(manifest(labels, metrics=metrics, training={"data": data}))).text
+    assert "of the 5 that at least 10 of its texts have" in shown
+    assert "texts\n\n\n\n\n5\n0.00\n10\n\n\n|<b>1\n25.00\n20\n\n\n4\n50.00\n10\n\n\n0\n90.00\n10" in shown
+    broken = {"rows": [1] * 7, "answered": "x", "right": None}
+    for data in ({}, {"dev_labels": broken}, {"dev_labels": 5}):
+        assert not any(known_counts(data, 8)[name] != [None] * 8 for name in COUNTED)

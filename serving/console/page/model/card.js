@@ -10,11 +10,11 @@ function cardSection() {
 async function drawCard(host) {
   try {
     const known = await ask("/card");
-    const parts = [cardFigures(known), cardVersions(known.versions), labelBrowser(known.label_rows)];
+    const parts = [cardFigures(known), cardVersions(known.versions), labelBrowser(known)];
     host.replaceChildren(...parts.filter(Boolean));
   } catch (error) {
     if (error.status === 401) return signIn();
-    host.replaceChildren(element("p", { class: "notice", role: "alert" }, error.message));
+    host.replaceChildren(element("p", { class: "notice", role: "alert" }, wording(error.message)));
   }
 }
 
@@ -25,7 +25,7 @@ function cardFigures({ metrics, measured_with: measuredWith, data, license, toke
   const dev = metrics?.micro_f1 === undefined ? null : metrics;
   const tiles = [
     tile(say("labelCount"), count(labels.length)),
-    tile(say("tokens"), count(tokens)),
+    ...(tokens === null ? [] : [tile(say("tokens"), count(tokens))]),
     ...(dev ? [tile("micro F1", percent(dev.micro_f1)), tile("macro F1", percent(dev.macro_f1))] : []),
   ];
   const said = [

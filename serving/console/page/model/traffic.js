@@ -19,7 +19,7 @@ async function watch(fold, host) {
       host.replaceChildren(trafficFigures());
     } catch (error) {
       if (error.status === 401) return signIn();
-      host.replaceChildren(element("p", { class: "notice", role: "alert" }, error.message));
+      host.replaceChildren(element("p", { class: "notice", role: "alert" }, wording(error.message)));
     }
     await new Promise((done) => setTimeout(done, EVERY_SECONDS * 1000));
   }
