@@ -11,6 +11,7 @@ _PARTS = Path(__file__).parent
 _STYLES = ("console.css",)
 _SCRIPTS = (
     "messages.js",
+    "problems.js",
     "decoding.js",
     "asking.js",
     "files/messages.js",

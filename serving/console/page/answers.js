@@ -80,7 +80,7 @@ function answerItem(row, words) {
   const shown = text.length > 600 && !row.why ? `${text.slice(0, 600)}…` : text;
   const said = element("p", { class: "text", dir: "auto" }, marked(shown, words));
   const item = element("li", {}, said, truncated ? element("p", { class: "notice" }, say("cut")) : null);
-  if (problem) return fill(item, {}, [element("p", { class: "hint" }, problem)]);
+  if (problem) return fill(item, {}, [element("p", { class: "hint" }, wording(problem))]);
   if (!labels.length && !row.other) return fill(item, {}, [element("p", { class: "hint" }, say(state.settings.promise === null ? "noLabel" : "unsure")), corrections(row)]);
   const near = element("div", { class: "near" });
   const point =
@@ -118,7 +118,7 @@ async function askWhy(row, item, words) {
     item.replaceWith(answerItem(row, words));
   } catch (error) {
     button.disabled = false;
-    button.replaceChildren(`${say("why")} · ${error.message}`);
+    button.replaceChildren(`${say("why")} · ${wording(error.message)}`);
   }
 }
 

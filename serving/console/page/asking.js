@@ -12,7 +12,11 @@ class Refusal extends Error {
 }
 
 async function ask(path, body, signal) {
-  return (await send(path, body, signal)).json();
+  const answer = await send(path, body, signal);
+  return answer.json().catch((error) => {
+    if (signal?.aborted) throw error;
+    throw new Refusal(0, "the console's answer cannot be read");
+  });
 }
 
 async function askFile(path, body) {
@@ -24,10 +28,13 @@ async function send(path, body, signal) {
   const isFile = body instanceof Blob;
   const headers = { "Content-Type": isFile ? "application/octet-stream" : "application/json" };
   const options = body && { method: "POST", headers, body: isFile ? body : JSON.stringify(body) };
-  const answer = await fetch(path, { ...options, signal });
+  const answer = await fetch(path, { ...options, signal }).catch((error) => {
+    if (signal?.aborted) throw error;
+    throw new Refusal(0, "the console does not answer; is it running?");
+  });
   if (answer.ok) return answer;
   const given = await answer.json().catch(() => ({}));
-  throw new Refusal(answer.status, given.error || `HTTP ${answer.status}`, given.row);
+  throw new Refusal(answer.status, given.error || `the console answered with status ${answer.status}, and did not say why`, given.row);
 }
 
 // Classifies all texts by the model at a path, a few requests at a time. `received(places, answers, bundle)` takes each request's answers;

@@ -63,7 +63,7 @@ function corrections(row) {
       picker.replaceChildren();
       if (bundle !== state.model.bundle) await changeOver();
     } catch (error) {
-      said.replaceChildren(error.message);
+      said.replaceChildren(wording(error.message));
     }
   };
   const picker = element("div", { class: "picker" });

@@ -44,7 +44,7 @@ function signIn() {
       await start();
     } catch (error) {
       wrong.hidden = false;
-      wrong.replaceChildren(error.status === 401 ? say("wrongToken") : error.message);
+      wrong.replaceChildren(error.status === 401 ? say("wrongToken") : wording(error.message));
     }
   };
   box.addEventListener("keydown", (event) => event.key === "Enter" && send());
@@ -62,7 +62,7 @@ async function start() {
     if (error.status === 401) return signIn();
     draw();
     const again = element("button", { type: "button", class: "more", click: start }, say("again"));
-    const notice = element("p", { class: "notice", role: "alert" }, say("unreachable", error.message));
+    const notice = element("p", { class: "notice", role: "alert" }, say("unreachable", wording(error.message)));
     document.getElementById("content").replaceChildren(element("div", { class: "card" }, notice, again));
     return;
   }

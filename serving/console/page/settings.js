@@ -19,7 +19,7 @@ async function askModel(model, place) {
       if (bundle !== (model ? state.other : state.model)?.bundle) return await changeOver();
       answers.forEach(({ labels }, row) => (some[row][place].asked = labels));
     } catch (error) {
-      tell("", error.message);
+      tell("", wording(error.message));
       return;
     }
     drawSoon();

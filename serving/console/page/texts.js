@@ -140,7 +140,7 @@ async function run() {
     if (error.status === 409) return await changeOver(error.message);
     if (error.status === 401) return signIn();
     if (cancelled) tell(say("cancelled", done, asked.length));
-    else tell("", say("failed", done, asked.length, error.message));
+    else tell("", say("failed", done, asked.length, wording(error.message)));
   } finally {
     if (state.running === running) working(false);
     drawAnswers();
@@ -162,7 +162,7 @@ async function changeOver(why = say("newModel")) {
   try {
     await loadModel();
   } catch (error) {
-    return error.status === 401 ? signIn() : tell("", say("unreachable", error.message));
+    return error.status === 401 ? signIn() : tell("", say("unreachable", wording(error.message)));
   }
   state.rows = []; // they bear the numbers of other labels
   draw();

@@ -53,7 +53,7 @@ function sides({ labels, other }, words, point) {
       "div",
       { class: "side" },
       element("h4", {}, modelName(model)),
-      own.problem ? element("p", { class: "hint" }, own.problem) : null,
+      own.problem ? element("p", { class: "hint" }, wording(own.problem)) : null,
       own.labels.length || own.problem ? labelTree(own.labels, words, show, onlyIn(own.labels, others)) : element("p", { class: "hint" }, say("noLabel")),
     );
   return element("div", { class: "sides" }, side(state.model, { labels }, other.labels, point), side(state.other, other, labels, null));

@@ -51,7 +51,7 @@ function downloadButtons() {
         save(`answers.${ending}`, await content(answered()));
       } catch (error) {
         if (error.status === 401) return signIn();
-        tell("", say("notSaved", error.message));
+        tell("", say("notSaved", wording(error.message)));
       }
     };
     return element("button", { type: "button", class: "more", click }, `.${ending}`);

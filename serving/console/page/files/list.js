@@ -61,8 +61,8 @@ function fileItem(read) {
     "li",
     {},
     element("p", {}, element("bdi", {}, name), problem ? " " : [" · ", said, " "], element("button", close, "×")),
-    problem ? element("p", { class: "notice", role: "alert" }, problem) : null,
-    form && !problem ? element("p", { class: "hint" }, [form, ...notes].join(" · ")) : null,
+    problem ? element("p", { class: "notice", role: "alert" }, wording(problem)) : null,
+    form && !problem ? element("p", { class: "hint" }, [form, ...notes].map(wording).join(" · ")) : null,
     handles.has(read) && !reading ? fileChoices(read) : null,
   );
 }
