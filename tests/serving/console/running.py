@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import shutil
 import signal
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from serving.process.guard import PR_SET_PDEATHSIG
 from tests.conftest import ENVIRONMENT, PROJECT
 
 PYTHON = PROJECT / ".venv-console" / "bin" / "python"
@@ -31,6 +33,11 @@ def classify(page: Any, texts: Sequence[str]) -> None:
     page.type("#input", "\n".join(texts))
     page.click("#classify")
     page.wait_for("!document.getElementById('classify').disabled")
+
+
+def _end_with_parent() -> None:
+    """Tests that are killed tear nothing down: the kernel then ends what they started."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 class Console:
@@ -56,6 +63,7 @@ class Console:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            preexec_fn=_end_with_parent,  # noqa: PLW1509 - no thread of the tests holds a lock then
         )
         self.said = self.process.stdout.readline()
         while self.said.startswith("note:"):
