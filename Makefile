@@ -36,6 +36,16 @@ CONSOLE := .venv-console/.ready
 LABEL_STUDIO := .venv-label-studio/.ready
 FUZZ := .venv-fuzz/.ready
 KUBERNETES := $(if $(shell command -v kubectl),.venv-kubernetes/.ready)
+
+DEVICE :=
+# An environment keeps the device that it was set up for until DEVICE names another; Paddle Serving's takes that of .venv.
+MAIN_DEVICE := $(or $(DEVICE),$(shell cat .venv/.device 2>/dev/null),cpu)
+SERVING_DEVICE := $(or $(DEVICE),$(shell cat .venv-serving/.device 2>/dev/null),$(MAIN_DEVICE))
+MAIN_LOCK := requirements/$(if $(filter gpu,$(MAIN_DEVICE)),gpu,main).txt
+SERVING_LOCK := requirements/serving$(if $(filter gpu,$(SERVING_DEVICE)),-gpu).txt
+ifneq ($(filter-out cpu gpu,$(DEVICE)),)
+$(error DEVICE is "$(DEVICE)"; give cpu or gpu)
+endif
 MINILM := build/minilm/config.json
 E5 := build/e5/config.json
 
@@ -46,11 +56,11 @@ $(shell mkdir -p "$(HOME)")
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-paddle paddle-if-possible demo serve serve-paddle console setup-console setup-ray setup-spark setup-kubernetes label-studio retrain stop test lint bench docs format e5 minilm lock clean
+.PHONY: another-device help setup setup-paddle paddle-if-possible demo serve serve-paddle console setup-console setup-ray setup-spark setup-kubernetes label-studio retrain stop test lint bench docs format e5 minilm lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 22
-	@echo "Variables: DATASET (a dataset folder for demo and bench), HOST, PYTHON, FORCE;"
+	@echo "Variables: DEVICE (gpu: packages for an NVIDIA GPU, from then on; cpu: back), DATASET (a dataset folder for demo and bench), HOST, PYTHON, FORCE;"
 	@echo "  of demo: TRAINING (options for training/train.py instead of the demo's own)"
 	@echo "  of serve: MODEL_REPOSITORY, PORT (HTTP; gRPC and metrics get the next two), or HTTP_PORT, GRPC_PORT, METRICS_PORT"
 	@echo "  of serve-paddle: HOST, RPC_PORT, PADDLE_HTTP_PORT, PYTHON39"
@@ -59,11 +69,13 @@ help: ## show this list
 	@echo "  of retrain: DATASET, FEEDBACK (files of corrections: feedback.jsonl), TRAINING (options for training/train.py), MODEL_REPOSITORY"
 	@echo "  of label-studio: LABEL_STUDIO_PORT, LABEL_STUDIO_DATA (the folder of its projects)"
 
-setup: $(READY) ## prepare .venv; the targets below do so by themselves
-	@echo ".venv is ready"
+setup: $(READY) ## prepare .venv, with DEVICE=gpu for an NVIDIA GPU; the targets below do so by themselves
+	@echo ".venv is ready, for $(MAIN_DEVICE)"
+	@test $(MAIN_DEVICE) = cpu || $(BIN)/python -m pipeline.compute.gpu || \
+		echo "the packages are there all the same, for a machine that has what is lacking" >&2
 
 setup-paddle: $(SERVING) ## prepare .venv-serving, which needs a Python 3.9; serve-paddle does so by itself
-	@echo ".venv-serving is ready"
+	@echo ".venv-serving is ready, for $(SERVING_DEVICE)"
 
 setup-console: $(CONSOLE) ## prepare .venv-console; console does so by itself
 	@echo ".venv-console is ready"
@@ -159,10 +171,15 @@ lock: $(UV) ## compile the requirements locks anew
 			$$(test $$name != main || echo --override overrides.in) --exclude-newer 2025-09-15 --custom-compile-command "make lock" --quiet \
 			--output-file $$name.txt || exit 1; \
 	done; \
+	../$(UV) pip compile gpu.in --universal --python-version 3.10 --generate-hashes \
+		--override overrides.in --override gpu-overrides.in --exclude-newer 2025-09-15 \
+		--custom-compile-command "make lock" --quiet --output-file gpu.txt || exit 1; \
 	../$(UV) pip compile ray.in --universal --python-version 3.10 --generate-hashes --exclude-newer 2026-06-01 \
 		--custom-compile-command "make lock" --quiet --output-file ray.txt || exit 1; \
 	../$(UV) pip compile serving.in --no-deps --python-version 3.9 --generate-hashes \
-		--custom-compile-command "make lock" --quiet --output-file serving.txt
+		--custom-compile-command "make lock" --quiet --output-file serving.txt || exit 1; \
+	../$(UV) pip compile serving.in serving-gpu.in --no-deps --override serving-gpu-overrides.in --python-version 3.9 \
+		--generate-hashes --custom-compile-command "make lock" --quiet --output-file serving-gpu.txt
 
 clean: ## remove the environments and everything built; ALL=1: the published models too
 	@$(PYTHON) -m serving.stop --dry_run || { test $$? -ne 5 || \
@@ -181,33 +198,43 @@ $(UV): requirements/uv.txt
 	@command -v $(PYTHON) >/dev/null || { \
 		echo "error: $(PYTHON) is not there; install Python 3, or name one: make PYTHON=/path/to/python3 ..." >&2; exit 3; }
 	@$(LOCKED) sh -ec 'test $(UV) -nt requirements/uv.txt && exit; \
-		python=$$($(PYTHON) requirements/machine.py); \
+		python=$$(DEVICE=$(MAIN_DEVICE) $(PYTHON) requirements/machine.py); \
 		echo "setting up .tools (uv)" >&2; \
 		"$$python" -m venv --clear .tools; \
 		.tools/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt; \
 		touch $(UV)'
 
-$(READY): requirements/main.txt pyproject.toml | $(UV)
-	@$(LOCKED) sh -ec 'test $(READY) -nt requirements/main.txt -a $(READY) -nt pyproject.toml && exit; \
+$(READY): $(MAIN_LOCK) pyproject.toml $(if $(filter-out $(MAIN_DEVICE),$(or $(shell cat .venv/.device 2>/dev/null),cpu)),another-device) | $(UV)
+	@$(LOCKED) sh -ec 'test $(READY) -nt $(MAIN_LOCK) -a $(READY) -nt pyproject.toml \
+			-a "$$(cat .venv/.device 2>/dev/null || echo cpu)" = $(MAIN_DEVICE) && exit; \
+		test "$$(cat .venv/.device 2>/dev/null || echo cpu)" = $(MAIN_DEVICE) -a -x $(BIN)/python || \
+			DEVICE=$(MAIN_DEVICE) .tools/bin/python requirements/machine.py >/dev/null; \
 		test -x $(BIN)/python || { \
-			.tools/bin/python requirements/machine.py >/dev/null; \
 			python=$$(.tools/bin/python requirements/interpreter.py); \
 			echo "setting up .venv with $$python; the first time takes a minute or two" >&2; \
 			$(UV) venv -q --clear --python "$$python" .venv; \
 		}; \
+		rm -f $(READY); \
 		export VIRTUAL_ENV=.venv; \
-		$(UV) pip sync -q --require-hashes requirements/main.txt; \
+		$(UV) pip sync -q --require-hashes $(MAIN_LOCK); \
+		$(BIN)/python requirements/gpu_links.py; \
 		pwd > "$$($(BIN)/python -c "import sysconfig; print(sysconfig.get_path(\"purelib\"))")/this_folder.pth"; \
+		echo $(MAIN_DEVICE) > .venv/.device; \
 		touch $(READY)'
 
-$(SERVING): requirements/serving.txt | $(UV)
-	@$(LOCKED) sh -ec 'test $(SERVING) -nt requirements/serving.txt && exit; \
+$(SERVING): $(SERVING_LOCK) $(if $(filter-out $(SERVING_DEVICE),$(or $(shell cat .venv-serving/.device 2>/dev/null),cpu)),another-device) | $(UV)
+	@$(LOCKED) sh -ec 'test $(SERVING) -nt $(SERVING_LOCK) \
+			-a "$$(cat .venv-serving/.device 2>/dev/null || echo cpu)" = $(SERVING_DEVICE) && exit; \
 		python=$$(.tools/bin/python requirements/interpreter.py serving); \
 		echo "setting up .venv-serving with $$python" >&2; \
 		$(UV) venv -q --clear --python "$$python" .venv-serving; \
 		export VIRTUAL_ENV=.venv-serving; \
-		$(UV) pip install -q --no-deps --require-hashes -r requirements/serving.txt; \
+		$(UV) pip install -q --no-deps --require-hashes -r $(SERVING_LOCK); \
+		.venv-serving/bin/python requirements/gpu_links.py; \
+		echo $(SERVING_DEVICE) > .venv-serving/.device; \
 		touch $(SERVING)'
+
+another-device:
 
 # Environments of one lock and any Python that the project runs on.
 .venv-%/.ready: requirements/%.txt | $(UV)

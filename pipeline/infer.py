@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.command import run
-from pipeline.compute.runtimes import DEVICES, PADDLE, PRECISIONS, RUNTIMES, resolve
+from pipeline.compute.runtimes import COMPUTED_ON, PADDLE, PRECISIONS, RUNTIMES, resolve
 from pipeline.errors import InputError
 from pipeline.files.bundle import MANIFEST_FILE, Bundle
 from pipeline.files.chunks import CHARACTERS_PER_CHUNK, chunks, rows_per_chunk
@@ -63,7 +63,7 @@ class InferOptions(Options):
     use_fp16: bool = option(False, "short for --precision float16")
     use_quantize: bool = option(False, "short for --precision int8")
     num_threads: int | None = option(None, "processor threads to compute with (one per core)", at_least=1)
-    device: str = option("cpu", "what to compute on", choices=DEVICES)
+    device: str = option("cpu", "what to compute on; tensorrt: a GPU through TensorRT", choices=COMPUTED_ON)
     device_id: int = option(0, "which of several GPUs", at_least=0)
     explain: bool = option(False, "say which words carry each label; takes up to 25 times as long")
     promise: float | None = option(

@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import List, NamedTuple, Optional, Tuple
 
 GLIBC = (2, 35)
-DISK_GB = {".venv": 1.85, ".venv-serving": 0.95}
-"""What each environment takes, and .tools; uv's cache holds the same bytes, not a copy, if it is on the same disk."""
+DISK_GB = {
+    "cpu": {".venv": 1.85, ".venv-serving": 0.95},
+    "gpu": {".venv": 8.2, ".venv-serving": 6.5},
+}
+"""What each environment takes by device, and .tools; uv's cache holds the same bytes, if it is on this disk."""
 MEMORY_GB = 1.0
 OLDEST = (3, 8)
 """Of Pythons, for uv's package."""
@@ -89,6 +92,15 @@ def faults(machine: Machine, needed_gb: float) -> List[str]:
             "machine or container more".format(machine.memory_gb, MEMORY_GB)
         )
     return found
+
+
+def needed_gb(folder: Path, device: str) -> float:
+    """What the environments for a device take, those that are there already left out."""
+    needed = 0.0
+    for name, size in DISK_GB[device].items():
+        there = (_text(folder / name / ".device").strip() or "cpu") if (folder / name / ".ready").exists() else None
+        needed += max(0.0, size - (DISK_GB[there][name] if there in DISK_GB else 0.0))
+    return needed
 
 
 def python() -> Optional[str]:
@@ -187,8 +199,7 @@ def main() -> None:
     if os.environ.get("FORCE"):
         lacking = []
     else:
-        needed = sum(size for name, size in DISK_GB.items() if not (PROJECT / name / ".ready").exists())
-        lacking = faults(this_machine(), needed)
+        lacking = faults(this_machine(), needed_gb(PROJECT, os.environ.get("DEVICE") or "cpu"))
     program = python()
     if program is None:
         lacking.append(python_fault(_text(OS_RELEASE)))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from pipeline.compute.batching import TOKEN_BUDGET
 from pipeline.compute.runtimes import AUTO, DEVICES, PRECISIONS
+from pipeline.errors import InputError
 from pipeline.options import Options, option
 
 GPU_TOKEN_BUDGET = 16 * TOKEN_BUDGET
@@ -20,9 +21,10 @@ class ComputeWishes(Options):
 
     device: str = option(
         CPU,
-        "what to compute on; gpu: Triton with --backend native, Paddle Serving with paddle-serving-server-gpu",
+        "what to compute on; gpu: of servers that `make setup DEVICE=gpu` or NVIDIA's container prepared",
         choices=DEVICES,
     )
+    devices: str = option("", "which GPUs, such as 0 or 0,1 (0; Triton's own backends: all)")
     precision: str = option(
         AUTO,
         "what to compute in; auto: the fastest that the bundle's release gate passed, float32 without one",
@@ -40,6 +42,16 @@ class ComputeWishes(Options):
         at_least=1,
         at_most=65_536,
     )
+
+    def check(self) -> None:
+        super().check()
+        if self.devices and not all(part.isascii() and part.isdigit() for part in self.devices.split(",")):
+            raise InputError(f"--devices is {self.devices!r}; give numbers of GPUs, such as 0 or 0,1")
+
+    @property
+    def gpus(self) -> tuple[int, ...]:
+        """The GPUs by number; one where none was named."""
+        return tuple(map(int, self.devices.split(","))) if self.devices else (0,)
 
     @property
     def precision_in_words(self) -> str:

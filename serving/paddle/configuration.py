@@ -56,7 +56,7 @@ op:
       model_config: {MODEL_FOLDER}
       fetch_list: [{LOGITS}]
       device_type: {1 if on_gpu else 0}  # 0: CPU, 1: GPU, 2: TensorRT
-      devices: {_yaml(options.devices if on_gpu else "")}
+      devices: {_yaml(",".join(map(str, options.gpus)) if on_gpu else "")}
       thread_num: {threads}
       use_mkldnn: {_yaml(not on_gpu)}
       mkldnn_cache_capacity: 0

@@ -42,15 +42,18 @@ class PaddleWishes(ComputeWishes):
         at_least=1,
         at_most=86_400,
     )
-    devices: str = option("0", "Paddle Serving: which GPUs, such as 0 or 0,1")
 
     def check(self) -> None:
+        super().check()
         if self.precision not in (AUTO, *PRECISIONS):
             raise InputError(f"Paddle Serving computes no {self.precision}; choose {' or '.join(PRECISIONS)}")
         if self.device == GPU and self.precision not in (AUTO, "float32"):
             raise InputError(f"Paddle Serving computes {self.precision} on the CPU alone; choose float32 for the GPU")
-        if not all(part.isascii() and part.isdigit() for part in self.devices.split(",")):
-            raise InputError(f"--devices is {self.devices!r}; give numbers of GPUs, such as 0 or 0,1")
+        if self.device == GPU and self.processes < len(self.gpus) > 1:
+            raise InputError(
+                f"Paddle Serving computes on one GPU in each process: give --processes {len(self.gpus)} or more with "
+                f"--devices {self.devices}"
+            )
 
 
 @dataclass(frozen=True)

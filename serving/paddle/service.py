@@ -29,6 +29,7 @@ from paddle_serving_server.web_service import WebService
 
 from pipeline.command import run
 from pipeline.compute.batching import measured_overhead
+from pipeline.compute.gpu import PADDLE, fault_apart
 from pipeline.compute.padded_lengths import lengths_up_to, pad_to_length
 from pipeline.compute.windows import Windows
 from pipeline.errors import ClassifierError, EnvironmentFault, InputError
@@ -93,9 +94,11 @@ class SeqClsOp(Op):
 
     Attributes:
         worker: the process that it is in, where somebody watches it.
+        number: of that process, from 0.
     """
 
     worker: Worker | None = None
+    number = 0
 
     def __init__(self, bundle: Bundle, limits: Mapping[str, Any]) -> None:
         self._encoder, self._choose = bundle.encoder(), DecoderChoice(bundle.decoder())
@@ -105,6 +108,12 @@ class SeqClsOp(Op):
         self._token_budget, self._max_length = limits["token_budget"], bundle.manifest.max_seq_length
         self._lengths, self._overhead = lengths_up_to(self._max_length), 0
         self._windows = Windows(self._max_length, bundle.manifest.long_texts.pool)
+
+    def start_with_thread(self) -> Any:
+        # Upstream would load the model on the first GPU in each process.
+        handler = self._local_service_handler
+        handler._devices = [handler._devices[self.number % len(handler._devices)]]
+        return super().start_with_thread()
 
     def init_op(self) -> None:
         # Starting a run, and changing shape, costs Paddle a millisecond or two: of a small model, hundreds of tokens.
@@ -200,6 +209,7 @@ class SeqClsServer(PipelineServer):
     def _serve(self, number: int) -> None:
         """Serve until SIGTERM; raises EnvironmentFault where a port cannot be had."""
         worker = SeqClsOp.worker = Worker.own(number)
+        SeqClsOp.number = number
         limits, shared, host = self._conf["limits"], self._build_dag_each_worker, self._conf["host"]
         threads = limits["requests_at_once"] if shared else self._worker_num
         servicer = Describing(PipelineServicer(self._name, self._response_op, self._conf, number), self.about)
@@ -249,7 +259,7 @@ def serve(options: ServiceOptions) -> None:
 
     Raises:
         BundleError: the publication is damaged.
-        EnvironmentFault: a port cannot be had, or there is no GPU where config.yml asks for one.
+        EnvironmentFault: a port cannot be had, or config.yml asks for a GPU that cannot be had.
     """
     # Threads and children inherit this; who serves waits for the signal.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGCHLD})
@@ -259,7 +269,9 @@ def serve(options: ServiceOptions) -> None:
     config.update({name: value for name, value in given.items() if value is not None})
     local = config["op"][SERVICE]["local_service_conf"]
     if local["device_type"] in GPU_TYPES:
-        _require_gpu()
+        numbers = [int(number) for number in str(local["devices"]).split(",")]
+        if why := fault_apart(PADDLE, numbers):
+            raise EnvironmentFault(f"{CONFIG_FILE} asks for a GPU: {why}")
     local["model_config"] = str(options.folder / local["model_config"])
     bundle = Bundle(local["model_config"])
     SeqClsService(bundle, config, _describe(options.folder, bundle, config["limits"])).run_service()
@@ -277,15 +289,6 @@ def _quieten() -> None:
     for handler in logging.getLogger().handlers:
         if isinstance(handler, RotatingFileHandler):
             handler.maxBytes, handler.backupCount = LOG_BYTES, 1
-
-
-def _require_gpu() -> None:
-    import paddle  # by itself it takes seconds, which only a GPU is worth
-
-    if not paddle.is_compiled_with_cuda():
-        raise EnvironmentFault("config.yml asks for a GPU and paddle here is for CPUs; install paddlepaddle-gpu")
-    if not paddle.device.cuda.device_count():
-        raise EnvironmentFault("config.yml asks for a GPU and paddle sees none; publish with --device cpu, or see why")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

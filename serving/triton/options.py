@@ -20,7 +20,10 @@ NATIVE_PRECISIONS = {
     ("onnxruntime", GPU): ("float32", "float16"),
     ("openvino", CPU): ("float32", "bfloat16"),
 }
-"""What Triton's own backends compute, by runtime and device. openvino takes bfloat16 wherever the processor has it."""
+"""What Triton's own backends compute, by runtime and device, and on a GPU the Python backend, too.
+
+openvino takes bfloat16 wherever the processor has it.
+"""
 
 
 @dataclass(frozen=True)
@@ -62,16 +65,22 @@ class TritonWishes(ComputeWishes):
     )
 
     def check(self) -> None:
+        super().check()
         lengths_up_to(1, self.padded_lengths)
-        if self.backend == PYTHON and self.device == GPU:
-            raise InputError("--device gpu needs --backend native: the Python backend computes on the CPU")
-        if self.backend == NATIVE and not self._has_native():
-            known = (f"{name} on {device} ({' or '.join(each)})" for (name, device), each in NATIVE_PRECISIONS.items())
+        if (self.backend == NATIVE or self.device == GPU) and not self._has_native():
+            known = (
+                f"{name} on {device} ({' or '.join(each)})"
+                for (name, device), each in NATIVE_PRECISIONS.items()
+                if self.backend == NATIVE or device == GPU
+            )
             raise InputError(
-                f"no native {self.runtime} computes {self.precision} on {self.device}; choose among {', '.join(known)}"
+                f"no {'native ' * (self.backend == NATIVE)}{self.runtime} computes {self.precision} on {self.device}; "
+                f"choose among {', '.join(known)}"
             )
         if self.tensorrt and self.device != GPU:
             raise InputError("--tensorrt needs --device gpu")
+        if self.engine_cache and self.backend == PYTHON:
+            raise InputError("--engine_cache needs --backend native")
         if self.engine_cache and not (self.tensorrt and self.engine_cache.startswith("/")):
             raise InputError(f"--engine_cache is {self.engine_cache!r}; give an absolute path, and --tensorrt with it")
 
@@ -111,8 +120,10 @@ class ServingOptions(TritonWishes):
 
     @property
     def model_processes(self) -> int:
-        """Python processes of the server that run the model."""
-        return self.instances if self.backend == PYTHON else 0
+        """Python processes of the server that run the model; on GPUs so many on each."""
+        if self.backend != PYTHON:
+            return 0
+        return self.instances * (len(self.gpus) if self.device == GPU else 1)
 
     def fitted(self, most_tokens: int) -> ServingOptions:
         """These options with the padded lengths of a model that is given so many tokens of a text at most."""

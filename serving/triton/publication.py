@@ -30,7 +30,8 @@ def serving_options(bundle: Bundle, wishes: TritonWishes) -> ServingOptions:
         )
     chosen = {each.name: getattr(wishes, each.name) for each in fields(TritonWishes)}
     precision = "float16" if wishes.tensorrt and wishes.precision == AUTO else wishes.precision
-    pick = native_choice if wishes.backend == NATIVE else resolve
+    # What serves on a GPU need not be this machine.
+    pick = native_choice if wishes.backend == NATIVE or wishes.device == GPU else resolve
     chosen["runtime"], chosen["precision"] = pick(bundle, wishes.runtime, precision, wishes.device)
     if wishes.token_budget is None:
         chosen["token_budget"] = GPU_TOKEN_BUDGET if wishes.device == GPU else TOKEN_BUDGET

@@ -140,13 +140,13 @@ class ModelRepository:
             self._require_alike({live.number: self._kind_of(live.number), number: kind})
         needed = {TOKENISER: bundle.reading_files, POSTPROCESS: bundle.explaining_files}
         native = options.backend == NATIVE
-        needed[MODEL] = (ONNX_FILE,) if native else graph_files(bundle, options.runtime, options.precision)
+        needed[MODEL] = (ONNX_FILE,) if native else graph_files(bundle, options.runtime, options.graph_precision)
         for model in COMPONENTS:
             with atomic_folder(self._folder(model, number)) as folder:
                 if model == MODEL and native:
                     write_native_graph(bundle, options, folder)
                 elif model == MODEL:
-                    write_graph(bundle, options.precision, folder)  # a server has nothing to derive it with
+                    write_graph(bundle, options.graph_precision, folder)  # a server has nothing to derive it with
                 stage(bundle, needed[model], folder)
                 copy_modules(_source(model), folder, ADAPTER_FILE)
                 (folder / VERSION_FILE).write_text(version.text(), encoding="utf-8")

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from pipeline.compute import gpu
+from pipeline.errors import ClassifierError, EnvironmentFault
 from pipeline.local_servers import default_state_dir
 from pipeline.options import option
 from serving.folders import MODEL_REPOSITORY
+from serving.options import GPU
 from serving.process.foreground import hold
 from serving.process.ports import LOOPBACK, PORT, Ports
 from serving.triton.admin_key import read_or_create
+from serving.triton.options import PYTHON
+from serving.triton.repository import ModelRepository
 from serving.triton.server.launcher import TritonServer
 from serving.triton.server.options import EXPLICIT, TritonOptions, control_mode
 from serving.triton.server.supervision import Supervisor
@@ -41,14 +47,16 @@ def serve(options: ServeOptions) -> None:
 
     Raises:
         InputError: the folder is no model repository, or a port is given twice.
-        EnvironmentFault: there is no tritonserver that runs here, or a port is taken.
+        EnvironmentFault: there is no tritonserver that runs here, a port is taken, or what is live needs a GPU that
+            cannot be had.
         ServerError: it does not come up, or cannot be repaired.
     """
-    state_dir = options.state_dir or default_state_dir()
+    state_dir, folder = options.state_dir or default_state_dir(), options.model_repository or MODEL_REPOSITORY
+    require_gpus(folder)
     if options.model_control_mode == EXPLICIT and not options.load_model:
         options = replace(options, load_model=("*",))
     server = TritonServer(
-        options.model_repository or MODEL_REPOSITORY,
+        folder,
         ports=Ports(options.grpc_port, options.http_port, options.metrics_port),
         host=options.host,
         state_dir=state_dir,
@@ -58,6 +66,17 @@ def serve(options: ServeOptions) -> None:
     )
     hold(server, lambda: keep_answering(server, options))
     print("Triton stopped")
+
+
+def require_gpus(folder: Path) -> None:
+    """Raise EnvironmentFault where the live version is to compute on a GPU in Python processes that cannot."""
+    live = None
+    with suppress(ClassifierError):  # who serves it says what is wrong with it
+        live = ModelRepository(folder).live()
+    if live is None or (live.options.device, live.options.backend) != (GPU, PYTHON):
+        return
+    if why := gpu.fault_apart(gpu.ONNXRUNTIME, live.options.gpus):
+        raise EnvironmentFault(f"version {live.number} is to compute on a GPU (publish with --device cpu): {why}")
 
 
 def keep_answering(server: TritonServer, options: ServeOptions) -> None:

@@ -183,7 +183,7 @@ def test_versions_say_what_each_is(folders, bundle_path):
     [
         ({"precision": "int8"}, "Paddle Serving computes no int8; .*; or publish with --only triton"),
         ({"precision": "bfloat16"}, "gate has not passed bfloat16 in paddle .*; or publish with --only triton"),
-        ({"device": "gpu"}, "--device gpu needs --backend native: .*; or publish with --only paddle"),
+        ({"device": "gpu", "runtime": "openvino"}, "no openvino computes .* on gpu; .*; or publish with --only paddle"),
         ({"only": "paddle", "backend": "native"}, "--backend is not for paddle; leave it out with --only paddle"),
         ({"only": "triton", "workers": 5}, "--workers is not for triton"),
         ({"only": "paddle", "server": ("127.0.0.1:8000",)}, "--server is for Triton; leave it out with --only paddle"),

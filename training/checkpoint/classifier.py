@@ -128,9 +128,10 @@ def _from_checkpoint(checkpoint: Checkpoint, device: str, max_seq_length: int, b
         run, encoder = _nothing(len(checkpoint.hierarchy)), checkpoint.encoder()
     else:
         model, encoder = checkpoint_model(checkpoint, device, max_seq_length)
+        from training.model.device import full_card_told
         from training.model.encoders import model_logits
 
-        run = partial(model_logits, model)
+        run = full_card_told()(partial(model_logits, model))
 
     def read(texts: Sequence[str]) -> tuple[np.ndarray, list[bool | None]]:
         if not texts:

@@ -36,7 +36,7 @@ from training.loop.recipe import with_recipe
 from training.loop.state import RunFiles
 from training.loop.teaching import add_taught_rows
 from training.loop.trainer import Trainer
-from training.model.device import use_device
+from training.model.device import full_card_told, use_device
 from training.model.encoders import check_length, create_model
 from training.model.initialisation import initialise, standardise, start_from_frequencies
 from training.model.model_names import CPU, LINEAR, SCRATCH, contradict
@@ -70,7 +70,7 @@ def run_training(options: TrainingRun, started: float) -> Checkpoint:
     ]
     inputs = [*(options.folder / name for name in names), *(options.teachers or ())]
     inputs += [graph_file(options.folder / options.label_file)] * hierarchy.is_graph
-    with tempfile.TemporaryDirectory() as tokeniser_folder:
+    with tempfile.TemporaryDirectory() as tokeniser_folder, full_card_told():
         run_interruptibly(
             save_dir,
             group,

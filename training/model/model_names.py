@@ -10,8 +10,8 @@ from pipeline.errors import InputError
 from pipeline.option_values import AUTO
 from training.model.pretrained.names import NAMED, UNREAD
 
-CPU = "cpu"
-DEVICES = (AUTO, CPU, "gpu", "xpu", "npu")
+CPU, GPU = "cpu", "gpu"
+DEVICES = (AUTO, CPU, GPU, "xpu", "npu")
 
 FIRST, MEAN = "first", "mean"
 """Values of `pooling` in an encoder's configuration; where there is none, it is the first."""

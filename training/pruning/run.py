@@ -40,7 +40,7 @@ from training.loop.losses import binary_cross_entropy
 from training.loop.run import complete, report, run_record, set_seed
 from training.loop.state import RunFiles
 from training.loop.trainer import Trainer
-from training.model.device import use_device
+from training.model.device import full_card_told, use_device
 from training.model.encoders import check_length
 from training.model.model_names import AUTO, FIRST
 from training.model.pretrained.trimming import NEVER
@@ -62,8 +62,9 @@ def prune_widths(options: PruningRun, checkpoint: Checkpoint, started: float) ->
     check_labels(options.folder / options.label_file, checkpoint.hierarchy)
     use_device(options.device)
     group = ProcessGroup.join()
-    pruning = Pruning(options, checkpoint, group, started)
-    bundles = [pruning.run(width, folder) for width, folder in folders.items()]
+    with full_card_told():
+        pruning = Pruning(options, checkpoint, group, started)
+        bundles = [pruning.run(width, folder) for width, folder in folders.items()]
     if group.leads:
         for published in options.publish(bundles[-1].path):
             print(published)

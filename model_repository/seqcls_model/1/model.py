@@ -37,7 +37,10 @@ class TritonPythonModel:
         self._manifest = bundle.manifest
         chosen = (options[name] for name in ("runtime", "precision", "threads", "token_budget"))
         runtime, precision, threads, token_budget = chosen
-        self._engine = Engine(bundle, runtime, precision, threads or None, token_budget)
+        device, number = options.get("device", "cpu"), 0
+        if device != "cpu":
+            device, number = "tensorrt" if options["tensorrt"] else device, int(args["model_instance_device_id"])
+        self._engine = Engine(bundle, runtime, precision, threads or None, token_budget, device, number)
         self._engine.warm()
         self._work = Work(Texts(args["model_version"]), args["model_instance_name"])
 

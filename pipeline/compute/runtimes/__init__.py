@@ -14,6 +14,9 @@ from pipeline.option_values import AUTO
 
 PRECISIONS = ("float32", "bfloat16", "float16", "int8")
 DEVICES = ("cpu", "gpu")
+"""What servers are told of."""
+COMPUTED_ON = (*DEVICES, "tensorrt")
+"""The last is a GPU, too, in another way."""
 PADDLE = "paddle"
 _MODULES = {
     "onnxruntime": "pipeline.compute.runtimes.onnx_runtime",
@@ -83,7 +86,7 @@ def graph_files(bundle: Bundle, runtime: str, precision: str = "float32") -> tup
     return packed if packed and set(packed) <= set(bundle.files) else files[precision]
 
 
-def unavailable(runtime: str, precision: str = "float32", device: str = "cpu") -> str | None:
+def unavailable(runtime: str, precision: str = "float32", device: str = "cpu", device_id: int = 0) -> str | None:
     """Why this machine cannot compute so, and what to choose instead; None if it can. No graph is loaded.
 
     Raises:
@@ -91,8 +94,12 @@ def unavailable(runtime: str, precision: str = "float32", device: str = "cpu") -
     """
     module = _module(runtime)
     _check_choice("precision", precision, PRECISIONS)
-    _check_choice("device", device, DEVICES)
-    return module.fault(precision, device) if precision in module.GRAPH_FILES else _lacks_precision(runtime, precision)
+    _check_choice("device", device, COMPUTED_ON)
+    return (
+        module.fault(precision, device, device_id)
+        if precision in module.GRAPH_FILES
+        else _lacks_precision(runtime, precision)
+    )
 
 
 def create_runtime(
@@ -110,7 +117,7 @@ def create_runtime(
         runtime: one of RUNTIMES.
         precision: one of PRECISIONS.
         threads: processor threads to compute with; None takes one per core.
-        device: one of DEVICES.
+        device: one of COMPUTED_ON.
         device_id: which of several GPUs, from 0.
 
     Raises:
@@ -123,7 +130,7 @@ def create_runtime(
         raise InputError(f"threads is {threads}; give at least 1, or leave it out for one per core")
     if device_id < 0:
         raise InputError(f"device_id is {device_id}; give the number of a GPU, from 0")
-    fault = unavailable(runtime, precision, device)
+    fault = unavailable(runtime, precision, device, device_id)
     if fault:
         raise EnvironmentFault(fault)
     return _module(runtime).load(bundle, precision, threads, device, device_id)

@@ -63,7 +63,7 @@ class OpenVinoRuntime:
             raise BundleError(f"{path} does not load in openvino: {error}") from error
 
 
-def fault(precision: str, device: str) -> str | None:
+def fault(precision: str, device: str, device_id: int = 0) -> str | None:
     """See `pipeline.compute.runtimes.unavailable`."""
     try:
         library = openvino()

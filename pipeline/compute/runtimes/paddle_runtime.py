@@ -51,7 +51,7 @@ class PaddleRuntime:
         return self._predictor.get_output_handle(LOGITS).copy_to_cpu()
 
 
-def fault(precision: str, device: str) -> str | None:
+def fault(precision: str, device: str, device_id: int = 0) -> str | None:
     """See `pipeline.compute.runtimes.unavailable`."""
     if find_spec("paddle") is None:
         return "paddlepaddle is not installed; install it or choose runtime onnxruntime"

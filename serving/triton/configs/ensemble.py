@@ -25,6 +25,7 @@ from pipeline.tensors import (
     TOKEN_TYPE_IDS,
     TRUNCATED,
 )
+from serving.options import GPU
 from serving.published import PublishedVersion
 from serving.triton.configs.native import native_model
 from serving.triton.configs.parts import admission_tensor, input_tensor, output_tensor
@@ -142,7 +143,11 @@ def _model(options: ServingOptions) -> triton.ModelConfig:
         tensor.allow_ragged_batch = True
     inputs.append(admission_tensor())
     config = _python_model(MODEL, options, inputs, [output_tensor(LOGITS, triton.TYPE_FP32, -1)])
-    config.instance_group[0].count = options.instances
+    group = config.instance_group[0]
+    group.count = options.instances
+    if options.device == GPU:
+        group.kind = triton.ModelInstanceGroup.KIND_GPU
+        group.gpus.extend(options.gpus)  # so many on each
     return config
 
 

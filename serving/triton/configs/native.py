@@ -85,7 +85,7 @@ def native_model(name: str, options: ServingOptions, labels: int) -> triton.Mode
         input=[input_tensor(tensor, triton.TYPE_INT64, *rows, -1) for tensor in INPUTS],
         output=[output_tensor(LOGITS, triton.TYPE_FP32, *rows, labels)],
         # Without a group there would be two instances on a CPU, each with the whole model and a thread per core.
-        instance_group=[triton.ModelInstanceGroup(count=options.instances, kind=_kind(options))],
+        instance_group=[_instances(options)],
         model_warmup=_warmups(options, batching),
     )
     config.dynamic_batching.SetInParent()
@@ -167,8 +167,11 @@ def _in_words(tensors: Mapping[str, tuple[int, list[int]]]) -> str:
     return ", ".join(words) or "none"
 
 
-def _kind(options: ServingOptions) -> int:
-    return triton.ModelInstanceGroup.KIND_GPU if options.device == GPU else triton.ModelInstanceGroup.KIND_CPU
+def _instances(options: ServingOptions) -> triton.ModelInstanceGroup:
+    if options.device != GPU:
+        return triton.ModelInstanceGroup(count=options.instances, kind=triton.ModelInstanceGroup.KIND_CPU)
+    numbers = options.gpus if options.devices else ()  # none named: on each that is there
+    return triton.ModelInstanceGroup(count=options.instances, kind=triton.ModelInstanceGroup.KIND_GPU, gpus=numbers)
 
 
 def _parameters(options: ServingOptions) -> dict[str, str]:

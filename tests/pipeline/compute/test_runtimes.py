@@ -6,7 +6,9 @@ import sys
 import numpy as np
 import pytest
 
+from pipeline.compute import gpu
 from pipeline.compute.runtimes import RUNTIMES, create_runtime, graph_files, unavailable
+from pipeline.compute.runtimes.onnx_runtime import providers
 from pipeline.errors import BundleError, EnvironmentFault, InputError
 from pipeline.files.bundle import Bundle, seal
 from pipeline.predictor import Predictor
@@ -109,6 +111,37 @@ def test_packed_texts_get_the_answers_that_they_get_alone(bundle_path, without_p
     np.testing.assert_allclose(Predictor(bundle_path, "onnxruntime").logits(many), alone, atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("device", "precision", "names", "of_first"),
+    [
+        ("cpu", "int8", ["CPU"], None),
+        ("gpu", "float16", ["CUDA", "CPU"], {"device_id": 2}),
+        ("tensorrt", "float16", ["Tensorrt", "CUDA", "CPU"], {"device_id": 2, "trt_fp16_enable": True}),
+        ("tensorrt", "float32", ["Tensorrt", "CUDA", "CPU"], {"device_id": 2, "trt_fp16_enable": False}),
+    ],
+)
+def test_each_device_has_its_providers(device, precision, names, of_first):
+    found = [each if isinstance(each, tuple) else (each, None) for each in providers(device, precision, 2)]
+    assert [name.removesuffix("ExecutionProvider") for name, _ in found] == names
+    assert found[0][1] == of_first
+
+
+def test_a_full_card_is_the_machines_fault(bundle_path, monkeypatch):
+    """As onnxruntime tells it at the first run of a shape that is too large."""
+    predictor = Predictor(bundle_path)
+
+    class Full:
+        def run(self, *_):
+            raise RuntimeError("Failed to allocate memory for requested buffer of size 268435456")
+
+    monkeypatch.setattr(predictor._engine._runtime, "_session", Full())
+    with pytest.raises(RuntimeError):  # of this machine's memory nothing is said here
+        predictor.logits(["裁员"])
+    monkeypatch.setattr(predictor._engine._runtime, "_card", 0)
+    with pytest.raises(EnvironmentFault, match="^GPU 0 has no room for the model"):
+        predictor.logits(["裁员"])
+
+
 def test_a_runtime_that_is_not_installed_is_named(monkeypatch):
     for runtime in RUNTIMES:
         monkeypatch.setitem(sys.modules, runtime, None)
@@ -129,6 +162,7 @@ def test_a_gpu_that_does_not_start_is_no_cpu(bundle_path, monkeypatch):
     import onnxruntime
 
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    monkeypatch.setattr(gpu, "fault", lambda *_: None)
     with pytest.raises(EnvironmentFault, match="could not start CUDAExecutionProvider on GPU 3 and would use CPU"):
         create_runtime(Bundle(bundle_path), "onnxruntime", device="gpu", device_id=3)
 
@@ -139,7 +173,7 @@ def test_a_gpu_that_does_not_start_is_no_cpu(bundle_path, monkeypatch):
         (("torch",), "unknown runtime 'torch'; choose one of onnxruntime, openvino"),
         (("onnxruntime", "int3"), "unknown precision 'int3'"),
         (("onnxruntime", "float32", 0), "threads is 0"),
-        (("onnxruntime", "float32", 1, "tpu"), "unknown device 'tpu'; choose one of cpu, gpu"),
+        (("onnxruntime", "float32", 1, "tpu"), "unknown device 'tpu'; choose one of cpu, gpu, tensorrt"),
         (("onnxruntime", "float32", 1, "gpu", -1), "device_id is -1"),
     ],
 )

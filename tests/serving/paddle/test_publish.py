@@ -72,11 +72,14 @@ def test_bfloat16_is_served_only_where_the_release_gate_passed_it(bundle_path, t
 
 
 def test_gpus_are_chosen_by_upstreams_numbers():
-    text = config_text(PaddleOptions(device="gpu", devices="0,1"))
+    assert 'devices: "0"' in config_text(PaddleOptions(device="gpu"))
+    text = config_text(PaddleOptions(device="gpu", devices="0,1", processes=2))
     assert "device_type: 1" in text
     assert 'devices: "0,1"' in text
     with pytest.raises(InputError, match="devices"):
         PaddleOptions(devices="all")
+    with pytest.raises(InputError, match="give --processes 2 or more with --devices 0,1"):
+        PaddleOptions(device="gpu", devices="0,1")
 
 
 def test_processes_share_the_threads_and_are_as_many_as_was_said():
@@ -95,7 +98,7 @@ def test_a_gpu_that_is_not_there_is_no_reason_to_take_the_cpu(bundle_path, in_se
     words = ("--folder", live_publication(tmp_path / "published"), "--rpc_port", ports.rpc, "--http_port", ports.http)
     done = in_serving("-m", "serving.paddle.service", *words, check=False)
     assert done.returncode != 0
-    assert "asks for a GPU" in done.stderr
+    assert "error: config.yml asks for a GPU: paddlepaddle is installed, which is for CPUs alone" in done.stderr
 
 
 def test_what_a_killed_publication_left_is_removed(bundle_path, tmp_path):

@@ -8,12 +8,14 @@ from dataclasses import asdict, replace
 
 import onnx
 import pytest
+from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
 from pipeline.errors import BundleError, InputError
 from pipeline.files.bundle import seal
 from pipeline.tensors import INPUT_IDS, TOKEN_TYPE_IDS
 from serving.published import PublishedVersion
+from serving.triton.configs.ensemble import component_configs
 from serving.triton.configs.native import PARAMETERS, TENSORRT_PARAMETERS, graph_faults, native_model
 from serving.triton.options import NATIVE_PRECISIONS, ServingOptions
 from serving.triton.repository import ModelRepository
@@ -161,7 +163,13 @@ def test_a_graph_that_does_not_fit_is_not_published(bundle, tmp_path, spoil, mes
     [
         ({"backend": "tensorflow"}, "--backend is 'tensorflow'; give one of python, native"),
         ({"backend": "native", "device": "tpu"}, "--device is 'tpu'; give one of cpu, gpu"),
-        ({"device": "gpu"}, "--device gpu needs --backend native"),
+        (
+            {"device": "gpu", "runtime": "openvino"},
+            r"no openvino computes float32 on gpu; choose among onnxruntime on gpu",
+        ),
+        ({"device": "gpu", "precision": "int8"}, "no onnxruntime computes int8 on gpu"),
+        ({"device": "gpu", "tensorrt": True, "engine_cache": "/tmp"}, "--engine_cache needs --backend native"),
+        ({"device": "gpu", "devices": "0,"}, "--devices is '0,'; give numbers of GPUs"),
         (
             {"backend": "native", "precision": "bfloat16"},
             "no native onnxruntime computes bfloat16 on cpu; choose among",
@@ -180,6 +188,28 @@ def test_a_graph_that_does_not_fit_is_not_published(bundle, tmp_path, spoil, mes
 def test_wrong_options_are_refused(options, message):
     with pytest.raises(InputError, match=message):
         ServingOptions(**options)
+
+
+@pytest.mark.parametrize(("devices", "numbers"), [("", []), ("0", [0]), ("1,3", [1, 3])])
+def test_a_native_backend_takes_all_gpus_or_those_that_are_named(devices, numbers):
+    config = native_model("m", replace(OPTIONS, device="gpu", devices=devices, instances=2).fitted(128), 5)
+    (group,) = config.instance_group
+    assert (group.count, list(group.gpus)) == (2, numbers)
+
+
+@pytest.mark.parametrize(("devices", "numbers"), [("", [0]), ("1,3", [1, 3])])
+def test_the_python_backend_has_its_processes_on_each_gpu(devices, numbers):
+    options = ServingOptions(device="gpu", devices=devices, instances=2)
+    texts = component_configs(options, [1])
+    groups = {
+        name: text_format.Parse(text, model_config_pb2.ModelConfig()).instance_group for name, text in texts.items()
+    }
+    kind = model_config_pb2.ModelInstanceGroup
+    (group,) = groups["seqcls_model"]
+    assert (group.kind, group.count, list(group.gpus)) == (kind.KIND_GPU, 2, numbers)
+    assert options.model_processes == 2 * len(numbers)
+    for name in ("tokenizer", "seqcls_postprocess"):
+        assert [each.kind for each in groups[name]] == [kind.KIND_CPU]
 
 
 def test_options_survive_being_written_down():

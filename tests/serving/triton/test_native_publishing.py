@@ -122,6 +122,14 @@ def test_the_command_publishes_it(bundle, tmp_path):
         ),
         ("--backend native --device gpu --precision float32 --queue_size 5", {"precision": "float32", "queue_size": 5}),
         ("--backend native --device gpu --tensorrt", {"precision": "float16", "tensorrt": True}),
+        (
+            "--device gpu",
+            {"backend": "python", "runtime": "onnxruntime", "precision": "float16", "token_budget": 16384},
+        ),
+        (
+            "--device gpu --tensorrt --devices 0,1",
+            {"precision": "float16", "graph_precision": "float32", "gpus": (0, 1)},
+        ),
         ("--backend native --precision float32 --token_budget 99", {"precision": "float32", "token_budget": 99}),
     ],
 )
