@@ -23,7 +23,9 @@ PACKAGES = (
     "tritonclient",
     "openvino",
     "onnxruntime",
+    "onnxruntime-gpu",
     "paddlepaddle",
+    "paddlepaddle-gpu",
     "paddlenlp",
     "paddleslim",
     "tokenizers",
@@ -41,8 +43,16 @@ def environment() -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)),
         "load average before": round(os.getloadavg()[0], 2),
         "commit": f"{commit}-dirty" if changed else commit,
-        "versions": {package: importlib.metadata.version(package) for package in PACKAGES},
+        "versions": {package: version for package in PACKAGES if (version := _version(package))},
     }
+
+
+def _version(package: str) -> str | None:
+    """None where it is not installed: packages for GPUs take the place of those for CPUs."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def _git(*words: str) -> str:

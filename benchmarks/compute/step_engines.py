@@ -42,8 +42,13 @@ class Engine:
     step: Callable[[int], None]
 
 
-def paddle_engine(model_dir: str, batch: dict[str, np.ndarray], threads: int) -> Engine:
-    """The step of `training.loop.trainer`. Elsewhere nothing imports `training`; here its step is what is measured."""
+def paddle_engine(
+    model_dir: str, batch: dict[str, np.ndarray], threads: int, device: str = "cpu", texts: Sequence[str] = ()
+) -> Engine:
+    """The step of `training.loop.trainer`. Elsewhere nothing imports `training`; here its step is what is measured.
+
+    `texts` are what a model that is named, and begins from nothing, takes its vocabulary from.
+    """
     import paddle
 
     from pipeline.files.dataset import ReadReport
@@ -57,9 +62,9 @@ def paddle_engine(model_dir: str, batch: dict[str, np.ndarray], threads: int) ->
     from training.model.device import use_device
     from training.model.encoders import create_model, model_logits
 
-    use_device("cpu")
+    use_device(device)
     with tempfile.TemporaryDirectory() as folder:
-        model = create_model(model_dir, LABELS, max(LENGTHS), (), Path(folder))
+        model = create_model(model_dir, LABELS, max(LENGTHS), texts, Path(folder))
         tokeniser = checkpoint_tokeniser(Path(folder), max(LENGTHS))
     model.classifier.weight.set_value(batch["classifier"])
     model.classifier.bias.set_value(np.zeros(LABELS, np.float32))

@@ -28,18 +28,18 @@ class Worker:
 
     Args:
         bundle: folder of its bundle.
-        runtime, precision, threads: as for `pipeline.compute.runtimes.create_runtime`.
+        runtime, precision, threads, device: as for `pipeline.compute.runtimes.create_runtime`.
 
     Raises:
         ClassifierError: on any use, where the candidate does not load or run; it says why.
         EnvironmentFault: where this machine lacks the runtime or the precision.
     """
 
-    def __init__(self, bundle: Path, runtime: str, precision: str, threads: int | None) -> None:
+    def __init__(self, bundle: Path, runtime: str, precision: str, threads: int | None, device: str = "cpu") -> None:
         self._name = f"{bundle.name} in {runtime} {precision}"
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
-        arguments = (theirs, str(bundle), runtime, precision, threads)
+        arguments = (theirs, str(bundle), runtime, precision, threads, device)
         self._process = context.Process(target=_serve, args=arguments, daemon=True)
         self._process.start()
         theirs.close()
@@ -79,10 +79,10 @@ class Worker:
         raise {"unavailable": EnvironmentFault}.get(kind, ClassifierError)(answer)
 
 
-def _serve(connection: Connection, bundle: str, runtime: str, precision: str, threads: int | None) -> None:
+def _serve(connection: Connection, bundle: str, runtime: str, precision: str, threads: int | None, device: str) -> None:
     """Answer until the other end is closed; a candidate that does not load answers everything with the reason."""
     try:
-        engine = Engine(Bundle(bundle), runtime, precision, threads)
+        engine = Engine(Bundle(bundle), runtime, precision, threads, device=device)
     except ClassifierError as error:
         while _asked(connection):
             connection.send(("unavailable" if isinstance(error, EnvironmentFault) else "fault", str(error)))
