@@ -44,7 +44,7 @@ class PaddleWishes(ComputeWishes):
     )
 
     def check(self) -> None:
-        super().check()
+        ComputeWishes.check(self)
         if self.precision not in (AUTO, *PRECISIONS):
             raise InputError(f"Paddle Serving computes no {self.precision}; choose {' or '.join(PRECISIONS)}")
         if self.device == GPU and self.precision not in (AUTO, "float32"):

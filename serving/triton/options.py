@@ -65,7 +65,7 @@ class TritonWishes(ComputeWishes):
     )
 
     def check(self) -> None:
-        super().check()
+        ComputeWishes.check(self)
         lengths_up_to(1, self.padded_lengths)
         if (self.backend == NATIVE or self.device == GPU) and not self._has_native():
             known = (

@@ -42,6 +42,7 @@ NOT_RUN: Mapping[str, str] = {
     r".* -m paddle\.distributed\.launch ": "needs free processors: tests/training/loop/test_distributed.py",
     r"\.venv/bin/visualdl ": "runs until it is stopped",
     r"prometheus ": "runs until it is stopped: tests/serving/monitoring/test_monitoring.py",
+    r"\.venv/bin/python -m (pipeline\.compute\.gpu|benchmarks\.gpu)$": "needs a GPU: tests/pipeline/compute",
     r".*\bdocker (run|compose) ": "there is no docker here: tests/serving/container/test_files.py",
     r"kubectl ": "there is no cluster here: tests/serving/kubernetes",
     r"cd serving/container$": "there is no docker here",
