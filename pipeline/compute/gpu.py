@@ -266,6 +266,9 @@ def fault_apart(package: str, numbers: Sequence[int]) -> str | None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = parse(AskedOptions, argv, __doc__, prog="python -m pipeline.compute.gpu")
+    for number in options.device_id if options.package else ():
+        if why := fault(options.package or "", number):
+            raise EnvironmentFault(why)
     found = driver()
     print(f"NVIDIA driver {found.name}, CUDA {_dotted(found.cuda)}")
     for number, card in enumerate(found.cards):
@@ -279,7 +282,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     for package, number, why in faults:
         print(f"{package} {_installed(package)} on GPU {number}: {why or 'computes there'}")
     unable = [why for _, _, why in faults if why]
-    if unable and (options.package or len(unable) == len(faults)):
+    if len(unable) == len(faults):
         raise EnvironmentFault(unable[0])
 
 

@@ -164,7 +164,7 @@ def command(folder: Path | None, *words: str, **answers: object) -> subprocess.C
 
 
 def test_the_command_lists_cards_and_leaves_with_what_is_lacking(driver_folder):
-    done = command(driver_folder, "--package", gpu.PADDLE, "--device_id", "0", "1", cards=2)
+    done = command(driver_folder, cards=2)
     assert "GPU 1: Fake A100, compute capability 8.0, 39.0 of 40.0 GB free" in done.stdout
     assert done.returncode in (0, 3)
     done = command(driver_folder, init=100)
