@@ -1,9 +1,12 @@
-"""Connections to the console: how many at once, and how long one may say nothing."""
+"""Connections to the console: how many at once, and how long one may say nothing, or read nothing."""
 
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
+import sys
+import termios
 from typing import Any
 
 import h11
@@ -15,17 +18,22 @@ MOST_CONNECTIONS = 4096
 HEADER_SECONDS = 30.0
 """That the headers of a request may take to arrive; a body has a time of its own, see the door."""
 
+READING_SECONDS, LEAST_READ_BYTES = 60.0, 65_536
+"""In which a caller has to read so much of an answer, or all that is left of it."""
+
 
 class BoundedProtocol(H11Protocol):
     """HTTP, as uvicorn speaks it, within bounds that hold before anybody has shown a token."""
 
     _late: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         if len(self.connections) > MOST_CONNECTIONS:
             self.app = _full
         self._watch()
+        self._look(None, 0)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -33,7 +41,19 @@ class BoundedProtocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._unwatch()
+        if self._unread is not None:
+            self._unread.cancel()
         super().connection_lost(exc)
+
+    def _look(self, cycle: object, left: int) -> None:
+        """End a connection whose caller reads too little of the answer of `cycle`, of which `left` bytes were left."""
+        held = fcntl.ioctl(
+            self.transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4)
+        )  # by the system
+        now = self.transport.get_write_buffer_size() + int.from_bytes(held, sys.byteorder)
+        if 0 < left < now + min(LEAST_READ_BYTES, left) and cycle is self.cycle:
+            return self.transport.abort()
+        self._unread = self.loop.call_later(READING_SECONDS, self._look, self.cycle, now)
 
     def _watch(self) -> None:
         """Begin to count the seconds where a request is awaited, and end to where its headers are there."""

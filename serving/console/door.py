@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from ipaddress import ip_address
 from typing import Any
 
-from serving.console.files.upload import MOST_FILE_BYTES
+from serving.console.files.apart import MOST_FILE_BYTES
 
 MOST_BYTES, MOST_HELD = 16 << 20, 128 << 20
 """Of a request's body, and of all that are being read."""

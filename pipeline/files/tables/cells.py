@@ -92,7 +92,7 @@ class Table:
         if column.isdecimal() and int(column) > 0 and not self.keyed:
             return int(column) - 1
         if self.keyed:
-            raise self._fault(f"there is no key {column!r}; the first rows have {self.named()}")
+            raise self._fault(f"there is no key {column!r}; the rows have {self.named()}")
         if not self.header_row:
             raise self._fault(
                 f"there is no column {column!r}, as --header_row 0 says that no row names them; give a number"

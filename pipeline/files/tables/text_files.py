@@ -20,8 +20,8 @@ from pipeline.records import parse_json
 from pipeline.text.normalisation import MAX_TEXT_CHARACTERS
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "|"}
-LOOKED_AT = 50
-"""Rows by which a delimiter is told, or objects by which the keys are."""
+LOOKED_AT, MOST_KEYS = 50, 1000
+"""Rows by which a delimiter is told; and keys of objects after which no more are looked for."""
 MOST_CELL_CHARACTERS = 2 * MAX_TEXT_CHARACTERS
 _SAID_DELIMITER = re.compile(r'"?sep=([^\w"\r\n])"?[ \t]*[\r\n]', re.IGNORECASE)
 """A first line by which spreadsheet programs are told the delimiter; it is none of the rows."""
@@ -165,8 +165,12 @@ def _checked(
 
 
 def _json_lines(path: Path, encoding: str, form: str) -> Table:
-    first = list(itertools.islice(_objects(path, encoding), LOOKED_AT))
-    keys = list(dict.fromkeys(key for _, record in first for key in record))
+    known: dict[str, None] = {}
+    for _, record in _objects(path, encoding):
+        known.update(dict.fromkeys(record))
+        if len(known) > MOST_KEYS:
+            break
+    keys = list(known)
     rows = (Row(line, [_cell(record.get(key)) for key in keys]) for line, record in _objects(path, encoding))
     return Table(path, f"JSON lines, {form}", keys, rows, keyed=True)
 

@@ -1,22 +1,14 @@
-"""Read the texts of a file in a process of its own, which may take neither much time nor memory.
-
-    python -m serving.console.files.reading FOLDER NAME OPTIONS
-
-prints one line of JSON: a `TextsOfFile`, or `{"error": reason}`. The file NAME lies in FOLDER; OPTIONS is a
-`ReadingOptions` in JSON.
-"""
+"""Read the texts of a file."""
 
 from __future__ import annotations
 
 import itertools
 import json
-import os
 import re
-import resource
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from pipeline.errors import InputError
 from pipeline.files.tables.cells import Flaw, Row, Table, loose, plain
@@ -27,7 +19,6 @@ from pipeline.files.tables.reading import open_table
 MOST_TEXTS, MOST_TEXT_BYTES = 50_000, 50_000_000
 """Of a file; many rows of a workbook may share one text."""
 MOST_COLUMNS = 200
-MOST_MEMORY = 2 << 30
 LOOKED_AT = 50
 """Rows by which columns are shown, and by which a file of lines is told from one with tabs."""
 SHOWN_CHARACTERS = 200
@@ -163,19 +154,10 @@ def _without_options(said: str) -> str:
     return re.sub(", or give --quotes .*", "", said).replace("--encoding", "an encoding")
 
 
-def main(argv: Sequence[str]) -> None:
-    folder, name, options = argv
-    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
-    os.chdir(folder)
+def texts_as_json(path: Path, **options: Any) -> bytes:
+    """A `TextsOfFile` in JSON, by the fields of `ReadingOptions`; raises InputError as `read` does."""
     try:
-        answer = asdict(read(Path(name), ReadingOptions(**json.loads(options))))
+        whole = json.dumps(asdict(read(path, ReadingOptions(**options))), ensure_ascii=False)
     except InputError as error:
-        answer = {"error": _without_options(str(error))}
-    except MemoryError:
-        answer = {"error": f"{name} needs too much memory to be read; split it, or save it as .csv"}
-    whole = json.dumps(answer, ensure_ascii=False)
-    sys.stdout.buffer.write(whole.encode("utf-8", "backslashreplace"))  # half a surrogate pair, as JSON escapes it
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
+        raise InputError(_without_options(str(error))) from None
+    return whole.encode("utf-8", "backslashreplace")  # half a surrogate pair, as JSON escapes it

@@ -5,13 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import FastAPI, Query, Request, Response
-from fastapi.concurrency import run_in_threadpool
-from pydantic import Field
 
-from serving.console.files.reading import ReadingOptions
-from serving.console.files.upload import texts_of_file
-from serving.console.files.writing import workbook
-from serving.console.schemas import Strict
+from serving.console.files.apart import Apart
+from serving.console.files.writing import Table
 
 WORKBOOK_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 A_FILE = {
@@ -19,19 +15,12 @@ A_FILE = {
     "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
 }
 
-MOST_ROWS, MOST_CELLS = 1_000_000, 100
-Number = Annotated[float, Field(allow_inf_nan=False)]
-
-
-class Table(Strict):
-    """Rows of cells below a header."""
-
-    header: list[str] = Field(max_length=MOST_CELLS)
-    rows: list[Annotated[list[str | Number | None], Field(max_length=MOST_CELLS)]] = Field(max_length=MOST_ROWS)
+A_TABLE = {"required": True, "content": {"application/json": {"schema": Table.model_json_schema()}}}
 
 
 def add_files(app: FastAPI) -> None:
     """Add the routes by which texts come from files and answers go to them."""
+    apart = Apart()
 
     @app.post("/texts", openapi_extra={"requestBody": A_FILE})
     async def texts(
@@ -43,11 +32,11 @@ def add_files(app: FastAPI) -> None:
         encoding: Annotated[str | None, Query(max_length=40, description="of a text file")] = None,
     ) -> Response:
         """The texts of a file, which is the body: lines, a table, a workbook, or JSON lines."""
-        options = ReadingOptions(column, header, sheet, encoding)
-        read = await run_in_threadpool(texts_of_file, await request.body(), name, options)
+        chosen = {"column": column, "header": header, "sheet": sheet, "encoding": encoding}
+        read = await apart.do("texts", await request.body(), name, **chosen)
         return Response(read, media_type="application/json")
 
-    @app.post("/workbook", response_class=Response)
-    def answers_as_workbook(table: Table) -> Response:
+    @app.post("/workbook", response_class=Response, openapi_extra={"requestBody": A_TABLE})
+    async def answers_as_workbook(request: Request) -> Response:
         """The table as a workbook (.xlsx), in which no cell is a formula."""
-        return Response(workbook(table.header, table.rows), media_type=WORKBOOK_TYPE)
+        return Response(await apart.do("workbook", await request.body(), "the table"), media_type=WORKBOOK_TYPE)

@@ -1,5 +1,6 @@
 """Who may ask the console."""
 
+import select
 import socket
 import time
 from http.client import HTTPConnection
@@ -93,7 +94,8 @@ class Hasty(Console):
     START = (
         "-c",
         "from pipeline.command import run; from serving.console import __main__ as console, connections;"
-        "connections.HEADER_SECONDS, connections.MOST_CONNECTIONS = 1.0, 20; run(console.main)",
+        "connections.HEADER_SECONDS, connections.MOST_CONNECTIONS = 1.0, 20;"
+        "connections.READING_SECONDS, connections.LEAST_READ_BYTES = 2.0, 1000; run(console.main)",
     )
 
 
@@ -116,6 +118,29 @@ def test_callers_whose_headers_do_not_arrive_are_sent_away(bundle_path):
         kept.close()
         for each in slow:
             each.close()
+
+
+def test_callers_that_do_not_read_are_sent_away_and_those_that_read_slowly_are_not(bundle_path):
+    with Hasty("--bundle", bundle_path) as console:
+        page = len(console.ask("/")[1].encode())
+        answers = 8_000_000 // page  # more than the system holds for a caller
+        request = f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{console.port}\r\n\r\n".encode()
+        with socket.socket() as deaf, socket.socket() as slow:
+            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            for each in (deaf, slow):
+                each.settimeout(60)
+                each.connect(("127.0.0.1", console.port))
+                each.sendall(request * answers)
+            got, started = 0, time.monotonic()
+            while got < answers * page and (block := slow.recv(1 << 16)):
+                got += len(block)
+                time.sleep(0.02)
+            assert got >= answers * page
+            assert time.monotonic() - started > 2
+            gone = select.poll()
+            gone.register(deaf, 0)  # what is told unasked: that the connection has ended
+            assert gone.poll(60_000)
+        assert console.ask("/health")[0] == 200
 
 
 def test_without_the_token_there_is_only_the_page(closed):

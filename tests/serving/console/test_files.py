@@ -67,6 +67,12 @@ def test_lines_are_texts_unless_each_has_a_tab(console):
     assert read(console, "a.jsonl", '{"text": "裁\\n员"}\n\n{"text": "地震"}\n'.encode())[1]["rows"] == [1, 3]
 
 
+def test_keys_of_json_lines_may_stand_late(console):
+    lines = [json.dumps({"id": str(number)}) for number in range(80)] + ['{"id": "80", "text": "裁员"}']
+    status, given = read(console, "a.jsonl", "\n".join(lines).encode())
+    assert (status, given["column"], given["texts"], given["rows"]) == (200, 2, ["裁员"], [81])
+
+
 def test_a_workbook_is_read_as_it_is_shown_and_its_macros_are_passed_over(console, tmp_path):
     path = write_workbook(tmp_path / "a.xlsm", [["正文", "x"], ["裁员", 1], ["地震", 2]], others=("more",))
     given = read(console, "a.xlsm", with_part(path, "xl/vbaProject.bin", b"macro").read_bytes())[1]

@@ -161,7 +161,7 @@ def test_json_lines_are_read_by_their_keys(tmp_path):
     table, rows = read(path)
     assert (table.keyed, table.header) == (True, ["text", "label", "more"])
     assert rows == [(1, ["a\u2028b", ["x"], ""]), (2, ["5", "", ""]), (3, ["c", "", f'{{"d": {10**18}}}'])]
-    with pytest.raises(DatasetError, match="there is no key '1'; the first rows have 'text', 'label', 'more'"):
+    with pytest.raises(DatasetError, match="there is no key '1'; the rows have 'text', 'label', 'more'"):
         table.places(["1"])
 
 
