@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from pipeline.labels.decoding import Decoded, Decoder
+from pipeline.labels.hierarchy import SEPARATOR
 from pipeline.text.normalisation import MAX_TEXT_CHARACTERS
 from pipeline.text.tokenisation import Encoded
 
@@ -107,6 +108,23 @@ def text_bins(texts: Sequence[str], ids: Sequence[np.ndarray], unknown_id: int |
         shares = [int((row == unknown_id).sum()) / max(1, len(row) - 2) for row in ids]
         bins[UNKNOWN_SHARE] = _binned(shares, UNKNOWN_BOUNDS)
     return bins
+
+
+def answer_bins(answers: Sequence[Sequence[tuple[str, float]]], scores: np.ndarray) -> dict[str, np.ndarray]:
+    """In which bin of `expected_traffic` each answered text is, by feature: str [texts].
+
+    What is no bin of TOP_LABEL there is one of the OTHERS.
+
+    Args:
+        answers: of each text its label paths and confidences, most confident first.
+        scores: float32 [texts, labels].
+    """
+    tops = np.searchsorted(np.array(SCORE_BOUNDS, np.float32), scores.max(axis=1))
+    firsts = [next((label for label, _ in answer if SEPARATOR not in label), NO_LABEL) for answer in answers]
+    return {
+        TOP_SCORE: np.array(list(map(str, SCORE_BOUNDS)))[np.minimum(tops, len(SCORE_BOUNDS) - 1)],
+        TOP_LABEL: np.array(firsts, dtype=object),
+    }
 
 
 def expected_texts(bins: Mapping[str, np.ndarray]) -> dict[str, dict[str, int]]:

@@ -3,6 +3,8 @@
     python -m serving.console                        asks the Triton server that runs, else a bundle in this process
     python -m serving.console --bundle export        needs no server
     python -m serving.console --compare 2            shows beside it what version 2 of model_repository answers
+    python -m serving.console --bundle 1 --compare 2 the same of two versions, whichever is live
+    python -m serving.console --keep_texts kept.jsonl  keeps a sample of the texts that programs send
     python -m serving.console --host 0.0.0.0 --token_file token.txt --allowed_host models.example.com
 
 The page stands at http://127.0.0.1:8080; what programs may ask, at /openapi.json.
@@ -22,6 +24,7 @@ from pipeline.errors import EnvironmentFault
 from pipeline.files.feedback import FeedbackFile
 from pipeline.options import parse
 from serving.console.door import Door
+from serving.console.kept import KeptTexts
 from serving.console.opening import open_answering, open_compared
 from serving.console.options import ConsoleOptions
 from serving.console.page import console_page, page_headers
@@ -53,6 +56,7 @@ def serve(options: ConsoleOptions) -> None:
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
     token, feedback = options.token(), FeedbackFile(options.feedback_file)
+    kept = KeptTexts(options.keep_texts, options.keep_most) if options.keep_texts else None
     with contextlib.ExitStack() as opened:
         answering = opened.enter_context(contextlib.closing(open_answering(options)))
         if compared := open_compared(options):
@@ -61,7 +65,9 @@ def serve(options: ConsoleOptions) -> None:
         repository = ModelRepository(options.repository)
         door: Door
         told = lambda shown: bool(token) and door.is_token(shown)  # noqa: E731
-        app: Any = create_app(answering, console_page(), told, feedback, callers is not None, repository, compared)
+        app: Any = create_app(
+            answering, console_page(), told, feedback, callers is not None, repository, compared, kept
+        )
         behind: Any = ProxyHeadersMiddleware(app, list(options.trusted_proxy) or LOOPBACK)
         door = Door(behind, options.names(), token, page_headers(), callers)
         config = uvicorn.Config(
@@ -78,9 +84,10 @@ def serve(options: ConsoleOptions) -> None:
         host = f"[{options.host}]" if ":" in options.host else options.host
         address = f"{host}:{options.port}"
         beside = f", beside {compared.describe()}" if compared else ""
+        keeping = f"; texts that programs send are kept in {kept.path}" if kept else ""
 
         def run_server() -> None:
-            print(f"console on http://{address}, answered by {described}{beside}", flush=True)
+            print(f"console on http://{address}, answered by {described}{beside}{keeping}", flush=True)
             uvicorn.Server(config).run(sockets=[listening])
 
         hold(_recorded(options, address), run_server)

@@ -16,6 +16,7 @@ from pipeline.files.bundle import Bundle
 from pipeline.files.manifest import Manifest
 from pipeline.labels.decoding import Answer
 from pipeline.labels.request_options import DecoderChoice
+from pipeline.metrics.traffic import text_bins
 from pipeline.predictor import Predictor
 from pipeline.served import ServedModel, unsaid
 from pipeline.tensors import EXPLAIN
@@ -63,6 +64,9 @@ class Answering(Protocol):
     def answers_and_scores(self, texts: Sequence[str]) -> tuple[list[Answer], np.ndarray]:
         """Per text its labels, as the model itself decodes, and every label's score, float32 [texts, labels]."""
 
+    def text_bins(self, texts: Sequence[str]) -> dict[str, np.ndarray]:
+        """As `pipeline.metrics.traffic.text_bins`, of texts that were answered, as far as it is known here."""
+
 
 class FromTriton:
     """Answers by a Triton server.
@@ -91,6 +95,9 @@ class FromTriton:
 
     def answers_and_scores(self, texts: Sequence[str]) -> tuple[list[Answer], np.ndarray]:
         return self._client.answers_and_scores(texts)
+
+    def text_bins(self, texts: Sequence[str]) -> dict[str, np.ndarray]:
+        return text_bins(texts, [], None)
 
     def close(self) -> None:
         self._client.close()
@@ -133,6 +140,12 @@ class FromBundle:
 
     def answers_and_scores(self, texts: Sequence[str]) -> tuple[list[Answer], np.ndarray]:
         return self._decode(texts, {})
+
+    def text_bins(self, texts: Sequence[str]) -> dict[str, np.ndarray]:
+        encoder = self._predictor.encoder
+        if not encoder.reads_tokens:
+            return text_bins(texts, [], None)
+        return text_bins(texts, encoder.encode_checked(texts).ids, encoder.tokeniser.unknown_id)
 
     def close(self) -> None:
         """Nothing is open."""

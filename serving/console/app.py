@@ -16,13 +16,15 @@ from starlette.exceptions import HTTPException
 
 from pipeline.errors import ClassifierError, InputError, ServerError
 from pipeline.files.feedback import FeedbackFile
+from pipeline.metrics.traffic import answer_bins
 from pipeline.records import unique_keys
 from serving.console import forms
 from serving.console.answering import Answering
 from serving.console.asking import Asking, Metrics
-from serving.console.card import card
+from serving.console.card import card, expected
 from serving.console.door import CALLER, COOKIE, ICON, SIGN_IN
 from serving.console.files.routes import add_files
+from serving.console.kept import KeptTexts
 from serving.console.label_studio import add_label_studio
 from serving.console.schemas import (
     FORMS,
@@ -31,6 +33,7 @@ from serving.console.schemas import (
     ClassifyForms,
     Judgement,
     Kept,
+    KeptSample,
     Prediction,
     Refusal,
     ScoredAnswers,
@@ -91,6 +94,7 @@ def create_app(
     by_proxy: bool,
     repository: ModelRepository,
     compared: Answering | None = None,
+    kept: KeptTexts | None = None,
 ) -> FastAPI:
     """The application.
 
@@ -102,11 +106,12 @@ def create_app(
         by_proxy: whether a proxy says who does.
         repository: where versions are published.
         compared: what answers beside it, by the same routes below /compared.
+        kept: the sample of texts that programs send; None where none is kept.
     """
     app = FastAPI(title="Hierarchical text classifier", docs_url=None, redoc_url=None, responses=REFUSALS)
     app.router.route_class = _Route
     metrics = Metrics()
-    asking = Asking(answering, metrics)
+    asking = Asking(answering, metrics, kept)
     app.add_exception_handler(ClassifierError, lambda _, error: _failure(metrics, _status(error), str(error)))
     app.add_exception_handler(
         HTTPException, lambda _, error: _failure(metrics, error.status_code, error.detail, error.headers)
@@ -116,12 +121,12 @@ def create_app(
         lambda _, error: _failure(metrics, 422, _in_words(error.errors())),
     )
     _add_page(app, page, is_token)
-    _add_answers(app.router, asking, compared is not None)
+    _add_answers(app.router, asking, compared is not None, repository)
     if compared:
         beside = APIRouter(prefix=COMPARED, route_class=_Route)
-        _add_answers(beside, Asking(compared, Metrics()), False)
+        _add_answers(beside, Asking(compared, Metrics()), False, repository)
         app.include_router(beside)
-    _add_feedback(app, answering, feedback, by_proxy)
+    _add_feedback(app, answering, feedback, by_proxy, kept)
     add_files(app)
     _add_figures(app, answering, metrics, repository)
     add_label_studio(app, asking, feedback, by_proxy)
@@ -152,20 +157,33 @@ def _add_figures(app: FastAPI, answering: Answering, metrics: Metrics, repositor
         return figures(answering.metrics() or generate_latest(metrics.registry).decode(), version)
 
 
-def _add_feedback(app: FastAPI, answering: Answering, feedback: FeedbackFile, by_proxy: bool) -> None:
+def _add_feedback(
+    app: FastAPI, answering: Answering, feedback: FeedbackFile, by_proxy: bool, kept: KeptTexts | None
+) -> None:
+    def check_signed_in(request: Request, why: str) -> None:
+        if by_proxy and not request.scope.get(CALLER):
+            raise HTTPException(401, f"sign in first: {why}")
+
     @app.get("/caller")
     def caller(request: Request) -> Caller:
-        """Who asks, as the proxy says."""
-        return Caller(name=request.scope.get(CALLER), by_proxy=by_proxy)
+        """Who asks, as the proxy says, and what is kept."""
+        return Caller(name=request.scope.get(CALLER), by_proxy=by_proxy, kept=kept.most if kept else None)
 
     @app.post("/feedback")
     def judge(request: Request, judgement: Judgement) -> Kept:
         """Keep what somebody says of an answer, for training/feedback.py."""
-        if by_proxy and not request.scope.get(CALLER):
-            raise HTTPException(401, "sign in first: corrections are kept by the name that the proxy says")
+        check_signed_in(request, "corrections are kept by the name that the proxy says")
         who = forms.who_judges(judgement, request.scope.get(CALLER))
         served = answering.describe().model
         return Kept(kept=feedback.add(forms.correction(judgement, who, served)), bundle=served.bundle)
+
+    if kept:
+
+        @app.get("/kept")
+        def sample(request: Request) -> KeptSample:
+            """A sample of the texts that programs have sent."""
+            check_signed_in(request, "texts of others are shown to whom the proxy names")
+            return KeptSample(texts=kept.texts())
 
 
 def _add_page(app: FastAPI, page: str, is_token: Callable[[str], bool]) -> None:
@@ -188,25 +206,29 @@ def _add_page(app: FastAPI, page: str, is_token: Callable[[str], bool]) -> None:
         return response
 
 
-def _add_answers(app: APIRouter, asking: Asking, is_compared: bool) -> None:
+def _add_answers(app: APIRouter, asking: Asking, is_compared: bool, repository: ModelRepository) -> None:
     answering, by_one_version = asking.answering, asking.by_one_version
 
     @app.get("/model")
     def model() -> dict[str, Any]:
-        """The model that answers: labels, the numbers of their parents, their other paths, thresholds, decoding."""
-        return {**forms.describe(answering.describe()), "compared": is_compared}
+        """The model that answers: labels, the numbers of their parents, their other paths, thresholds, decoding; and by
+        feature and bin, how many texts of the development set lie there."""
+        described = answering.describe()
+        return {**forms.describe(described), "expected": expected(described, repository), "compared": is_compared}
 
     @app.post("/classify", response_model=Union[Answers, dict[str, Any]])
-    def classify(request: Annotated[ClassifyForms, Body()]) -> Any:
+    def classify(request: Request, asked: Annotated[ClassifyForms, Body()]) -> Any:
         """Labels of texts. A request of vLLM, with `input` in place of `texts`, is answered as vLLM does."""
-        if isinstance(request, VllmClassify):
-            texts = forms.vllm_texts(request)
+        if isinstance(asked, VllmClassify):
+            texts = forms.vllm_texts(asked)
             forms.check_size(texts, answering.describe().model)
-            (_, scores), served = by_one_version(lambda: answering.answers_and_scores(texts), texts)
+            (answers, scores), served = by_one_version(lambda: answering.answers_and_scores(texts), texts)
+            asking.keep(request, texts, answers, served)
             return JSONResponse(forms.as_vllm(scores, served))
-        texts = forms.texts_to_classify(request)
-        options = request.model_dump(exclude={"texts"})
+        texts = forms.texts_to_classify(asked)
+        options = asked.model_dump(exclude={"texts"})
         answers, served = by_one_version(lambda: answering.classify(texts, options), texts)
+        asking.keep(request, texts, answers, served)
         asking.metrics.empty.inc(sum(not answer for answer in answers))
         return Answers(answers=list(map(TextAnswer.of, answers)), bundle=served.bundle)
 
@@ -216,15 +238,16 @@ def _add_answers(app: APIRouter, asking: Asking, is_compared: bool) -> None:
         texts = forms.readable(request.texts)
         (answers, found), served = by_one_version(lambda: answering.answers_and_scores(texts), texts)
         asking.metrics.empty.inc(sum(not answer for answer in answers))
-        return forms.as_scored(answers, found, served)
+        return forms.as_scored(answers, found, served, {**answering.text_bins(texts), **answer_bins(answers, found)})
 
     @app.post("/predict", response_model=Union[list[Prediction], list[list[Prediction]]])
-    def predict(request: TeiPredict) -> Any:
+    def predict(request: Request, asked: TeiPredict) -> Any:
         """The score of every label, highest first, as text-embeddings-inference answers."""
-        texts, single = forms.tei_texts(request)
+        texts, single = forms.tei_texts(asked)
         forms.check_size(texts, answering.describe().model)
-        (_, found), served = by_one_version(lambda: answering.answers_and_scores(texts), texts)
-        rows = forms.as_tei(found, served, request.raw_scores)
+        (answers, found), served = by_one_version(lambda: answering.answers_and_scores(texts), texts)
+        asking.keep(request, texts, answers, served)
+        rows = forms.as_tei(found, served, asked.raw_scores)
         return JSONResponse(rows[0] if single else rows)
 
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from fastapi import Request
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from pipeline.errors import ServerError
+from pipeline.labels.decoding import Answer
 from pipeline.served import ServedModel
 from serving.console.answering import Answering
+from serving.console.kept import KeptTexts
 
 Given = TypeVar("Given")
+BROWSERS = "sec-fetch-site"
+"""A header that browsers alone send."""
 MOST_CHANGES = 5
 """Of the version, while a request is answered."""
 
@@ -29,10 +34,15 @@ class Metrics:
 
 
 class Asking:
-    """Asks `answering`, and tells the `metrics`."""
+    """Asks `answering`, tells the `metrics`, and lets texts come into the sample that is `kept`, if any."""
 
-    def __init__(self, answering: Answering, metrics: Metrics) -> None:
-        self.answering, self.metrics = answering, metrics
+    def __init__(self, answering: Answering, metrics: Metrics, kept: KeptTexts | None = None) -> None:
+        self.answering, self.metrics, self._kept = answering, metrics, kept
+
+    def keep(self, request: Request, texts: Sequence[str], answers: Sequence[Answer], served: ServedModel) -> None:
+        """Keep texts that a program sent; those of people lie on their page, and browsers say that they ask for one."""
+        if self._kept and BROWSERS not in request.headers:
+            self._kept.add(texts, answers, served)
 
     def by_one_version(self, ask: Callable[[], Given], texts: Sequence[str]) -> tuple[Given, ServedModel]:
         """What is answered, and the version that did so, labels and all.

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from pipeline.errors import ClassifierError
 from pipeline.files.manifest import Manifest
 from pipeline.metrics.sets import LABEL_COUNTS, known_counts
+from pipeline.metrics.traffic import TRAFFIC
 from serving.console.answering import Described
-from serving.triton.repository import ModelRepository
+from serving.triton.repository import ModelRepository, TritonVersion
 
 
 def card(described: Described, repository: ModelRepository) -> dict[str, Any]:
@@ -17,7 +19,7 @@ def card(described: Described, repository: ModelRepository) -> dict[str, Any]:
     Of a server only what its `repository` knows can be told; where that holds another model, nothing is.
     """
     versions = {version.number: version for version in repository.versions()}
-    own = [number for number, version in versions.items() if version.bundle == described.model.bundle]
+    own = _own(described, versions.values())
     manifest = described.manifest or (_manifest(repository, own[-1]) if own else None)
     live = repository.live() if own else None
     told = {
@@ -35,6 +37,18 @@ def card(described: Described, repository: ModelRepository) -> dict[str, Any]:
         ],
     }
     return {**told, **(_of_manifest(manifest) if manifest else {})}
+
+
+def expected(described: Described, repository: ModelRepository) -> dict[str, dict[str, int]]:
+    """How the development set is spread over the bins of each feature of `pipeline.metrics.traffic`; if known."""
+    own = [] if described.manifest else _own(described, repository.versions())
+    manifest = described.manifest or (_manifest(repository, own[-1]) if own else None)
+    return manifest.training.get("data", {}).get(TRAFFIC, {}) if manifest else {}
+
+
+def _own(described: Described, versions: Iterable[TritonVersion]) -> list[int]:
+    """The numbers of the versions that have the model's bundle."""
+    return [version.number for version in versions if version.bundle == described.model.bundle]
 
 
 def _manifest(repository: ModelRepository, number: int) -> Manifest | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
@@ -77,13 +77,16 @@ def texts_to_classify(request: Classify) -> list[str]:
     return request.texts
 
 
-def as_scored(answers: Sequence[Answer], scores: np.ndarray, served: ServedModel) -> ScoredAnswers:
-    """Answers, and of scores, float32 [texts, labels], those that the page may come to need."""
+def as_scored(
+    answers: Sequence[Answer], scores: np.ndarray, served: ServedModel, bins: Mapping[str, np.ndarray]
+) -> ScoredAnswers:
+    """Answers, of scores, float32 [texts, labels], those that the page may come to need, and `bins`, str [texts]."""
     rows = []
-    for answer, row, counts in zip(answers, scores, _that_can_count(scores, served)):
+    for place, (answer, row, counts) in enumerate(zip(answers, scores, _that_can_count(scores, served))):
         columns = np.flatnonzero(counts)
         given = [float(f"{score:.9g}") for score in row[columns]]  # so many digits tell every float32 from its next
-        rows.append(Scored(**TextAnswer.of(answer).model_dump(), columns=columns.tolist(), scores=given))
+        own = {feature: str(each[place]) for feature, each in bins.items()}
+        rows.append(Scored(**TextAnswer.of(answer).model_dump(), columns=columns.tolist(), scores=given, bins=own))
     return ScoredAnswers(answers=rows, bundle=served.bundle)
 
 

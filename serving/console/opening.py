@@ -23,7 +23,7 @@ def open_answering(options: ConsoleOptions) -> Answering:
         InputError, EnvironmentFault, BundleError: the bundle cannot be loaded.
     """
     if options.bundle is not None:
-        return FromBundle(options.bundle)
+        return _in_process(str(options.bundle), options) or FromBundle(options.bundle)
     triton = FromTriton(options.url or choose("triton", "client_address", DEFAULT_URL)[0], options.metrics_address)
     try:
         triton.describe()
@@ -48,10 +48,8 @@ def open_compared(options: ConsoleOptions) -> Answering | None:
     named = options.compare
     if named is None:
         return None
-    if Path(named).is_dir():
-        return FromBundle(Path(named))
-    if named.isdecimal():
-        return _published(ModelRepository(options.repository), int(named))
+    if in_process := _in_process(named, options):
+        return in_process
     if not named.rpartition(":")[2].isdecimal():
         raise InputError(f"--compare {named} is no folder, no address with a port, and no number of a version")
     triton = FromTriton(named)
@@ -59,11 +57,18 @@ def open_compared(options: ConsoleOptions) -> Answering | None:
     return triton
 
 
+def _in_process(named: str, options: ConsoleOptions) -> FromBundle | None:
+    """A bundle's folder, or the version of that number; None where it names neither."""
+    if Path(named).is_dir():
+        return FromBundle(Path(named))
+    return _published(ModelRepository(options.repository), int(named)) if named.isdecimal() else None
+
+
 def _published(repository: ModelRepository, number: int) -> FromBundle:
     versions = {version.number: version for version in repository.versions()}
     if number not in versions:
         known = ", ".join(map(str, versions)) or "none"
-        raise InputError(f"{repository.path} has no version {number} to compare with; it has {known}")
+        raise InputError(f"{repository.path} has no version {number}; it has {known}")
     with tempfile.TemporaryDirectory(prefix="compared") as folder:
         bundle = TritonDeployment(repository).bundle(versions[number], Path(folder))
         return FromBundle(bundle.path, f"version {number} of {repository.path.name}")

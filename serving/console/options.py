@@ -18,6 +18,7 @@ from serving.process.ports import LOOPBACK, PORT
 
 LOOPBACKS = (LOOPBACK, "localhost", "::1")
 HEADER = re.compile(r"[A-Za-z0-9-]+")
+MOST_KEPT = 100_000
 FEWEST_CHARACTERS = 16
 """Of a token."""
 USUAL_BUNDLES = (Path("export"), build_dir() / "demo" / "export")
@@ -33,7 +34,11 @@ class ConsoleOptions(Options):
         f"gRPC address of the Triton server that answers (that of the one started from here, or {DEFAULT_URL}; where "
         "none runs, a bundle in export or build/demo/export)",
     )
-    bundle: Path | None = option(None, "a bundle that answers in this process, instead of a server")
+    bundle: Path | None = option(
+        None,
+        "what answers in this process, instead of a server: a bundle, or the number of a version in --model_repository",
+        metavar="BUNDLE|VERSION",
+    )
     metrics_address: str | None = option(
         None, "address of the metrics of that server (its host, the port after the gRPC one)", metavar="HOST:PORT"
     )
@@ -47,6 +52,10 @@ class ConsoleOptions(Options):
     host: str = option(LOOPBACK, "address to listen on; beyond this machine it needs --token_file")
     port: int = option(8080, "port of the page", **PORT)
     feedback_file: Path = option("feedback.jsonl", "what people say of answers is added to this file, texts included")
+    keep_texts: Path | None = option(
+        None, "a sample of the texts that programs send is kept in this file, and shown on the page (none is kept)"
+    )
+    keep_most: int = option(1000, "texts of that sample", at_least=1, at_most=MOST_KEPT)
     token_file: Path | None = option(None, "file with the token that callers must show")
     allowed_host: tuple[str, ...] = option(
         (), "a further name that the console is asked by, with its port if it has one", repeated=True

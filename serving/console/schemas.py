@@ -80,6 +80,7 @@ class Scored(TextAnswer):
 
     columns: list[int]
     scores: list[float]
+    bins: dict[str, str] = Field(description="where it lies among the texts that /model expects, by feature")
 
 
 class ScoredAnswers(BaseModel):
@@ -109,6 +110,7 @@ class Caller(BaseModel):
 
     name: str | None = Field(description="as the proxy says; null where it says none")
     by_proxy: bool = Field(description="whether corrections are kept by that name alone")
+    kept: int | None = Field(description="of the texts that programs send at most so many are kept; null: none")
 
 
 class Kept(BaseModel):
@@ -116,6 +118,12 @@ class Kept(BaseModel):
 
     kept: bool
     bundle: str = Field(description="what answers now; texts that another one answered may be asked anew")
+
+
+class KeptSample(BaseModel):
+    """Texts that programs have sent; of those that differ a sample, more of those that the model is unsure of."""
+
+    texts: list[str]
 
 
 class VllmClassify(BaseModel):

@@ -79,7 +79,7 @@ function answerItem(row, words) {
   const { text, labels, truncated, problem } = row;
   const shown = text.length > 600 && !row.why ? `${text.slice(0, 600)}…` : text;
   const said = element("p", { class: "text", dir: "auto" }, marked(shown, words));
-  const item = element("li", {}, said, truncated ? element("p", { class: "notice" }, say("cut")) : null);
+  const item = element("li", {}, said, rareTraits(row), truncated ? element("p", { class: "notice" }, say("cut")) : null);
   if (problem) return fill(item, {}, [element("p", { class: "hint" }, wording(problem))]);
   if (!labels.length && !row.other) return fill(item, {}, [element("p", { class: "hint" }, say(state.settings.promise === null ? "noLabel" : "unsure")), corrections(row)]);
   const near = element("div", { class: "near" });

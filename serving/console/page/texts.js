@@ -78,6 +78,7 @@ function textsSection() {
     element("p", { class: "ways" }, way(true, say("eachLine")), way(false, say("oneText"))),
     element("ul", { id: "files", "aria-label": say("files") }, state.files.map(fileItem)),
     buttons,
+    keptNotice(),
     progressBar,
     status,
     problem,

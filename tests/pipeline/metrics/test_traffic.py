@@ -17,6 +17,7 @@ from pipeline.metrics.traffic import (
     TOP_LABEL,
     TOP_SCORE,
     UNKNOWN_SHARE,
+    answer_bins,
     expected_texts,
     expected_traffic,
     seen_texts,
@@ -94,3 +95,13 @@ def test_chance_is_no_shift_and_a_fifth_of_other_texts_is_one():
     assert max(shift(expected, drawn(1000)) for _ in range(500)) < 0.05
     assert min(shift(expected, drawn(1000, foreign=200)) for _ in range(500)) > 0.05
     assert abs(np.mean([shift(dict(drawn(300)), drawn(300)) for _ in range(500)])) < 0.005
+
+
+def test_of_answers_each_text_is_in_the_bin_that_it_is_counted_in():
+    rng = np.random.default_rng(0)
+    texts = decoded(*rng.uniform(0.02, 0.98, (200, 3)), [0.1, 0.2, 0.1], [0.5, 0.1, 0.9])
+    answers = Decoder(LABELS).told(texts, [False] * 202)
+    counted = {feature: Counter(bins.tolist()) for feature, bins in answer_bins(answers, texts.scores).items()}
+    expected = expected_traffic(texts)
+    assert {feature: +Counter(bins) for feature, bins in expected.items()} == counted
+    assert counted[TOP_LABEL][NO_LABEL] > 0

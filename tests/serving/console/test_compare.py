@@ -12,6 +12,8 @@ from pipeline.files.dataset import read_texts
 from pipeline.labels.promises import Promise
 from serving.console.opening import open_compared
 from serving.console.options import ConsoleOptions
+from serving.triton.deployment import TritonDeployment
+from serving.triton.repository import ModelRepository
 from tests.serving.console.running import Console, classify
 
 
@@ -96,11 +98,26 @@ def test_a_version_that_was_published_is_compared_with_what_answers(bundle_path,
         assert labels(console, texts) == labels(console, texts, "/compared")
 
 
+def test_two_versions_are_compared_whichever_is_live(strict, model_repository, tmp_path):
+    shutil.copytree(model_repository, tmp_path / "repository")
+    repository = ModelRepository(tmp_path / "repository")
+    shutil.copytree(strict, tmp_path / "strict")
+    seal(tmp_path / "strict", replace(Bundle(strict).manifest, goldens=()))  # those are of other thresholds
+    second = TritonDeployment(repository).publish(Bundle(tmp_path / "strict"), repository.versions()[0].options)
+    assert second.number == 2
+    options = ("--bundle", 2, "--model_repository", repository.path, "--compare", 1)
+    with Console(*options) as console:
+        one, other = (console.ask(path)[1] for path in ("/model", "/compared/model"))
+        assert [each["source"] for each in (one, other)] == [f"version {number} of repository" for number in (2, 1)]
+        assert set(one["thresholds"]) == {0.9} != set(other["thresholds"])
+        assert [version["live"] for version in console.ask("/card")[1]["versions"]] == [False, True]
+
+
 @pytest.mark.parametrize(
     ("named", "said"),
     [
         ("absent", "--compare absent is no folder, no address with a port, and no number of a version"),
-        ("7", "has no version 7 to compare with; it has none"),
+        ("7", "has no version 7; it has none"),
         ("host:http", "--compare host:http is no folder"),
     ],
 )

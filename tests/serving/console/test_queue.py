@@ -3,13 +3,14 @@
 import json
 import math
 import shutil
+from collections import Counter
 from dataclasses import replace
 
 import pytest
 
 from pipeline.files.bundle import Bundle, seal
 from pipeline.files.dataset import read_texts
-from tests.serving.console.running import Console
+from tests.serving.console.running import Console, classify
 
 
 @pytest.fixture(scope="module")
@@ -96,3 +97,46 @@ def test_of_two_models_those_texts_come_first_on_which_they_are_farthest_apart(b
         expected = sorted(range(len(texts)), key=lambda place: -round(distance(place), 4))
         assert distance(expected[0]) > distance(expected[5]) > 0
         assert order(browser, "disagreement") == [texts[place] for place in expected]
+
+
+def test_what_is_rarest_on_the_development_set_comes_first_and_says_why(opened, texts, bundle_path):
+    page, console = opened
+    odd = ["长" * 500, "☃ ☂ ☠ ✂ ✈", *texts[:5]]
+    classify(page, [*texts, *odd])
+    expected = console.ask("/model")[1]["expected"]
+    assert expected == Bundle(bundle_path).manifest.training["data"]["traffic"]
+    answers = console.ask("/scores", {"texts": [*texts, *odd]})[1]["answers"]
+    labels = Counter(answer["bins"]["top_label"] for answer in answers) if "top_label" in expected else {}
+
+    def rarity(feature, own):
+        counts = expected[feature]
+        name = own if own in counts else "## others"
+        whole = sum(texts + 0.5 for texts in counts.values())
+        rare = sum(texts + 0.5 for texts in counts.values() if texts <= counts[name]) / whole
+        if feature != "top_label":
+            return rare
+        here = sum(texts for label, texts in labels.items() if (label if label in counts else "## others") == name)
+        return rare / max(1, (here - 1) / (len(answers) - 1) / ((counts[name] + 0.5) / whole))
+
+    def drift(answer):
+        logs = [math.log(rarity(feature, own)) for feature, own in answer["bins"].items() if feature in expected]
+        return min(logs) + 0.001 * sum(logs)
+
+    drifts = {text: drift(answer) for text, answer in zip([*texts, *odd], answers)}
+    assert [drifts[text] for text in order(page, "drifted")] == pytest.approx(sorted(map(drift, answers)))
+    assert set(page.texts("ol.answers > li .text")[:2]) == set(odd[:2])
+    assert page.texts("ol.answers .rare")[0].startswith("rare on the development set: up to ")
+    assert page.evaluate("document.getElementById('order-hint').hidden") is False
+    order(page, "asGiven")
+    assert page.texts("ol.answers .rare") == []
+
+
+def test_where_the_development_set_is_not_known_nothing_is_held_against_it(browser, bundle_path, tmp_path):
+    shutil.copytree(bundle_path, tmp_path / "bundle")
+    manifest = Bundle(bundle_path).manifest
+    data = {name: value for name, value in manifest.training["data"].items() if name != "traffic"}
+    seal(tmp_path / "bundle", replace(manifest, training={**manifest.training, "data": data}))
+    with Console("--bundle", tmp_path / "bundle") as console:
+        browser.open(console.url)
+        browser.wait_for("!!document.getElementById('order')")
+        assert browser.texts("#order option") == ["as given", "least sure first"]
