@@ -177,11 +177,11 @@ function choice(options, chosen, choose) {
 }
 
 // A search box that reports what it holds once typing pauses.
-function searchBox(placeholder, value, report) {
+function searchBox(placeholder, value, report, pause = 120) {
   let waiting = 0;
   const later = () => {
     clearTimeout(waiting);
-    waiting = setTimeout(() => report(box.value), 120);
+    waiting = setTimeout(() => report(box.value), pause);
   };
   const box = element("input", {
     type: "search",

@@ -109,17 +109,19 @@ class FromBundle:
     Args:
         path: its folder, which may go once it is open.
         source: what it is called; its path if not given.
+        identity: of the bundle that it was published as, if it was.
 
     Raises:
         InputError, EnvironmentFault, BundleError: as `Predictor` does.
     """
 
-    def __init__(self, path: Path, source: str = "") -> None:
+    def __init__(self, path: Path, source: str = "", identity: str = "") -> None:
         bundle = Bundle(path)
         choices = bundle.manifest.gate.get("choices")
         self._predictor = Predictor(bundle, *(("auto", "auto") if choices else ()))
         self._choose = DecoderChoice(bundle.decoder())
-        record = {"number": 0, "bundle": bundle.identity, "published": "", "model": bundle.manifest.model_name}
+        named = identity or bundle.identity
+        record = {"number": 0, "bundle": named, "published": "", "model": bundle.manifest.model_name}
         model = ServedModel.of(record, bundle.manifest, bundle.manifest.most_tokens, MOST_TEXTS)
         self._described, self._alone = Described(source or f"{path}", model, bundle.manifest), threading.Lock()
 

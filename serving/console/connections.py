@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import json
+import socket
+import struct
 import sys
 import termios
 from typing import Any
@@ -47,11 +49,12 @@ class BoundedProtocol(H11Protocol):
 
     def _look(self, cycle: object, left: int) -> None:
         """End a connection whose caller reads too little of the answer of `cycle`, of which `left` bytes were left."""
-        held = fcntl.ioctl(
-            self.transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4)
-        )  # by the system
+        connection = self.transport.get_extra_info("socket")
+        held = fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, bytes(4))  # by the system
         now = self.transport.get_write_buffer_size() + int.from_bytes(held, sys.byteorder)
         if 0 < left < now + min(LEAST_READ_BYTES, left) and cycle is self.cycle:
+            at_once = struct.pack("ii", 1, 0)  # or the system would keep what it holds
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
             return self.transport.abort()
         self._unread = self.loop.call_later(READING_SECONDS, self._look, self.cycle, now)
 

@@ -71,4 +71,4 @@ def _published(repository: ModelRepository, number: int) -> FromBundle:
         raise InputError(f"{repository.path} has no version {number}; it has {known}")
     with tempfile.TemporaryDirectory(prefix="compared") as folder:
         bundle = TritonDeployment(repository).bundle(versions[number], Path(folder))
-        return FromBundle(bundle.path, f"version {number} of {repository.path.name}")
+        return FromBundle(bundle.path, f"version {number} of {repository.path.name}", versions[number].bundle)

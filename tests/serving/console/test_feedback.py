@@ -29,8 +29,9 @@ def test_corrections_are_kept_by_the_name_that_the_proxy_says(behind_proxy):
     assert console.ask("/caller", X_Remote_User="安娜".encode().decode("latin-1"))[1] == {
         "name": "安娜",
         "by_proxy": True,
+        "kept": None,
     }
-    assert console.ask("/caller")[1] == {"name": None, "by_proxy": True}
+    assert console.ask("/caller")[1] == {"name": None, "by_proxy": True, "kept": None}
     assert console.ask("/feedback", SAID, X_Remote_User="anna")[1]["kept"] is True
     assert console.ask("/feedback", SAID, X_Remote_User="anna")[1]["kept"] is False
     assert console.ask("/feedback", {**SAID, "who": "anna"}, X_Remote_User="anna")[1]["kept"] is False
