@@ -12,6 +12,8 @@ HTTP_PORT ?= $(PORT)
 GRPC_PORT ?= $(shell expr $(PORT) + 1)
 METRICS_PORT ?= $(shell expr $(PORT) + 2)
 QUICK ?=
+SECONDS ?= 600
+SOAK ?= build/soak.json
 PARTS ?=
 URL ?=
 TEXTS ?=
@@ -56,7 +58,7 @@ $(shell mkdir -p "$(HOME)")
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: another-device help setup setup-paddle paddle-if-possible demo serve serve-paddle console setup-console setup-ray setup-spark setup-kubernetes label-studio retrain stop test lint bench docs format e5 minilm lock clean
+.PHONY: another-device help setup setup-paddle paddle-if-possible demo serve serve-paddle console setup-console setup-ray setup-spark setup-kubernetes label-studio retrain stop test lint bench soak docs format e5 minilm lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 22
@@ -65,6 +67,7 @@ help: ## show this list
 	@echo "  of serve: MODEL_REPOSITORY, PORT (HTTP; gRPC and metrics get the next two), or HTTP_PORT, GRPC_PORT, METRICS_PORT"
 	@echo "  of serve-paddle: HOST, RPC_PORT, PADDLE_HTTP_PORT, PYTHON39"
 	@echo "  of bench: QUICK=1, PARTS (as in PARTS='load limit'), URL (of a server that runs already), TEXTS (a file, instead of DATASET)"
+	@echo "  of soak: SECONDS, TEXTS, BUNDLE, SOAK (the file that the record is written to; the plot beside it)"
 	@echo "  of docs: SERVE=1, DOCS_PORT; of console: HOST, CONSOLE_PORT, BUNDLE"
 	@echo "  of retrain: DATASET, FEEDBACK (files of corrections: feedback.jsonl), TRAINING (options for training/train.py), MODEL_REPOSITORY"
 	@echo "  of label-studio: LABEL_STUDIO_PORT, LABEL_STUDIO_DATA (the folder of its projects)"
@@ -135,6 +138,11 @@ bench: $(READY) ## measure serving against the baseline, limits and growth, abou
 	@$(if $(QUICK)$(PARTS)$(URL),,$(BIN)/python -m pytest -m slow)
 	@$(BIN)/python -m benchmarks.bench $(if $(QUICK),--quick) $(if $(URL),--url $(URL)) $(if $(PARTS),--parts $(PARTS)) \
 		$(if $(DATASET),--dataset_dir "$(DATASET)") $(if $(TEXTS),--texts "$(TEXTS)")
+
+soak: $(READY) $(SERVING) ## both servers for SECONDS (600) under load, while versions change and processes die; the verdict is the exit status
+	@mkdir -p "$(dir $(SOAK))"
+	@$(BIN)/python -m benchmarks.endurance.soak --seconds $(SECONDS) --output_file "$(SOAK)" $(if $(TEXTS),--texts "$(TEXTS)") \
+		$(if $(BUNDLE),--bundle "$(BUNDLE)")
 
 docs: $(READY) $(DOCS) ## build the pages to build/docs; SERVE=1: show them on loopback, port DOCS_PORT
 	@$(BIN)/python docs/write_options.py

@@ -185,6 +185,39 @@ def scaling(record: Record) -> Figure:
     return figure
 
 
+def soak(record: Record) -> Figure:
+    """What the processes of each server held over time, what was done to them, and what failed."""
+    figure = Figure(figsize=(10, 8), layout="constrained")
+    panels = figure.subplots(3, 1, sharex=True)
+    samples: Mapping[str, Any] = record["samples"]
+    for panel, server in zip(panels, record["totals"]):
+        for name, found in samples.items():
+            if name.startswith(f"{server} "):
+                panel.plot(found["seconds"], found["resident MB"], label=name.removeprefix(f"{server} "), linewidth=1.2)
+        panel.plot(samples[server]["seconds"], samples[server]["shared MB"], "k:", label="/dev/shm", linewidth=1)
+        panel.set_yscale("log")
+        panel.set(ylabel="MB", title=f"{server}: resident memory by kind of process")
+    counts = panels[-1]
+    for colour, server in zip(ACCENTS, record["totals"]):
+        for quantity, style in (("threads", "-"), ("open files", "--")):
+            total: dict[float, float] = {}
+            for name, found in samples.items():
+                if name.startswith(f"{server} "):
+                    for second, value in zip(found["seconds"], found[quantity]):
+                        total[second] = total.get(second, 0) + value
+            seconds = sorted(total)
+            label = f"{server}, {quantity}"
+            counts.plot(seconds, [total[second] for second in seconds], style, color=colour, label=label, linewidth=1)
+        failed = record["failures at"][server]
+        counts.plot(failed, [5.0] * len(failed), "x", color=colour, label=f"{server}, a failed request", markersize=4)
+    counts.set(xlabel="seconds; grey: what was done to the servers", title="Threads, open files, failures")
+    for panel in panels:
+        for event in record["events"]:
+            panel.axvspan(event["second"], event["second"] + max(0.5, event["lasted"]), color="#888888", alpha=0.25)
+    _finish(*panels)
+    return figure
+
+
 PLOTS: dict[str, Callable[[Record], Figure]] = {
     "serving": serving,
     "load": load,

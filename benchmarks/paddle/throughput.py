@@ -1,10 +1,8 @@
-"""Paddle Serving, with this project's service and with the design of the original: throughput, and endurance.
+"""Paddle Serving, with this project's service and with the design of the original: throughput.
 
     python -m benchmarks.paddle.throughput --bundle export --texts data/test.txt
-    python -m benchmarks.paddle.throughput --bundle export --texts data/test.txt --rounds 0 --endurance_seconds 300
 
-Both serve the same graph in turns, asked by the same clients over RPC. Ends by printing one line of JSON; where it was
-asked for endurance, every answer is checked, and the service's resident memory is read once a second.
+Both serve the same graph in turns, asked by the same clients over RPC. Ends by printing one line of JSON.
 """
 
 from __future__ import annotations
@@ -13,13 +11,11 @@ import json
 import statistics
 import subprocess
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.memory import resident_bytes
 from benchmarks.options import BundleOptions, RecordOptions, RoundsOptions, TextsOptions
 from benchmarks.paddle.origin_service.server import BaselineServer
 from benchmarks.records import environment
@@ -45,13 +41,11 @@ class PaddleThroughputOptions(TextsOptions, BundleOptions, RoundsOptions, Record
     """How both are asked."""
 
     clients: int = option(8, "clients that ask at the same time", at_least=1)
-    rounds: int = option(5, "rounds in which both take a turn", at_least=0)
     seconds: float = option(4.0, "seconds of a turn", above=0)
-    endurance_seconds: float = option(0.0, "seconds of checked load on our service", at_least=0)
 
 
 def measure(options: PaddleThroughputOptions) -> dict[str, Any]:
-    """The record of all rounds, and of the endurance.
+    """The record of all rounds.
 
     Raises:
         InputError: the bundle or the texts cannot be used.
@@ -70,10 +64,7 @@ def measure(options: PaddleThroughputOptions) -> dict[str, Any]:
         PaddleDeployment(folder / "published").publish(bundle, PaddleOptions())
         with PaddleServer(folder / "published", PaddlePorts.free(), state_dir=folder / "state") as ours:
             ours.wait_ready()
-            if options.rounds:
-                results.update(take_turns(ours, bundle, folder / "origin", load, options.rounds, options.seconds))
-            if options.endurance_seconds:
-                results["endurance"] = endure(ours, load, options.endurance_seconds)
+            results.update(take_turns(ours, bundle, folder / "origin", load, options.rounds, options.seconds))
     return results
 
 
@@ -87,22 +78,15 @@ class Load:
         self._texts.write_text("\n".join(texts), encoding="utf-8")
         self._expected.write_text("\n".join(lines), encoding="utf-8")
 
-    def start(self, url: str, seconds: float, texts: int = 1) -> subprocess.Popen[str]:
+    def run(self, url: str, seconds: float, texts: int = 1) -> dict[str, float]:
+        """What it printed; raises ServerError where it failed."""
         words = ["--url", url, "--texts", self._texts, "--expected", self._expected, "--clients", self._clients]
         words += ["--seconds", seconds, "--batch", texts]
         command = [str(serving_python()), "-W", "ignore", "-m", "benchmarks.paddle.rpc_load", *map(str, words)]
-        return subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True)
-
-    def run(self, url: str, seconds: float, texts: int = 1) -> dict[str, float]:
-        return figures(self.start(url, seconds, texts))
-
-
-def figures(process: subprocess.Popen[str]) -> dict[str, float]:
-    """What a load printed; raises ServerError where it failed."""
-    output, _ = process.communicate()
-    if process.returncode:
-        raise ServerError("the load failed; it has said why")
-    return json.loads(output.splitlines()[-1])
+        done = subprocess.run(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=False)
+        if done.returncode:
+            raise ServerError("the load failed; it has said why")
+        return json.loads(done.stdout.splitlines()[-1])
 
 
 def take_turns(
@@ -129,18 +113,6 @@ def take_turns(
         "ratio_range": [round(min(ratios), 2), round(max(ratios), 2)],
         "ours_32_texts_per_request": load.run(ours.rpc_address, seconds, 32),
     }
-
-
-def endure(server: PaddleServer, load: Load, seconds: float) -> dict[str, Any]:
-    """Checked load for so long, and the service's resident memory at its tenths, in MB."""
-    load.run(server.rpc_address, WARM_SECONDS)
-    process, memory = load.start(server.rpc_address, seconds), []
-    while process.poll() is None:
-        memory.append(round(resident_bytes(server.pid) / 1e6, 1))
-        time.sleep(1.0)
-    tenths = [memory[len(memory) * tenth // 10] for tenth in range(10)] + memory[-1:]
-    print(f"resident memory, MB: {', '.join(f'{each:.0f}' for each in tenths)}")
-    return {**figures(process), "resident_megabytes": tenths}
 
 
 def parse_args(argv: Sequence[str] | None) -> PaddleThroughputOptions:

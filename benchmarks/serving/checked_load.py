@@ -73,13 +73,14 @@ def reliable_answers(predictors: Sequence[Predictor], texts: Iterable[str]) -> d
 
 
 class CheckedLoad:
-    """Sends texts, one per request, and judges the answers.
+    """Sends texts and judges the answers.
 
     Args:
         address: the server's gRPC `host:port`.
         expected: the label sets that a text may get; any where there is none.
         timeout_seconds: how long a request may take.
         connections: that requests take in turn.
+        texts_per_request: how many travel together.
     """
 
     def __init__(
@@ -88,20 +89,23 @@ class CheckedLoad:
         expected: Mapping[str, Sequence[frozenset[str]]],
         timeout_seconds: float = 30.0,
         connections: int = 1,
+        texts_per_request: int = 1,
     ) -> None:
         self.tally, self.expected = Tally(), expected
         self._timeout_seconds = timeout_seconds
         apart = [("grpc.use_local_subchannel_pool", 1)]
         settings = [*UNBOUNDED, *channel_options(address), *(apart if connections > 1 else [])]
         self._clients = [grpc.InferenceServerClient(address, channel_args=settings) for _ in range(connections)]
-        self._requests = [(self._request(text), answers) for text, answers in expected.items()]
+        texts, count = list(expected), texts_per_request
+        together = [[texts[(row + more) % len(texts)] for more in range(count)] for row in range(0, len(texts), count)]
+        self._requests = [(self._request(each), [expected[text] for text in each]) for each in together]
         self._outputs = [grpc.InferRequestedOutput(name) for name in (LABEL, CONFIDENCE)]
         self._done = threading.Event()
 
     @staticmethod
-    def _request(text: str) -> Any:
-        tensor = grpc.InferInput(TEXT, [1, 1], "BYTES")
-        tensor.set_data_from_numpy(np.array([[text.encode()]], object))
+    def _request(texts: Sequence[str]) -> Any:
+        tensor = grpc.InferInput(TEXT, [len(texts), 1], "BYTES")
+        tensor.set_data_from_numpy(np.array([[text.encode()] for text in texts], object))
         return tensor
 
     def run_clients(self, clients: int, until: Callable[[], bool]) -> None:
@@ -155,8 +159,9 @@ class CheckedLoad:
 
         def finish(result: Any, error: InferenceServerException | None) -> None:
             if error is None:
-                labels = frozenset(label.decode() for label in result.as_numpy(LABEL)[0] if label)
-                self.tally.add(RIGHT if labels in answers or not answers else WRONG, started)
+                rows = [frozenset(label.decode() for label in row if label) for row in result.as_numpy(LABEL)]
+                right = all(labels in wanted or not wanted for labels, wanted in zip(rows, answers))
+                self.tally.add(RIGHT if right else WRONG, started)
             else:
                 self.tally.add(self.outcome(error), started, str(error.message()))
             answered.set()

@@ -28,10 +28,10 @@ from benchmarks.compute.in_process import fresh_process
 from benchmarks.compute.random_model import made_bundle
 from benchmarks.options import RecordOptions
 from benchmarks.records import environment, read_record
-from benchmarks.serving.endurance import memory, watched_server
 from benchmarks.serving.memory_growth import COMMANDS, run_measured, write_dataset
 from benchmarks.serving.pair import FASTEST, WAITING
 from benchmarks.serving.triton_load import PerfAnalyzer
+from benchmarks.serving.watched import resident_megabytes, watched_server
 from pipeline.command import run
 from pipeline.compute.runtimes import AUTO, resolve, unavailable
 from pipeline.files.bundle import Bundle
@@ -146,7 +146,7 @@ def _by_concurrency(options: GrowthOptions) -> dict[str, list[Point]]:
                 first = load.turn(server.grpc_address, concurrency, 8 * concurrency)
                 requests = max(8 * concurrency, int(TURN_SECONDS * first.throughput))
                 turn = load.turn(server.grpc_address, concurrency, requests)
-                points.append(Point(concurrency, turn.p50_ms / 1000, memory(server)["resident MB"] * 2**20 / 1e6))
+                points.append(Point(concurrency, turn.p50_ms / 1000, resident_megabytes(server)))
     return {"requests under way": points}
 
 
