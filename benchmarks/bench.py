@@ -21,6 +21,7 @@ from typing import Any, Callable
 
 from benchmarks import report
 from benchmarks.records import PROJECT, RESULTS, read_record
+from benchmarks.rounds import impossible, noisy
 from benchmarks.tables import TABLES
 from benchmarks.texts import SAMPLE
 from pipeline.command import run
@@ -128,7 +129,7 @@ def run_part(part: str, options: BenchOptions) -> bool:
 
 
 def headline(serving: Mapping[str, Any]) -> dict[str, Any]:
-    """The figures that matter most, medians over the rounds; those that the machine was too noisy for are named."""
+    """The figures that matter most, medians over the rounds; what is too noisy or cannot be is named."""
     named = {
         "throughput_ratio_c32": "throughput_ratio_c32",
         "p50_ratio_c1": "p50_ratio_c1",
@@ -137,8 +138,7 @@ def headline(serving: Mapping[str, Any]) -> dict[str, Any]:
     }
     summary = serving["summary"]
     figures = {name: summary[key]["median"] if key in summary else None for name, key in named.items()}
-    noisy = [name for name, key in named.items() if summary.get(key, {}).get("noisy")]
-    return {**figures, "pairs": len(serving["rounds"]), "noisy": noisy}
+    return {**figures, "pairs": len(serving["rounds"]), "noisy": noisy(summary), "impossible": impossible(summary)}
 
 
 def parse_args(argv: Sequence[str] | None) -> BenchOptions:

@@ -21,6 +21,7 @@ from typing import Any
 from benchmarks.compute.matrix_products import MatrixProducts, count_work
 from benchmarks.options import RecordOptions, RoundsOptions
 from benchmarks.records import environment
+from benchmarks.rounds import impossible, noisy
 from benchmarks.serving.pair import PairOptions, serve_pair
 from benchmarks.serving.turns import Contestants, report, summarise
 from pipeline.command import run
@@ -74,8 +75,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     options.write(results)
     report(results)
     medians = {name: figure["median"] for name, figure in results["summary"].items()}
-    noisy = [name for name, figure in results["summary"].items() if figure["noisy"]]
-    print(json.dumps({**medians, "pairs": len(results["rounds"]), "noisy": noisy}))
+    summary = results["summary"]
+    told = {"pairs": len(results["rounds"]), "noisy": noisy(summary), "impossible": impossible(summary)}
+    print(json.dumps({**medians, **told}))
 
 
 if __name__ == "__main__":

@@ -29,6 +29,9 @@ PROGRAM = "perf_analyzer"
 LIBRARIES = {"libb64.so.0d": "libb64-*.so.0d", "libcudart.so.12": "libcudart-*.so.12*"}
 """What it links to, and the names under which the nvidia-pytriton wheel carries them."""
 TIMEOUT_SECONDS = 180.0
+"""For a turn of which nothing is known, and for a second try."""
+PATIENCE, LEAST_SECONDS = 5.0, 20.0
+"""A turn may take so many times what the one before says, and always so long."""
 
 
 @dataclass(frozen=True)
@@ -64,21 +67,24 @@ class PerfAnalyzer:
         self._input, self._log = folder / "texts.json", folder / "requests.json"
         data = {"data": [{TEXT: [text]} for text in texts]}
         self._input.write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
+        self._throughput: dict[tuple[str, int, int], float] = {}
 
     def turn(self, address: str, concurrency: int, requests: int, texts_per_request: int = 1) -> Turn:
         """Keep `concurrency` requests under way at the server at `address` (host:port) until `requests` are answered.
 
         Raises:
-            ServerError: a request failed, or the load did not end in TIMEOUT_SECONDS.
+            ServerError: a request failed, or the load did not end, the second time within TIMEOUT_SECONDS.
             EnvironmentFault: perf_analyzer does not run here.
         """
         command = [self._program, "-m", ENSEMBLE, "-i", "grpc", "-u", address, "--input-data", str(self._input)]
         command += ["--concurrency-range", str(concurrency), "--request-count", str(requests)]
         command += ["-b", str(texts_per_request), "--profile-export-file", str(self._log)]
-        done = self._run(command)
+        setting = (address, concurrency, texts_per_request)
+        seconds = patience(requests, self._throughput.get(setting))
+        done = self._run(command, seconds)
         if done is None:
-            print(f"{PROGRAM} did not end within {TIMEOUT_SECONDS:g} s; once more", file=sys.stderr)
-            done = self._run(command)
+            print(f"{PROGRAM} did not end within {seconds:.0f} s; once more", file=sys.stderr)
+            done = self._run(command, TIMEOUT_SECONDS)
         if done is None:
             raise ServerError(f"{address} did not answer {requests} requests within {TIMEOUT_SECONDS:g} s, twice")
         if "error while loading shared libraries" in done.stderr:
@@ -86,17 +92,26 @@ class PerfAnalyzer:
         if done.returncode:
             said = " ".join((done.stdout.splitlines() + done.stderr.splitlines())[-3:])
             raise ServerError(f"{PROGRAM} at {address} ended with status {done.returncode}: {said}")
-        return summarise(json.loads(self._log.read_text(encoding="utf-8", errors="replace")), requests)
+        turn = summarise(json.loads(self._log.read_text(encoding="utf-8", errors="replace")), requests)
+        self._throughput[setting] = turn.throughput
+        return turn
 
-    def _run(self, command: Sequence[str]) -> subprocess.CompletedProcess[str] | None:
+    def _run(self, command: Sequence[str], seconds: float) -> subprocess.CompletedProcess[str] | None:
         """None if it does not end: it was seen waiting for itself when all of its requests were answered."""
         self._log.unlink(missing_ok=True)
         try:
             return subprocess.run(
-                command, env=self._environment, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False
+                command, env=self._environment, capture_output=True, text=True, timeout=seconds, check=False
             )
         except subprocess.TimeoutExpired:
             return None
+
+
+def patience(requests: int, throughput: float | None) -> float:
+    """Seconds that a turn may take; `throughput` of the turn before is in requests per second, None where none was."""
+    if not throughput:
+        return TIMEOUT_SECONDS
+    return min(TIMEOUT_SECONDS, max(LEAST_SECONDS, PATIENCE * requests / throughput))
 
 
 def summarise(log: Mapping[str, Any], requests: int) -> Turn:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from benchmarks.compute.in_process import InProcess
-from benchmarks.rounds import NOISY_SPREAD, ORIGIN, OURS, PAUSE_SECONDS, spread
+from benchmarks.rounds import NOISY_SPREAD, ORIGIN, OURS, PAUSE_SECONDS, impossible, spread
 from benchmarks.serving.triton_load import PerfAnalyzer
 from clients.triton import TritonClient
 from pipeline.errors import ClassifierError
@@ -207,6 +207,9 @@ def _doubts(results: Mapping[str, Any]) -> list[str]:
     )
     if busy > IDLE_SHARE:
         doubts.append(f"the server that was not measured used up to {busy:.0%} of a core")
+    for name in impossible(results["summary"]):
+        share = results["summary"][name]["median"]
+        doubts.append(f"{name} is {share:.2f}, and cannot be above 1: a fault of the measurement; measure again")
     load = results["environment"]["load average before"]
     if load > BUSY_LOAD:
         doubts.append(f"the machine was busy before (load average {load})")

@@ -42,22 +42,25 @@ def test_a_page_without_the_place_for_tables_is_refused():
         with_tables("docs/en/faq.md", "| a |")
 
 
-def test_the_headline_names_what_was_too_noisy():
+def test_the_headline_names_what_was_too_noisy_and_what_cannot_be():
     def figure(median, noisy=False):
         return {"median": median, "lowest": median, "highest": median, "noisy": noisy}
 
     summary = {
         "throughput_ratio_c32": figure(6.5),
         "p50_ratio_c1": figure(0.4, noisy=True),
-        "share_of_in_process_c32": figure(0.8),
+        "share_of_in_process_c32": figure(1.08),
+        "share_of_in_process_c1": figure(0.8, noisy=True),
+        "share_of_in_process_by_32": figure(1.2),
     }
     assert bench.headline({"summary": summary, "rounds": [{}, {}, {}]}) == {
         "throughput_ratio_c32": 6.5,
         "p50_ratio_c1": 0.4,
-        "share_of_in_process_c32": 0.8,
+        "share_of_in_process_c32": 1.08,
         "share_of_limit": None,  # of a precision whose limit nothing tells
         "pairs": 3,
-        "noisy": ["p50_ratio_c1"],
+        "noisy": ["p50_ratio_c1", "share_of_in_process_c1"],  # as in the table
+        "impossible": ["share_of_in_process_c32"],
     }
 
 

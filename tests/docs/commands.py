@@ -29,7 +29,7 @@ IN_DOCCANO = re.compile(r"# in doccano: import ([^\s,]+).* as (\S+)")
 
 NOT_RUN: Mapping[str, str] = {
     r".* --promise ": "a promise takes more rows than the small dataset has; see tests/training/confidence",
-    r"make (setup|demo|bench|soak|e5|minilm|stop|docs)\b": "takes minutes or changes this checkout; the acceptance runs it",
+    r"make (setup|demo|bench|soak|e5|minilm|stop|docs)\b": "takes minutes or changes this checkout",
     r".* training/feedback\.py ": "needs corrections: tests/training/test_feedback.py",
     r".* --doccano_file anna\.jsonl ": "needs exports of several people: tests/training/test_doccano_annotators.py",
     r"make retrain\b": "needs corrections: tests/training/test_retrain.py",

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.rounds import ORIGIN, OURS
 from benchmarks.serving.throughput import main
-from benchmarks.serving.triton_load import PerfAnalyzer, summarise
+from benchmarks.serving.triton_load import LEAST_SECONDS, TIMEOUT_SECONDS, PerfAnalyzer, patience, summarise
 from benchmarks.serving.turns import IN_PROCESS, WHOLE
 from benchmarks.serving.turns import summarise as summarise_rounds
 from pipeline.errors import DatasetError, InputError, ServerError
@@ -72,6 +72,13 @@ def test_a_round_far_from_the_others_makes_its_figures_noisy():
     assert summary["throughput_ratio_c1"] == {"median": 5.1, "lowest": 5.0, "highest": 7.5, "noisy": True}
     assert summary["p50_ratio_c1"]["median"] == 0.4
     assert summary["p50_over_in_process_ms_c1"] == {"median": 0.5, "lowest": 0.5, "highest": 0.5, "noisy": False}
+
+
+def test_a_turn_is_given_up_by_what_the_one_before_took():
+    assert patience(100, None) == TIMEOUT_SECONDS
+    assert patience(100, 50.0) == LEAST_SECONDS
+    assert patience(1000, 50.0) == 100.0
+    assert patience(10**6, 50.0) == TIMEOUT_SECONDS
 
 
 def test_load_on_nobody_is_an_error_in_words(tmp_path):
