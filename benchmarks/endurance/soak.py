@@ -130,14 +130,12 @@ def _outcome(options: SoakOptions, faults: Faults, sampler: Sampler) -> dict[str
             "lasted": round(event.ended - event.started, 1),
             "recovered after": event.recovered,
             "failed": {
-                name: sum(
-                    event.started <= moment <= event.ended + faults.patience[name] for moment, *_ in load.tally.failures
-                )
+                name: sum(event.started <= moment < until for moment, *_ in load.tally.failures)
                 for name, load in loads.items()
             },
             **({"said": event.said} if event.said else {}),
         }
-        for event in faults.events
+        for event, until in zip(faults.events, [*(each.started for each in faults.events[1:]), float("inf")])
     ]
     reasons = [
         *(f"{name} answered wrongly: {wrong}" for name, load in loads.items() for wrong in load.tally.wrong[:3]),
