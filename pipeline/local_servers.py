@@ -51,8 +51,9 @@ class StartedServer:
     """A process that ends its server, children included, on SIGTERM within `patience_seconds`.
 
     `identity` is what the function `identity` said at the start: a recycled process id does not match it.
-    `http_address` says where the server can be asked, `client_address` where over gRPC or RPC, `model_repository` or
-    `paddle_folder` from where it serves, and `version`, of a Paddle Serving service, what.
+    `http_address` says where the server can be asked, `client_address` where over gRPC or RPC, `metrics_address` where
+    Triton tells its metrics, `model_repository` or `paddle_folder` from where it serves, and `version`, of a Paddle
+    Serving service, what.
     """
 
     name: str
@@ -62,6 +63,7 @@ class StartedServer:
     shared_memory_prefix: str = ""
     http_address: str = ""
     client_address: str = ""
+    metrics_address: str = ""
     model_repository: str = ""
     paddle_folder: str = ""
     version: str = "0"

@@ -24,6 +24,7 @@ from pipeline.files.bundle import Bundle
 from serving.golden import GOLDEN_SECONDS, Refused
 from serving.published import Chosen, PublishedVersion
 from serving.staging import software
+from serving.strays import mend
 from serving.targets import choose_targets, number_beside
 
 KEPT_VERSIONS = 5
@@ -99,6 +100,14 @@ class Deployment(ABC, Generic[Chosen]):
     def followers(self) -> str:
         """What to say of the running servers after a change."""
 
+    def strays(self) -> dict[Any, PublishedVersion[Chosen]]:
+        """Of `servers` those that answer by another version than the live one, where that can be, and by which."""
+        return {}
+
+    def mend(self) -> dict[Any, PublishedVersion[Chosen]]:
+        """Let strays answer by the live version; what they were. Raises ServerError where one does not."""
+        return {}
+
     @abstractmethod
     def loaded(self, server: Any) -> str:
         """The versions that one of `servers` has loaded, in words; raises ServerError where it does not answer."""
@@ -138,7 +147,8 @@ class Deployment(ABC, Generic[Chosen]):
             self.verify_live(live)
             for server in self.servers:
                 with contextlib.suppress(Refused):
-                    self.check(server)
+                    if self.check(server) != live:
+                        return None
         except ClassifierError:
             return None
         return live
@@ -187,6 +197,7 @@ def publish_together(
     if kept < 1:
         raise InputError(f"the number of versions to keep is {kept}; give at least 1")
     with _alone(wanted):
+        mend(wanted)
         number = 1 + max([above, *(number for each in wanted for number in each.numbers())])
         before = {each: each.live() for each in wanted}
         versions = _go_live({each: each.prepared(bundle, options, number, note) for each, options in wanted.items()})
@@ -208,7 +219,7 @@ def roll_back_together(
     """Make an earlier bundle live again in all these servers, or in none; the versions that are live then.
 
     A server without a version of that number stays with the bundle where it serves it, or goes to its newest version
-    of it.
+    of it. What a publisher that was killed left half done is taken back first; without a number that is all.
 
     Args:
         deployments: with a live version each.
@@ -221,8 +232,13 @@ def roll_back_together(
     """
     with _alone(deployments):
         live = {each: each.require_live() for each in deployments}
+        mended = mend(deployments)
+        if number is None and not forward and any(mended.values()):
+            return live
         targets = choose_targets(live, number_beside(live, forward) if number is None else number)
         moving = {each: version for each, version in targets.items() if version != live[each]}
+        if not moving and mended:
+            return targets
         if not moving:
             raise InputError(f"version {next(iter(targets.values())).number} is live already")
         for each, version in moving.items():

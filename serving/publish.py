@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from pipeline.command import run
+from pipeline.command import ended_in_order, run
 from pipeline.errors import BundleError, ClassifierError, InputError
 from pipeline.files.bundle import Bundle
 from pipeline.options import option, parse
@@ -31,10 +31,13 @@ from serving.folders import PADDLE, TRITON
 from serving.options import ComputeWishes
 from serving.paddle.options import PaddleWishes
 from serving.paddle.publication import paddle_options
+from serving.process.ports import PORT
 from serving.published import PublishedVersion
 from serving.servers import ServerOptions
+from serving.triton.deployment import TritonDeployment
 from serving.triton.options import TritonWishes
 from serving.triton.publication import serving_options
+from serving.triton.rolling import RollingDeployment
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,15 @@ class _What(RunFolderOptions):
     keep: int = option(KEPT_VERSIONS, "versions that stay on disk, in each folder", at_least=1)
     note: str = option("", "what `python -m serving.versions` shows beside the version")
     again: bool = option(False, "make a new version even of what is live already")
+    canary_seconds: float = option(
+        0.0,
+        "Triton: seconds that one server answers by it before the others do, and all go back where it serves worse "
+        "than they; 0: all at once",
+        at_least=0,
+    )
+    metrics_port: int | None = option(
+        None, "Triton: metrics port of the servers that --server names (the HTTP port and 2)", **PORT
+    )
 
 
 @dataclass(frozen=True)
@@ -53,6 +65,8 @@ class PublishOptions(_What, ServerOptions, TritonWishes, PaddleWishes):
 
     def check(self) -> None:
         ServerOptions.check(self)
+        if self.canary_seconds and self.only == PADDLE:
+            raise InputError("--canary_seconds is for triton; leave it out with --only paddle")
         if not self.note.isprintable():
             raise InputError(f"--note is {self.note!r}; give one line without control characters")
         wishes: dict[str, type[ComputeWishes]] = {TRITON: TritonWishes, PADDLE: PaddleWishes}
@@ -65,6 +79,23 @@ class PublishOptions(_What, ServerOptions, TritonWishes, PaddleWishes):
             for each in fields(kind):
                 if each.name not in shared and getattr(self, each.name) != each.default:
                     raise InputError(f"--{each.name} is not for {self.only}; leave it out with --only {self.only}")
+
+    def triton(self) -> TritonDeployment:
+        """As `PlaceOptions` gives it; with `canary_seconds` it publishes to one server first."""
+        all_at_once = super().triton()
+        if not self.canary_seconds:
+            return all_at_once
+        repository = all_at_once.repository
+        return RollingDeployment(
+            repository,
+            all_at_once.servers,
+            self.canary_seconds,
+            lambda: self.triton_servers(repository, self.look_up()),
+        )
+
+    def metrics(self, address: str) -> str:
+        host = address.rpartition(":")[0]
+        return f"{host}:{self.metrics_port}" if self.metrics_port else super().metrics(address)
 
 
 @dataclass(frozen=True)
@@ -148,7 +179,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     if note := interrupted(options.bundle):
         print(note, file=sys.stderr)
     notes = {}
-    for published in publish(options):
+    with ended_in_order():
+        done = publish(options)
+    for published in done:
         print(published)
         if published.before:
             notes.update(dict.fromkeys(published.version.unlike(published.before), published.before.number))

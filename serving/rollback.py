@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.command import run
+from pipeline.command import ended_in_order, run
 from pipeline.errors import InputError
 from pipeline.options import option, parse
 from serving.deployment import Deployment, roll_back_together
@@ -46,7 +46,10 @@ def parse_args(argv: Sequence[str] | None) -> RollbackOptions:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    for each, version in roll_back(parse_args(argv)).items():
+    options = parse_args(argv)
+    with ended_in_order():
+        done = roll_back(options)
+    for each, version in done.items():
         print(f"{each.server}: version {version.number} (bundle {version.bundle}) is live now; {each.followers()}")
 
 

@@ -18,7 +18,7 @@ from serving.deployment import Deployment
 from serving.folders import MODEL_REPOSITORY, PADDLE, SERVERS, TRITON, paddle_folder
 from serving.paddle.control import ServiceControl
 from serving.paddle.deployment import PaddleDeployment
-from serving.process.ports import LOOPBACK, Ports
+from serving.process.ports import LOOPBACK, PORT, Ports
 from serving.process.record import ProcessRecord
 from serving.triton import admin_key
 from serving.triton.control import ServerControl
@@ -56,6 +56,10 @@ class PlaceOptions(Options):
 
     @cached_property
     def named_servers(self) -> list[str]:
+        """The Triton servers that `server` names, as `look_up` found them first."""
+        return self.look_up()
+
+    def look_up(self) -> list[str]:
         """The Triton servers that `server` names, each by its own address; a name that is not found stays as it is."""
         return [address for url in self.server for address in (is_name(url) and addresses(url)) or [url]]
 
@@ -81,13 +85,31 @@ class PlaceOptions(Options):
             EnvironmentFault: the admin key cannot be read.
         """
         repository = ModelRepository(self.model_repository or MODEL_REPOSITORY)
+        return TritonDeployment(repository, self.triton_servers(repository, self.named_servers))
+
+    def triton_servers(self, repository: ModelRepository, named: Sequence[str]) -> list[ServerControl]:
+        """The servers at those addresses, and those that were started from here on a folder."""
         running = ProcessRecord.running(self.state)
-        recorded = [each.http_address for each in running if each.model_repository == str(repository.path)]
-        asked = list(dict.fromkeys([*self.named_servers, *recorded]))
+        recorded = {each.http_address: each for each in running if each.model_repository == str(repository.path)}
+        asked = list(dict.fromkeys([*named, *recorded]))
         key = self.key() if asked else ""
         probe = "" if key else self.probe()
-        servers = [ServerControl(address, key, probe, started_here=address in recorded) for address in asked]
-        return TritonDeployment(repository, servers)
+        metrics = {address: each.metrics_address for address, each in recorded.items()}
+        return [
+            ServerControl(
+                address,
+                key,
+                probe,
+                started_here=address in recorded,
+                metrics=metrics.get(address) or self.metrics(address),
+            )
+            for address in asked
+        ]
+
+    def metrics(self, address: str) -> str:
+        """Where the server at an HTTP address tells its metrics: two ports above, as `make serve` has it."""
+        host, _, port = address.rpartition(":")
+        return f"{host}:{min(int(port) + 2, PORT['at_most'])}"
 
     def paddle(self) -> PaddleDeployment:
         """Paddle Serving's folder, and the services that were started from here on it.

@@ -12,6 +12,7 @@ from pipeline.options import parse
 from pipeline.served import ServedModel
 from serving.deployment import Deployment
 from serving.servers import ServerOptions
+from serving.strays import told
 
 PEEK_SECONDS = 1.0
 
@@ -37,6 +38,8 @@ def versions(options: ServerOptions) -> Iterator[str]:
             yield "      nothing is published here; .venv/bin/python -m serving.publish does"
         for server in each.servers:
             yield f"      server {server.address} {_said(each, server)}"
+        for line in told(each):
+            yield f"      {line}"
     for each, server in options.usual():
         if server.address not in [one.address for one in each.servers] and (answers := _unknown(server)):
             yield answers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections import Counter, defaultdict
@@ -14,6 +15,8 @@ from tritonclient import grpc
 from tritonclient.utils import InferenceServerException
 
 from clients.proxies import channel_options
+from clients.triton import TritonClient
+from pipeline.errors import ClassifierError
 from pipeline.predictor import Predictor
 from pipeline.tensors import CONFIDENCE, ENSEMBLE, LABEL, TEXT
 from serving.golden import MARGIN
@@ -68,6 +71,10 @@ def reliable_answers(predictors: Sequence[Predictor], texts: Iterable[str]) -> d
         decoded = predictor.decode(texts)
         thresholds = np.asarray(predictor.bundle.manifest.thresholds, np.float32)
         keep &= np.abs(decoded.scores - thresholds).min(axis=1) >= MARGIN
+        if (
+            predictor.bundle.manifest.decoding.at_least_one
+        ):  # the best of labels that are below their thresholds may tie
+            keep &= (decoded.scores >= thresholds).any(axis=1)
         answers.append([frozenset(prediction.label for prediction in row) for row in decoded.predictions()])
     return {text: list(each) for text, ok, *each in zip(texts, keep, *answers) if ok}
 
@@ -170,3 +177,51 @@ class CheckedLoad:
             ENSEMBLE, [tensor], finish, outputs=self._outputs, client_timeout=self._timeout_seconds
         )
         return answered
+
+
+class CheckedCalls:
+    """Callers that ask several servers by the project's client, some texts in each request.
+
+    A request is right where all of its texts get the label sets of one and the same version.
+
+    Args:
+        urls: the servers' gRPC `host:port`.
+        expected: per text the label set that each version gives it; any where there is none.
+        texts: in a request.
+    """
+
+    def __init__(self, urls: Sequence[str], expected: Mapping[str, Sequence[frozenset[str]]], texts: int = 4) -> None:
+        self.tally, self.by_version = Tally(), Counter[int]()
+        self._urls, self._expected, self._texts = list(urls), dict(expected), texts
+
+    def run(self, callers: int, until: Callable[[], bool]) -> None:
+        """Ask by so many callers, each one request after another, until `until` says that it is enough."""
+        done = threading.Event()
+        with TritonClient(self._urls) as client:
+            threads = [threading.Thread(target=self._ask_on, args=(client, number, done)) for number in range(callers)]
+            for thread in threads:
+                thread.start()
+            try:
+                while not until():
+                    time.sleep(0.1)
+            finally:
+                done.set()
+                for thread in threads:
+                    thread.join()
+
+    def _ask_on(self, client: TritonClient, seed: int, done: threading.Event) -> None:
+        choice = random.Random(seed)
+        while not done.is_set():
+            texts, started = choice.sample(list(self._expected), self._texts), time.monotonic()
+            try:
+                answers = [frozenset(label for label, _ in answer) for answer in client.classify(texts)]
+            except ClassifierError as error:
+                self.tally.add(FAILED, started, str(error))
+                continue
+            versions = range(len(self._expected[texts[0]]))
+            by = [each for each in versions if answers == [self._expected[text][each] for text in texts]]
+            right = by or not versions
+            self.tally.add(RIGHT if right else WRONG, started, "" if right else str([*map(sorted, answers)]))
+            if len(by) == 1:
+                with self.tally.lock:
+                    self.by_version[by[0]] += 1

@@ -20,7 +20,7 @@ from pipeline.metrics.traffic import text_bins
 from pipeline.predictor import Predictor
 from pipeline.served import ServedModel, unsaid
 from pipeline.tensors import EXPLAIN
-from serving.console.traffic import metrics_page
+from serving.triton.metrics import metrics_page
 
 MOST_TEXTS = 1024
 """Of one request."""

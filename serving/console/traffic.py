@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from http.client import HTTPConnection, HTTPException
 from typing import Any
 
 from pipeline.errors import ServerError
 from pipeline.metrics.traffic import shift
 from pipeline.tensors import ENSEMBLE
 
-PATIENCE_SECONDS = 5.0
-MOST_BYTES = 16 << 20
-"""Of a page of metrics."""
 FEWEST_TEXTS = 1000
 """By which a shift can be told."""
 _COUNTED = {
@@ -30,23 +26,6 @@ _COUNTED = {
 the names of all counters one ending."""
 _SEEN, _EXPECTED = "text_classifier_seen_texts_total", "text_classifier_expected_texts"
 _MICROSECONDS = "nv_inference_request_duration_us_total"
-
-
-def metrics_page(address: str) -> str:
-    """The metrics of a Triton server, at host and port; raises ServerError where it does not tell them."""
-    host, _, port = address.rpartition(":")
-    connection = HTTPConnection(host.strip("[]"), int(port), timeout=PATIENCE_SECONDS)
-    try:
-        connection.request("GET", "/metrics")
-        answer = connection.getresponse()
-        page = answer.read(MOST_BYTES)
-    except (OSError, HTTPException) as error:
-        raise ServerError(f"{address} does not tell its metrics ({error}); name another --metrics_address") from None
-    finally:
-        connection.close()
-    if answer.status != 200:
-        raise ServerError(f"{address} answers {answer.status}, and no metrics; name another --metrics_address")
-    return page.decode("utf-8", "replace")
 
 
 def figures(page: str, version: int) -> dict[str, Any]:

@@ -38,6 +38,7 @@ class ServerControl:
         probe: `admin_key.probe_secret` of a key that this does not have.
         socket: path of the Unix socket to ask it by, instead of the address.
         started_here: whether it was started from here, on the folder that the command speaks of.
+        metrics: `host:port` of its metrics, where they are known.
     """
 
     address: str
@@ -45,6 +46,7 @@ class ServerControl:
     probe: str = ""
     socket: str = ""
     started_here: bool = False
+    metrics: str = ""
 
     def is_ready(self) -> bool:
         """Whether the server says so itself; it does even where every request fails."""
@@ -54,14 +56,15 @@ class ServerControl:
             return False
         return True
 
-    def load(self, model: str) -> None:
-        """Load a model as its folder says now; what is loaded already and unchanged stays.
+    def load(self, model: str, config: str = "") -> None:
+        """Load a model as its folder says now, or by another configuration in JSON; what is loaded and unchanged stays.
 
         Raises:
             ServerError: it does not load; the message has Triton's reason.
             Unreachable: the server does not answer, nor tell meanwhile that it is alive.
         """
-        self._call("POST", f"/v2/repository/models/{model}/load", {}, LOAD_SECONDS, long=True)
+        body = {"parameters": {"config": config}} if config else {}
+        self._call("POST", f"/v2/repository/models/{model}/load", body, LOAD_SECONDS, long=True)
 
     def unload(self, model: str) -> None:
         """Unload a model; requests that were accepted are answered. Raises as `load` does."""

@@ -93,15 +93,23 @@ class TritonDeployment(Deployment[ServingOptions]):
             self._require_follower(server)
         try:
             self.repository.load_only(*([before] if before else []), version)
-            for server in self.servers:
-                self._load(server, COMPONENTS)
-                server.check(version.expected, version.number, most=version.options.max_batch_size)
+            for server in self._first():
+                self._prepare(server, version)
             yield version
         except BaseException as error:
             faults = self._undo(before)
             if faults and isinstance(error, ClassifierError):
                 raise ServerError(f"{error}; taking it back failed too: {'; '.join(faults)}") from error
             raise
+
+    def _first(self) -> Sequence[ServerControl]:
+        """The servers that get a version before it is live in any."""
+        return self.servers
+
+    def _prepare(self, server: ServerControl, version: TritonVersion) -> None:
+        """Load a version beside the live one, and ask it its golden texts."""
+        self._load(server, COMPONENTS)
+        server.check(version.expected, version.number, most=version.options.max_batch_size)
 
     def make_live(self, version: TritonVersion) -> None:
         self.repository.make_live(version)
@@ -114,6 +122,28 @@ class TritonDeployment(Deployment[ServingOptions]):
             self.repository.load_only(version)
             for server in self.servers:
                 self._load(server, COMPONENTS)
+
+    def strays(self) -> dict[ServerControl, TritonVersion]:
+        """Servers that answer by another version than the live one, of those that tell, and by which."""
+        live, found = self.live(), {}
+        if live is None:
+            return {}
+        for server in self.servers:
+            with contextlib.suppress(ClassifierError):
+                if (version := self._served(server, GOLDEN_SECONDS)) != live:
+                    found[server] = version
+        return found
+
+    def mend(self) -> dict[ServerControl, TritonVersion]:
+        live, strays = self.live(), self.strays()
+        if live is None or not strays:
+            return {}
+        self.repository.load_only(*{each.number: each for each in strays.values()}.values(), live)
+        for server in strays:
+            self._load(server, COMPONENTS)
+            server.load(ENSEMBLE, self.repository.pin(live))
+            self._check_live(server, live)
+        return strays
 
     def followers(self) -> str:
         count = len(self.servers)
@@ -163,12 +193,16 @@ class TritonDeployment(Deployment[ServingOptions]):
                 self.repository.load_only(before)
             for server in self.servers:
                 try:
-                    self._load(server, models)
+                    self._load_back(server, models, before)
                 except Unreachable:
                     continue  # when it starts again, it does so from the folder
                 except ClassifierError as error:
                     faults.append(str(error))
         return faults
+
+    def _load_back(self, server: ServerControl, models: Sequence[str], before: TritonVersion) -> None:
+        """Load models as they were when that version was live."""
+        self._load(server, models)
 
     @staticmethod
     def _check_live(server: ServerControl, version: TritonVersion) -> None:

@@ -39,6 +39,7 @@ from serving.triton.configs.ensemble import (
     MODEL,
     POSTPROCESS,
     TOKENISER,
+    as_json,
     component_configs,
     ensemble_config,
     is_damaged,
@@ -179,6 +180,10 @@ class ModelRepository:
             return
         self._folder(ENSEMBLE, ENSEMBLE_VERSION).mkdir(parents=True, exist_ok=True)
         self._write(ENSEMBLE, ensemble_config(version, self._about(version)))
+
+    def pin(self, version: TritonVersion) -> str:
+        """The ensemble's configuration, in JSON, by which a version answers in a server that is given it."""
+        return as_json(ensemble_config(version, self._about(version)))
 
     def touch(self, model: str, number: int) -> None:
         """Make a version of a component look changed, where this folder can be written."""

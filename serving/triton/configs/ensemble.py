@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from google.protobuf import text_format
+from google.protobuf import json_format, text_format
 from tritonclient.grpc import model_config_pb2 as triton
 
 from pipeline.errors import InputError
@@ -103,6 +103,12 @@ def pinned_version(config: str) -> int | None:
             f"the ensemble's config.pbtxt is damaged ({error}); remove it and publish a bundle again"
         ) from None
     return common_version(step.model_version for step in parsed.ensemble_scheduling.step)
+
+
+def as_json(config: str) -> str:
+    """A config.pbtxt in JSON, as a server takes one with a call to load the model."""
+    parsed = text_format.Parse(config, triton.ModelConfig())
+    return json_format.MessageToJson(parsed, preserving_proto_field_name=True)
 
 
 def names_versions(config: str) -> bool:

@@ -147,6 +147,7 @@ class TritonServer(GuardedServer):
             "/",
             http_address=self.http_address,
             client_address=self.grpc_address,
+            metrics_address=self.metrics_address,
             model_repository=str(self.model_repository),
         )
         for front in self.fronts:

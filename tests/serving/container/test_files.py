@@ -34,58 +34,87 @@ from tests.serving.tiny_model import PATIENCE_SECONDS, eventually
 FOLDER = PROJECT / "serving" / "container"
 KEY = "0123456789abcdef" * 4
 WORKING_FOLDER = "/opt/text-classifier"
+TARGETS = ("", "console", "bulk")
+"""Of the Dockerfile; the first stands for the server's image."""
 MODELS, STATE = f"{WORKING_FOLDER}/model_repository", "/run/text-classifier"
 
 
-def dockerfile() -> list[tuple[str, str]]:
-    """Its instructions, each with its arguments on one line."""
+def dockerfile(target: str = "") -> list[tuple[str, str]]:
+    """The instructions that make an image, the server's or a target's, each with its arguments on one line."""
+    stages: dict[str, list[tuple[str, str]]] = {}
+    for word, arguments in _instructions():
+        if word == "FROM":
+            base, _, name = arguments.partition(" AS ")
+            stages[name] = stages.get(base, [(word, arguments)])[:]
+            continue
+        stages[name].append((word, arguments))
+    return stages[target]
+
+
+def _instructions() -> list[tuple[str, str]]:
     text = (FOLDER / "Dockerfile").read_text().replace("\\\n", " ")
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     return [(word, " ".join(rest.split())) for word, _, rest in (line.partition(" ") for line in lines)]
 
 
-def copied() -> list[str]:
-    return [arguments.split()[0] for word, arguments in dockerfile() if word == "COPY"]
+def copied(target: str = "") -> list[str]:
+    return [arguments.split()[0] for word, arguments in dockerfile(target) if word == "COPY"]
 
 
 def compose(name: str = "compose.yaml") -> dict:
     return yaml.safe_load((FOLDER / name).read_text())
 
 
-def test_the_image_is_pinned_not_root_and_names_no_place_to_install_from():
-    (base,) = [arguments for word, arguments in dockerfile() if word == "FROM"]
-    assert re.fullmatch(r"nvcr\.io/nvidia/tritonserver:\d\d\.\d\d-py3", base)
-    assert [arguments for word, arguments in dockerfile() if word == "USER"][-1] == "1000:1000"
-    (install,) = [arguments for _, arguments in dockerfile() if "pip install" in arguments]
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_images_are_pinned_not_root_and_name_no_place_to_install_from(target):
+    made = dockerfile(target)
+    (base,) = [arguments for word, arguments in made if word == "FROM"]
+    pinned = r"python:3\.\d+\.\d+-slim-bookworm AS plain" if target else r"nvcr\.io/nvidia/tritonserver:\d\d\.\d\d-py3"
+    assert re.fullmatch(pinned, base)
+    assert [arguments for word, arguments in made if word == "USER"][-1] == "1000:1000"
+    (install,) = [arguments for _, arguments in made if "pip install" in arguments]
     assert "--require-hashes" in install
     assert not re.search(r"index|https?:", install)
-    assert all((PROJECT / source).exists() for source in copied())
+    assert all((PROJECT / source).exists() for source in copied(target))
 
 
-def test_the_lock_has_hashes_and_the_versions_of_the_main_one():
-    def pinned(name):
-        lines = (PROJECT / "requirements" / name).read_text().replace("\\\n", " ").splitlines()
+@pytest.mark.parametrize("name", ["container", "bulk"])
+def test_the_lock_has_hashes_and_the_versions_of_the_main_one(name):
+    def pinned(lock):
+        lines = (PROJECT / "requirements" / lock).read_text().replace("\\\n", " ").splitlines()
         return {line.split(" ;")[0]: line for line in lines if "==" in line and not line.startswith("#")}
 
-    container, main = pinned("container.txt"), pinned("main.txt")
+    container, main = pinned(f"{name}.txt"), pinned("main.txt")
     assert set(container) <= set(main)
     assert all("--hash=sha256:" in line for line in container.values())
-    wanted = (PROJECT / "requirements" / "container.in").read_text().splitlines()
+    wanted = (PROJECT / "requirements" / f"{name}.in").read_text().splitlines()
     names = {line.split("==")[0] for line in container}
     assert {line.split("[")[0] for line in wanted if line and line[0] not in "#-"} <= names
 
 
-@pytest.mark.parametrize("command", ["triton/__main__", "health", "publish", "versions", "rollback", "stop"])
-def test_the_image_has_all_that_its_commands_import(command):
+@pytest.mark.parametrize(
+    ("target", "command"),
+    [
+        *(("", command) for command in ("triton/__main__", "health", "publish", "versions", "rollback", "stop")),
+        ("console", "console/__main__"),
+        ("bulk", "bulk/__main__"),
+    ],
+)
+def test_the_image_has_all_that_its_commands_import(target, command):
     packages = ("pipeline", "serving", "clients", "training", "benchmarks")
     modules = imported_modules(PROJECT / "serving" / f"{command}.py", PROJECT, packages)
-    assert {module.parts[0] for module in modules} <= set(copied())
+    assert {module.parts[0] for module in modules} <= set(copied(target))
+    if target:
+        (entry,) = [arguments for word, arguments in dockerfile(target) if word == "ENTRYPOINT"]
+        assert json.loads(entry) == ["python3", "-m", f"serving.{target}"]
 
 
 def test_the_build_takes_along_no_secrets_and_no_more_than_it_copies():
     ignored = (FOLDER / "Dockerfile.dockerignore").read_text().splitlines()
     assert ignored[0] == "*"
-    assert {line[1:] for line in ignored if line.startswith("!")} == set(copied())
+    assert {line[1:] for line in ignored if line.startswith("!")} == {
+        each for target in TARGETS for each in copied(target)
+    }
     assert {"serving/container/*.key", "serving/container/tls"} <= set(ignored)
 
 

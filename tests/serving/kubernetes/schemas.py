@@ -16,6 +16,8 @@ from cloudcoil.models.prometheus_operator import v1 as monitoring
 from pydantic import ValidationError
 
 RELEASES = ("1.27", "1.30", "1.33")
+NEWER = {"backoffLimitPerIndex": "1.29"}
+"""Fields of a spec that earlier releases do not know."""
 MODELS = {
     ("keda.sh/v1alpha1", "ScaledObject"): keda.ScaledObject,
     ("monitoring.coreos.com/v1", "PodMonitor"): monitoring.PodMonitor,
@@ -32,7 +34,8 @@ def faults(thing: dict[str, Any]) -> Iterator[str]:
         else:
             yield from _lost(thing, known, "")
         return
-    for release in RELEASES:
+    since = [release for name, release in NEWER.items() if name in thing.get("spec", {})]
+    for release in (release for release in RELEASES if all(release >= each for each in since)):
         try:
             kubernetes_validate.validate(thing, release, strict=True)
         except kubernetes_validate.ValidationError as error:

@@ -25,7 +25,12 @@ BUILDS = [
     ("publish", ()),
     ("publish_first", ()),
     ("rollback", ()),
+    ("console", ()),
+    ("bulk", ()),
+    ("bulk_finish", ()),
 ]
+KSERVE = ("kserve", ())
+DEPLOYMENTS = ("cpu", "gpu", "console")
 SCHEMAS = PROJECT / ".venv-kubernetes" / "bin" / "python"
 
 
@@ -41,7 +46,8 @@ def faults(objects: list[dict]) -> list[str]:
 
 def test_schemas_know_all_that_is_built_and_nothing_else():
     built = {yaml.safe_dump(each): each for which in BUILDS for each in build(*which)}
-    objects = list(built.values())
+    kserve = [each for each in build(*KSERVE) if each["kind"] != "InferenceService"]  # that one: test_policies.py
+    objects = [*built.values(), *kserve]
     assert len({each["kind"] for each in objects}) == 9
     budget, scaled = (
         next(each for each in objects if each["kind"] == kind) for kind in ("PodDisruptionBudget", "ScaledObject")
@@ -55,7 +61,7 @@ def test_schemas_know_all_that_is_built_and_nothing_else():
 
 @pytest.mark.parametrize("which", BUILDS, ids=lambda which: " ".join([which[0], *which[1]]))
 def test_pods_have_no_rights_and_write_only_to_volumes(which):
-    kind = "Deployment" if which[0] in ("cpu", "gpu") else "Job"
+    kind = "Deployment" if which[0] in DEPLOYMENTS else "Job"
     built = pod(build(*which), kind)
     (container,), volumes = built["containers"], {volume["name"] for volume in built["volumes"]}
     assert {mount["name"] for mount in container["volumeMounts"]} == volumes
@@ -68,7 +74,10 @@ def test_pods_have_no_rights_and_write_only_to_volumes(which):
         "capabilities": {"drop": ["ALL"]},
     }
     assert not built["automountServiceAccountToken"]
-    assert container["image"] == compose()["services"]["triton"]["image"]
+    target = which[0].partition("_")[0]
+    name, tag = compose()["services"]["triton"]["image"].split(":")
+    target = f"-{target}" if target in ("console", "bulk") else ""
+    assert container["image"] == f"{name}{target}:{tag}"
     assert container["resources"]["limits"]["memory"] == container["resources"]["requests"]["memory"]
 
 

@@ -6,6 +6,7 @@ The service's name is set in place of the machine's resolver; native backends, w
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -33,6 +34,9 @@ def job(name: str, pods: SimpleNamespace, server: str, bundle: object = None) ->
     (container,) = pod(build(name), "Job")["containers"]
     words = [word.replace("text-classifier-all:8000", server) for word in container["args"]]
     words = [word.replace("=/bundle", f"={bundle}") for word in words if word != "--backend=native"]
+    words = [re.sub("^--canary_seconds=.*", "--canary_seconds=4", word) for word in words]
+    if "--canary_seconds=4" in words:
+        words.append(f"--metrics_port={pods.ports.metrics}")
     return [*words, "--model_repository", str(pods.repository), "--state_dir", str(pods.folder / "job")]
 
 
@@ -50,7 +54,8 @@ def pods(bundle, tmp_path, monkeypatch):
     pods.key_file.chmod(0o600)
     said = run_job(job("publish_first", pods, "", bundle.path), pods).stdout
     assert "no server is running" in said
-    ports, resolve = Ports.free("0.0.0.0"), socket.getaddrinfo
+    pods.ports = ports = Ports.free("0.0.0.0")
+    resolve = socket.getaddrinfo
 
     def look_up(host, port, *further, **options):
         hosts = HOSTS if host == "pods.test" else [host]
