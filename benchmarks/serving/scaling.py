@@ -36,9 +36,9 @@ from pipeline.errors import InputError, ServerError
 from pipeline.files.bundle import Bundle
 from pipeline.options import option, parse
 from pipeline.predictor import Predictor
-from serving.console.traffic import metrics_page
 from serving.triton.configs.ensemble import MODEL
 from serving.triton.deployment import TritonDeployment
+from serving.triton.metrics import metrics_page
 from serving.triton.options import ServingOptions
 from serving.triton.repository import ModelRepository
 from training.model.model_names import SCRATCH
