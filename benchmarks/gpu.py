@@ -2,9 +2,9 @@
 
     python -m benchmarks.gpu
 
-Under ten minutes. Looks first whether driver, card and packages go together, and leaves with status 3 where they do
-not; what a card cannot do alone (train, or TensorRT, whose libraries are not among the packages) is left out with a
-word. The model has ERNIE-3.0-medium's shape and random weights, so that only its answers' agreement means something.
+Looks first whether driver, card and packages go together, and leaves with status 3 where they do not; what a card
+cannot do alone (train, or TensorRT, whose libraries are not among the packages) is left out with a word. The model has
+ERNIE-3.0-medium's shape and random weights, so that only its answers' agreement means something.
 """
 
 from __future__ import annotations
