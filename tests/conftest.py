@@ -37,8 +37,9 @@ ENVIRONMENT = dict(os.environ)
 """Of a command that a user starts; paddle, once imported here, sets variables that would limit its threads."""
 REAL_DATA = PROJECT.parent / "shared" / "data"
 
-
-SERVER_TESTS = tuple(PROJECT / "tests" / name for name in ("serving", "clients", "examples"))
+SERVER_TESTS = {PROJECT / "tests" / name for name in ("serving", "clients", "examples")}
+OTHER_TESTS = {PROJECT / "tests/serving" / name for name in ("bulk", "console")}
+"""Of which most ask no server of texts; they make the halves equally long."""
 
 
 @pytest.hookimpl(tryfirst=True)  # xdist looks at the marks in its own
@@ -47,8 +48,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if re.search(r"\{'[^':]*', '", item.nodeid):
             raise pytest.UsageError(f"{item.nodeid} is named after a set, whose order differs between two processes")
-        half = "servers" if any(folder in item.path.parents for folder in SERVER_TESTS) else "training"
-        item.add_marker(pytest.mark.xdist_group(half))
+        folders = set(item.path.parents)
+        servers = folders & SERVER_TESTS and not folders & OTHER_TESTS
+        item.add_marker(pytest.mark.xdist_group("servers" if servers else "training"))
 
 
 def run_command(*arguments: object, check: bool = True) -> subprocess.CompletedProcess[str]:

@@ -22,7 +22,7 @@ from tests.conftest import ENVIRONMENT, PROJECT
 from tests.docs.workspace import Annotator
 
 PYTHON, PYTHON_SERVING = ".venv/bin/python", ".venv-serving/bin/python"
-PLAIN = ("curl", "grep", "cat", "cut")
+PLAIN = ("curl", "grep", "cat", "cut", "rm")
 TO_BASH = re.compile(r"(tar|mkdir|printf|\(cd) ")
 """Lines that a shell runs as they stand."""
 IN_DOCCANO = re.compile(r"# in doccano: import ([^\s,]+).* as (\S+)")

@@ -25,7 +25,7 @@ def use_device(name: str) -> None:
     """
     if name == AUTO:
         name = _found()
-    if name == GPU and paddle.device.is_compiled_with_cuda() and (why := gpu.fault(gpu.PADDLE, _number())):
+    if name == GPU and _for_gpus() and (why := gpu.fault(gpu.PADDLE, _number())):
         raise EnvironmentFault(f"--device {GPU} cannot be had: {why}")
     try:
         paddle.set_device(name)
@@ -33,7 +33,7 @@ def use_device(name: str) -> None:
         if name == CPU:
             speed_up_cpu()
     except (ValueError, RuntimeError, OSError) as error:
-        if name == GPU and (why := gpu.full_card(error, _number())):
+        if name == GPU and _for_gpus() and (why := gpu.full_card(error, _number())):
             raise EnvironmentFault(why) from error
         raise EnvironmentFault(
             f"--device {name} is not available with the installed paddle {paddle.__version__}; use --device cpu, or "
@@ -58,12 +58,16 @@ def full_card_told() -> Iterator[None]:
 
 
 def _found() -> str:
-    if not paddle.device.is_compiled_with_cuda():
+    if not _for_gpus():
         return CPU
     if why := gpu.fault(gpu.PADDLE, _number()):
         print(f"note: computing on the CPU: {why}", file=sys.stderr)
         return CPU
     return GPU
+
+
+def _for_gpus() -> bool:
+    return paddle.device.is_compiled_with_cuda()
 
 
 def _number() -> int:

@@ -77,8 +77,8 @@ const PROBLEMS = [
   ["the answer lacks the output {}; the server serves another model", "回答缺少输出 {}，服务器运行的是另一个模型"],
   ["{} does not say which model it serves; it is of an earlier release, or no server of this project: publish the bundle again", "{} 没有说明运行的是哪个模型；它来自旧版本，或不是本项目的服务器：请重新发布模型包"],
   ["what {} says of the model that it serves cannot be read: {}", "无法读取 {} 对其模型的说明：{}"],
-  ["{} does not tell its metrics ({}); name another --metrics_address", "{} 不提供指标（{}）；请换一个 --metrics_address"],
-  ["{} answers {}, and no metrics; name another --metrics_address", "{} 返回 {}，没有指标；请换一个 --metrics_address"],
+  ["{} does not tell its metrics ({}); name another address for them", "{} 不提供指标（{}）；请换一个指标地址"],
+  ["{} answers {}, and no metrics; name another address for them", "{} 返回 {}，没有指标；请换一个指标地址"],
   ["what the server tells as its metrics cannot be read: {}", "无法读取服务器的指标：{}"],
   // files
   ["cannot read {}: {}", "无法读取 {}：{}"],
