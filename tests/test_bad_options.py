@@ -31,9 +31,11 @@ def usable(each: dataclasses.Field) -> Any:
 def unusable(options: type[Options]) -> Iterator[tuple[dataclasses.Field, Any]]:
     """A number beyond each bound, and a word that is neither a number nor a choice."""
     for each in dataclasses.fields(options):
-        spec, step = each.metadata["option"], 1 if "int" in str(each.type) else 1e-6
-        beyond = {spec.at_least: -step, spec.above: 0, spec.at_most: step, spec.below: 0}
-        numbers = [limit + beyond[limit] for limit in beyond.keys() - {None}]
+        spec, whole = each.metadata["option"], "int" in str(each.type)
+        beyond = {spec.at_least: -1, spec.above: 0, spec.at_most: 1, spec.below: 0}
+        numbers = [
+            limit + beyond[limit] * (1 if whole else max(1e-6, abs(limit) * 1e-9)) for limit in beyond.keys() - {None}
+        ]
         for value in [*numbers, *["?"] * bool(numbers or spec.choices)]:
             yield each, value
 

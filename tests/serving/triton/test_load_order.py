@@ -30,7 +30,7 @@ CHANGES = [
     {"precision": "int8", "token_budget": 512, "padded_lengths": (32,)},
 ]
 """Of each option that may differ another value; both directions are tried."""
-OTHER_PLACES = {"backend", "device", "tensorrt", "engine_cache"}
+OTHER_PLACES = {"backend", "device", "devices", "tensorrt", "engine_cache"}
 """Options that make another kind of model, or need a GPU."""
 
 
