@@ -25,7 +25,7 @@ SOURCES = (
     *(PROJECT / "pipeline" / name for name in ("text/normalisation.py", "files/feedback.py", "served.py")),
     *(PROJECT / "pipeline/labels" / name for name in ("request_options.py", "promises.py", "decoding.py")),
     *(PROJECT / "clients" / name for name in ("triton_calls.py", "triton_request.py")),
-    *(PROJECT / "serving/triton" / name for name in ("backend/admission.py", "front/calls.py")),
+    *(PROJECT / "serving/triton" / name for name in ("backend/admission.py", "front/calls.py", "metrics.py")),
     *sorted(TABLE.parent.rglob("*.js")),
 )
 OF_COMMANDS = ("opening.py", "options.py", "__main__.py", "label_studio.py")
@@ -133,8 +133,12 @@ def in_chinese(message: str) -> bool:
     return bool(re.search("[\u4e00-\u9fff]", message)) and not re.search(r"[a-z]{2,} [a-z]{2,} [a-z]{2,}", message)
 
 
+TOKEN = "people who read Chinese"
+"""Of no other test: a browser sends cookies to all ports of a host, so that it might be signed in already."""
+
+
 def test_people_read_chinese_whatever_goes_wrong(browser, bundle_path, tmp_path):
-    (tmp_path / "token").write_text("0123456789abcdef")
+    (tmp_path / "token").write_text(TOKEN)
     options = ("--token_file", tmp_path / "token", "--feedback_file", tmp_path / "missing" / "feedback.jsonl")
     with Console("--bundle", bundle_path, *options) as console:
         browser.open(console.url, language="zh-CN")
@@ -147,7 +151,7 @@ def test_people_read_chinese_whatever_goes_wrong(browser, bundle_path, tmp_path)
         browser.click("#sign-in-button")
         browser.wait_for("document.querySelector('.notice').textContent.includes('4,096')")
         assert browser.texts(".notice") == ["请求超过 4,096 字节，请分几次发送"]
-        browser.type("#token", "0123456789abcdef")
+        browser.type("#token", TOKEN)
         browser.click("#sign-in-button")
         browser.wait_for("!!document.getElementById('input')")
         classify(browser, ["\u200b", "长" * (MAX_TEXT_CHARACTERS + 1), "某公司宣布裁员两千人"])
