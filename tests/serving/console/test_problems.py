@@ -133,7 +133,7 @@ def in_chinese(message: str) -> bool:
     return bool(re.search("[\u4e00-\u9fff]", message)) and not re.search(r"[a-z]{2,} [a-z]{2,} [a-z]{2,}", message)
 
 
-TOKEN = "people who read Chinese"
+TOKEN = "of-those-who-read-Chinese"
 """Of no other test: a browser sends cookies to all ports of a host, so that it might be signed in already."""
 
 
