@@ -49,7 +49,7 @@ from training.model.pretrained.names import NAMED
 from training.release import release
 from training.train import train
 
-PROGRESS_FILE, LOCK = "progress.json", "retrain.lock"
+PROGRESS_FILE, LOCK, GOLDENS_FILE = "progress.json", "retrain.lock", "goldens.txt"
 LIVE = "the live model"
 
 
@@ -131,7 +131,7 @@ def retrain(options: RetrainOptions) -> Retrained:
         if not options.overwrite and (reason := _nothing_new(corrections, progress, deployments)):
             return Retrained([], (*corrected.notes, f"nothing to learn: {reason}"))
         _train(training, progress, folder, options.overwrite)
-        export(ExportOptions(params_path=training.save_dir, output_path=folder / "export"))
+        _export(training.save_dir, live, folder)
         released = _release(options, live)
         replace(progress, begun=True, trained=True, bundle=released.identity).write(folder)
         shared = {each.name: getattr(options, each.name) for each in fields(ServerOptions)}
@@ -192,6 +192,29 @@ def _train(training: TrainingRun, progress: _Progress, folder: Path, anew: bool)
     replace(progress, begun=True, trained=False, bundle="").write(folder)
     train(replace(training, resume=resume, overwrite=not resume))
     replace(progress, begun=True, trained=True, bundle="").write(folder)
+
+
+def _export(checkpoint: Path, live: Path | None, folder: Path) -> None:
+    """Export with what the live model's export was asked for beyond thresholds and policy, which training chooses."""
+    asked: dict[str, Any] = {}
+    if live:
+        manifest, texts = Bundle(live).manifest, folder / GOLDENS_FILE
+        with atomic_writer(texts) as stream:  # of texts that were to be kept from others none is added
+            stream.writelines(f"{golden.text}\n".encode() for golden in manifest.goldens)
+        asked = {
+            "goldens": texts,
+            "at_least_one": manifest.decoding.at_least_one or None,
+            "top_k": manifest.decoding.top_k,
+            "promise": tuple(promise.precision for promise in manifest.promises),
+            "with_examples": bool(manifest.examples),
+            "license": manifest.training.get("license", ""),
+        }
+    try:
+        export(ExportOptions(params_path=checkpoint, output_path=folder / "export", **asked))
+    except InputError as error:
+        if not asked.get("promise"):
+            raise
+        raise InputError(f"the new model has to promise as the live one does: {error}; nothing is published") from None
 
 
 def _release(options: RetrainOptions, live: Path | None) -> Bundle:

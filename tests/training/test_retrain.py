@@ -18,6 +18,7 @@ from tests.conftest import PROJECT, first_rows, run_command, run_in_process
 from tests.serving.tiny_model import eventually
 from training import retrain as retrain_command
 from training.checkpoint.classifier import load_classifier
+from training.export_model import ExportOptions, export
 from training.retrain import RetrainOptions, retrain
 
 
@@ -131,6 +132,25 @@ def test_a_training_that_was_killed_is_resumed_and_with_other_corrections_begun_
     anew = run_command("training/retrain.py", *command_words(place), check=False)
     assert "resumed at step" not in anew.stdout
     assert "epoch 1" in anew.stdout
+
+
+def test_what_the_live_export_was_asked_for_is_kept(place, few):
+    """Callers go on asking for the same promise, and no text leaves that was kept back."""
+    say(place, [("蜂巢屋电子的新话题", rows_of(few)[0][1])])
+    place["only"] = "triton"
+    first = retrain(RetrainOptions(**place)).published[0].version
+    checkpoint, bundle = place["output_dir"] / "checkpoint", place["output_dir"].parent / "bundle"
+    asked = {"at_least_one": True, "top_k": 5, "license": "apache-2.0", "output_path": bundle}
+    for texts in ({"no_texts": True}, {"with_examples": True, "promise": (0.5,)}):
+        before = export(ExportOptions(params_path=checkpoint, **asked, **texts)).manifest
+        publish(PublishOptions(bundle=bundle, model_repository=place["model_repository"], only="triton"))
+        (again,) = retrain(RetrainOptions(**place, overwrite=True)).published
+        after = Bundle(place["output_dir"] / "release").manifest
+        assert again.version.number > first.number
+        assert after.decoding == before.decoding
+        assert [each.text for each in after.goldens] == [each.text for each in before.goldens]
+        assert [each.precision for each in after.promises] == [each.precision for each in before.promises]
+        assert (after.examples, after.training["license"]) == (before.examples, "apache-2.0")
 
 
 def test_what_cannot_be_compared_is_refused_before_training(place, few, bundle_path):
