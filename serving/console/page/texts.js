@@ -4,8 +4,11 @@ const status = element("p", { class: "status", role: "status" });
 const progressBar = element("progress", { max: 1, value: 0, hidden: true });
 const problem = element("p", { class: "notice", role: "alert", hidden: true });
 
+let told = () => ""; // what the status says, in whichever language
+
 function tell(said, wrong = "") {
-  status.replaceChildren(said);
+  told = typeof said === "function" ? said : () => said;
+  status.replaceChildren(told());
   problem.hidden = !wrong;
   problem.replaceChildren(wrong);
 }
@@ -91,6 +94,7 @@ function textsSection() {
     openFiles(files);
   });
   found.replaceChildren(say("found", texts().length));
+  status.replaceChildren(told());
   return made;
 }
 
@@ -133,14 +137,15 @@ async function run() {
     const both = [classify("", state.model, "answer", advance)];
     if (state.other) both.push(classify(COMPARED, state.other, "other", drawSoon));
     await Promise.all(both);
-    tell(say("done", done, seconds()));
+    const taken = seconds();
+    tell(() => say("done", done, taken));
   } catch (error) {
     const cancelled = running.signal.aborted && error.name === "AbortError";
     running.abort();
     if (state.running !== running) return; // another one began
     if (error.status === 409) return await changeOver(error.message);
     if (error.status === 401) return signIn();
-    if (cancelled) tell(say("cancelled", done, asked.length));
+    if (cancelled) tell(() => say("cancelled", done, asked.length));
     else tell("", say("failed", done, asked.length, wording(error.message)));
   } finally {
     if (state.running === running) working(false);

@@ -144,6 +144,11 @@ def test_what_programs_send_is_shown_on_the_page_and_removed_by_one_command(brow
         subprocess.run(["rm", path], check=True)
         assert console.ask("/kept")[1]["texts"] == []
         assert os.path.getsize(path) == 0
+        browser.click('.languages [lang="zh"]')
+        assert browser.texts(".status")[0].startswith("3 条文本，用时 ")
+    browser.click("#show-kept")
+    browser.wait_for("!document.querySelector('.notice[role=alert]').hidden")
+    assert browser.texts(".notice[role=alert]") == ["控制台没有响应，请确认它正在运行"]
     assert not any(text in console.output for text in texts)
 
 

@@ -18,6 +18,6 @@ async function showKept() {
     keepFiles();
   } catch (error) {
     if (error.status === 401 && !state.caller.by_proxy) return signIn();
-    tell("", error.message);
+    tell("", wording(error.message));
   }
 }
