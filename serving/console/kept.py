@@ -16,6 +16,7 @@ import heapq
 import json
 import math
 import os
+import stat
 import sys
 import threading
 from collections.abc import Sequence
@@ -138,9 +139,14 @@ class KeptTexts:
                 if self._is_there():
                     break
                 self._close()  # it was replaced meanwhile
+            if not stat.S_ISREG(os.lstat(self.path).st_mode):
+                raise InputError(f"--keep_texts {self.path} is a link, or no file; name a file")
+            self._read()
             os.fchmod(self._file, 0o600)
             self._draft().unlink(missing_ok=True)
-            self._read()
+        except InputError:
+            self._close()
+            raise
         except BlockingIOError:
             self._close()
             raise InputError(f"another console keeps texts in {self.path}; name another --keep_texts") from None
@@ -195,12 +201,16 @@ class KeptTexts:
     def _write_anew(self) -> None:
         """Write the sample alone to a file that takes the place of the other one."""
         draft = os.open(self._draft(), os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        fcntl.flock(draft, fcntl.LOCK_EX)
         lines = b"".join(each.line() for each in self._kept.values())
-        if os.write(draft, lines) < len(lines):
+        try:
+            fcntl.flock(draft, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.write(draft, lines) < len(lines):
+                raise OSError(28, "no space is left")
+            os.replace(self._draft(), self.path)
+        except OSError:
             os.close(draft)
-            raise OSError(28, "no space is left")
-        os.replace(self._draft(), self.path)
+            self._draft().unlink(missing_ok=True)
+            raise
         os.close(self._file)
         self._file, self._size, self._lines = draft, len(lines), len(self._kept)
 

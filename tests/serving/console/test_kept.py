@@ -120,6 +120,44 @@ def test_a_file_of_something_else_or_of_another_console_is_left_alone(tmp_path):
         ConsoleOptions(keep_most=0)
 
 
+@pytest.mark.parametrize("made", [os.mkfifo, lambda path: path.symlink_to(path.with_name("other"))])
+def test_links_and_what_is_no_file_are_refused(tmp_path, made):
+    made(tmp_path / "kept.jsonl")
+    with pytest.raises(InputError, match="is a link, or no file"):
+        KeptTexts(tmp_path / "kept.jsonl", 5)
+
+
+def test_a_file_of_something_else_stays_as_it_is(tmp_path, served, answer):
+    path, draft = tmp_path / "notes.txt", tmp_path / "notes.txt.draft"
+    path.write_text("notes\n")
+    draft.write_text("mine\n")
+    path.chmod(0o644)
+    with pytest.raises(InputError):
+        KeptTexts(path, 5)
+    assert path.stat().st_mode & 0o777 == 0o644 and draft.read_text() == "mine\n"
+    draft.unlink()
+    path.unlink()
+    sample = KeptTexts(path, 5)
+    path.unlink()
+    path.write_text("notes\n" * 50)
+    for text in ("one", "two"):
+        sample.add([text], [answer(0.5)], served)
+    assert path.read_text() == "notes\n" * 50
+
+
+def test_a_file_that_cannot_be_replaced_holds_nobody_up(tmp_path, served, answer, monkeypatch):
+    def busy(*_):
+        raise OSError(16, "Device or resource busy")  # as where the file itself is mounted
+
+    sample = KeptTexts(tmp_path / "kept.jsonl", 2)
+    monkeypatch.setattr(kept.os, "replace", busy)
+    before = len(os.listdir("/proc/self/fd"))
+    for number in range(40):
+        sample.add([f"text {number}"], [answer(0.5)], served)
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(sample.texts()) == 2 and os.listdir(tmp_path) == ["kept.jsonl"]
+
+
 def test_what_programs_send_is_shown_on_the_page_and_removed_by_one_command(browser, bundle_path, tmp_path):
     path = tmp_path / "kept.jsonl"
     texts = ["某公司宣布裁员两千人", "地震", "夺冠"]
