@@ -15,8 +15,8 @@ from serving.console.answering import Answering
 from serving.console.kept import KeptTexts
 
 Given = TypeVar("Given")
-BROWSERS = "sec-fetch-site"
-"""A header that browsers alone send."""
+OF_BROWSERS = "sec-fetch-site", "origin"
+"""Headers that browsers alone send: the first not by plain HTTP beyond this machine, the second with every POST."""
 MOST_CHANGES = 5
 """Of the version, while a request is answered."""
 
@@ -41,7 +41,7 @@ class Asking:
 
     def keep(self, request: Request, texts: Sequence[str], answers: Sequence[Answer], served: ServedModel) -> None:
         """Keep texts that a program sent; those of people lie on their page, and browsers say that they ask for one."""
-        if self._kept and BROWSERS not in request.headers:
+        if self._kept and not any(name in request.headers for name in OF_BROWSERS):
             self._kept.add(texts, answers, served)
 
     def by_one_version(self, ask: Callable[[], Given], texts: Sequence[str]) -> tuple[Given, ServedModel]:

@@ -11,6 +11,7 @@ const PROBLEMS = [
   ["corrections are kept by the name that the proxy says", "纠正按代理给出的名字保存"],
   ["texts of others are shown to whom the proxy names", "他人的文本只给代理说明了名字的人看"],
   ["another console keeps texts in {}; name another --keep_texts", "另一个控制台正在 {} 中保存文本，请换一个 --keep_texts"],
+  ["--keep_texts {} is a link, or no file; name a file", "--keep_texts {} 是链接或不是文件，请指定一个文件"],
   ["--keep_texts {} cannot be written: {}", "无法写入 --keep_texts {}：{}"],
   ["--keep_texts {}:{} is no text that was kept ({}); name another file", "--keep_texts {}:{} 不是保存下来的文本（{}），请换一个文件"],
   ["the console is not asked by the name {}; --allowed_host adds one", "控制台不接受以 {} 为名的访问；可用 --allowed_host 添加"],

@@ -167,6 +167,7 @@ def test_what_programs_send_is_shown_on_the_page_and_removed_by_one_command(brow
         assert console.ask("/classify", {"input": texts[1]})[0] == 200
         assert console.ask("/predict", {"inputs": texts[2]})[0] == 200
         assert console.ask("/classify", {"texts": ["typed"]}, Sec_Fetch_Site="same-origin")[0] == 200
+        assert console.ask("/classify", {"texts": ["by plain HTTP"]}, Origin=console.url[:-1])[0] == 200
         assert console.ask("/classify", {"texts": ["empty", ""]})[0] == 400
         assert console.ask("/scores", {"texts": ["of the page"]})[0] == 200
         assert sorted(console.ask("/kept")[1]["texts"]) == sorted(texts)
