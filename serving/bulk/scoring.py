@@ -18,7 +18,6 @@ from pipeline.files.bundle import Bundle
 from pipeline.files.checksums import sha256_file
 from pipeline.files.chunks import CHARACTERS_PER_CHUNK, chunks, rows_per_chunk
 from pipeline.labels.decoding import Decoder
-from pipeline.labels.promises import highest_promised
 from pipeline.predictor import Predictor
 from pipeline.tensors import PROMISED, TRUNCATED
 from serving.bulk.options import BulkOptions
@@ -106,9 +105,8 @@ class Scorer:
             return pa.ListArray.from_arrays(offsets, pa.array(values[kept]))
 
         columns = [pa.array([row.id for row in rows], pa.string()), listed(paths), listed(confidences)]
-        if promises := self._decoder.promises:
-            promised = highest_promised(promises, self.predictor.bundle.hierarchy, decoded.scores)
-            columns.append(listed(decoded.in_order(promised)))
+        if self._decoder.promises:
+            columns.append(listed(self._decoder.promised(decoded)))
         columns.append(pa.array(truncated, pa.bool_()))
         if self._scores:
             every = np.arange(0, decoded.scores.size + 1, decoded.scores.shape[1], dtype=np.int32)
