@@ -103,5 +103,6 @@ class Predictor:
         """As `logits`, and of each text whether it was truncated."""
         self.encoder.check(texts)
         encoded = self.encoder.encode_checked(texts)
-        logits = self.bundle.manifest.combine(self._engine.logits(encoded.ids), encoded.linear)
+        ids = encoded.ids if self.encoder.reads_tokens else encoded.ids[:1]  # they are all the same
+        logits = self.bundle.manifest.combine(self._engine.logits(ids), encoded.linear)
         return logits, encoded.truncated.tolist()

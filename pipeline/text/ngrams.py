@@ -69,7 +69,11 @@ class NgramTable:
         if kind == WORDS:
             self._numbers = {word: number for number, word in enumerate(self.symbols)}
         else:
-            self._points = np.array([ord(symbol) for symbol in self.symbols], np.int64)
+            points = [ord(symbol) for symbol in self.symbols]
+            # By code point; the last place is of all beyond.
+            self._by_point = np.full(max(points, default=0) + 2, _NONE, np.int64)
+            self._by_point[points] = range(len(points))
+            self._by_point[0] = _NONE  # stands behind each text
 
     @property
     def length(self) -> int:
@@ -122,8 +126,8 @@ class NgramTable:
             lengths = [len(part) for part in parts]
         else:
             spread = [f"{as_read(text, self.kind)}\0" for text in texts]
-            points = np.frombuffer("".join(spread).encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.int64)
-            symbols = self._number(self._points, np.where(points == 0, _NONE, points))
+            points = np.frombuffer("".join(spread).encode("utf-32-le", "surrogatepass"), np.uint32)
+            symbols = self._by_point[np.minimum(points, len(self._by_point) - 1)]
             lengths = [len(text) for text in spread]
         return np.repeat(np.arange(len(texts)), lengths), symbols
 

@@ -130,7 +130,7 @@ def text_fault(text: str) -> str | None:
             "shorten it or send it in parts"
         )
     # The first characters tell for nearly every text; of a long one without any, each character is judged once.
-    if not any(map(_is_visible, text[:64])) and not any(map(_is_visible, set(text))):
+    if not (text[:1].isalnum() or any(map(_is_visible, text[:64])) or any(map(_is_visible, set(text)))):
         what = f"text {text!r:.40} has only white space and control characters" if text else "text is empty"
         return f"{what}; leave it out or send a text with visible characters"
     return None

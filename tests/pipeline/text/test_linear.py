@@ -49,6 +49,16 @@ def test_words_and_their_pairs_weigh_what_scikit_learn_gives_them():
     assert np.allclose((own @ own.T).toarray(), (other @ other.T).toarray(), atol=1e-6)
 
 
+def test_characters_beyond_all_that_are_known_and_nul_are_no_ngrams_and_join_none():
+    table = NgramTable(CHARACTERS, ["a", "b"], [np.array([1])])  # a, b, ab
+    found = table.find(["ab", "a\0b", "a😀b", "c", ""])
+    assert list(zip(found.texts.tolist(), found.features.tolist())) == [
+        *((0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1)),
+        (0, 2),
+    ]
+    assert not len(NgramTable(CHARACTERS, []).find(["ab"]).texts)
+
+
 def test_ngrams_within_words_end_where_the_word_ends():
     texts = ["ab cd"] * 3
     table = learn_tables(texts, 1)[0][1]
