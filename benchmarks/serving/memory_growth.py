@@ -1,18 +1,21 @@
-"""Memory and speed of prediction and evaluation over ever longer files.
+"""Memory and speed of prediction, evaluation and bulk scoring over ever longer files.
 
     python -m benchmarks.serving.memory_growth --params_path export --rows 10000 100000 1000000
+    python -m benchmarks.serving.memory_growth --params_path export --rows 100000 1000000 --commands bulk --texts in.txt
 
-Both stream, so their peak memory must not grow with the rows. Each runs as a process of its own, on made-up rows in a
+All stream, so their peak memory must not grow with the rows. Each runs as a process of its own, on made-up rows in a
 temporary folder: characters and words at random, of the lengths of news sentences, with labels of the model.
+
+`bulk` scores a Parquet file with ids, of the texts of --texts again and again, checks that every id came out once, and
+is compared with the offline predictor on one core.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
-import os
 import random
 import string
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,10 +24,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.records import PROJECT
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmarks.compute.in_process import fresh_process
+from benchmarks.memory import run_watched
+from benchmarks.options import RecordOptions, TextsOptions
+from benchmarks.records import environment
 from pipeline.command import run
+from pipeline.compute.runtimes import AUTO
 from pipeline.errors import ClassifierError
 from pipeline.files.bundle import MANIFEST_FILE, Bundle
+from pipeline.files.chunks import ROWS_PER_CHUNK, chunks
 from pipeline.files.dataset import (
     DATA_FILE,
     DEV_FILE,
@@ -38,6 +50,7 @@ from pipeline.files.dataset import (
 )
 from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.options import option, parse
+from pipeline.predictor import Predictor
 from training.options import DEVICES, ModelOptions, SeedOptions
 
 TRAIN_ROWS = 100  # evaluate.py scores train.txt too; it stays small beside dev.txt
@@ -46,15 +59,19 @@ COMMANDS = {
     "evaluate": ("training/analysis/evaluate.py", "--bad_case_path", "bad_case.txt"),
 }
 """Each command's script and options, besides the model and the dataset folder; the last word is a file to write."""
+BULK = "bulk"
+GROUP_ROWS = 50_000
+"""Of a row group, which is a shard."""
+PREDICTED_ROWS = 20_000
 
 
 @dataclass(frozen=True)
-class MemoryGrowthOptions(ModelOptions, SeedOptions):
-    """Which model predicts and evaluates how many rows."""
+class MemoryGrowthOptions(ModelOptions, SeedOptions, TextsOptions, RecordOptions):
+    """Which model predicts, evaluates and scores how many rows."""
 
-    params_path: Path = option(help="a checkpoint or a bundle")
+    params_path: Path = option(help="a checkpoint or a bundle; a bundle for bulk")
     rows: tuple[int, ...] = option((10_000, 100_000, 1_000_000), "rows of the files", at_least=1)
-    commands: tuple[str, ...] = option(tuple(COMMANDS), "commands that are run", choices=tuple(COMMANDS))
+    commands: tuple[str, ...] = option(tuple(COMMANDS), "commands that are run", choices=(*COMMANDS, BULK))
     device: str = option("cpu", "what to compute on", choices=DEVICES)
 
 
@@ -75,6 +92,35 @@ class Measurement:
     @property
     def rows_per_second(self) -> float:
         return self.rows / self.seconds
+
+    def figures(self) -> dict[str, Any]:
+        """What a record holds of it."""
+        found = {**asdict(self), "rows_per_second": self.rows_per_second}
+        return {name: round(value, 1) if isinstance(value, float) else value for name, value in found.items()}
+
+
+@dataclass(frozen=True)
+class BulkMeasurement(Measurement):
+    """One run of bulk scoring, in which every id came out once.
+
+    Attributes:
+        driver_megabytes, worker_megabytes: the largest resident memory of the first process, and of any other.
+        cpu_seconds: of all its processes.
+        predictor_rows_per_core_second: of the offline predictor alone.
+        manifest_bytes, parts_bytes: of what it wrote.
+    """
+
+    driver_megabytes: float
+    worker_megabytes: float
+    cpu_seconds: float
+    predictor_rows_per_core_second: float
+    manifest_bytes: int
+    parts_bytes: int
+
+    def figures(self) -> dict[str, Any]:
+        rate = self.rows / self.cpu_seconds
+        ratio = {"share_of_predictor": round(rate / self.predictor_rows_per_core_second, 3)}
+        return {**super().figures(), "rows_per_core_second": round(rate, 1), **ratio}
 
 
 def model_labels(params_path: Path) -> LabelHierarchy:
@@ -114,18 +160,76 @@ def run_measured(command: str, rows: int, dataset: Path, model_options: Sequence
     """
     *options, output = COMMANDS[command]
     words = [*options, str(dataset / output), "--dataset_dir", str(dataset), *model_options]
-    started = time.monotonic()
-    process = subprocess.Popen([sys.executable, *words], cwd=PROJECT, stdout=subprocess.DEVNULL)
-    # Not resource.getrusage(): that knows the largest of all children only.
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise ClassifierError(f"{words[0]} ended with status {process.returncode}")
-    return Measurement(command, rows, time.monotonic() - started, usage.ru_maxrss * 1024 / 1e6)
+    watched = run_watched([sys.executable, *words])
+    return Measurement(command, rows, watched.seconds, watched.peak_megabytes)
 
 
-def measure(options: MemoryGrowthOptions) -> list[dict[str, Any]]:
-    """Time and memory of each command on each file; a line of the table is printed as soon as it is known.
+def run_bulk(bundle: Path, texts: Sequence[str], rows: int, place: Path) -> BulkMeasurement:
+    """Score a Parquet file of `rows` rows, in a folder that is empty.
+
+    Raises:
+        ClassifierError: it failed, and has said why; or an id is not there exactly once.
+    """
+    predicted = predictor_rate(bundle, texts)
+    source, scored = place / "texts.parquet", place / "scored"
+    write_parquet(source, texts, rows)
+    words = [
+        "--input",
+        str(source),
+        "--id_column",
+        "id",
+        "--bundle",
+        str(bundle.resolve()),
+        "--output_dir",
+        str(scored),
+    ]
+    took = run_watched([sys.executable, "-m", "serving.bulk", *words])
+    check_ids(scored / "parts", rows)
+    sizes = (
+        (scored / "manifest.jsonl").stat().st_size,
+        sum(part.stat().st_size for part in (scored / "parts").iterdir()),
+    )
+    memory = (took.peak_megabytes, took.own_megabytes, took.child_megabytes)
+    return BulkMeasurement(BULK, rows, took.seconds, *memory, took.cpu_seconds, predicted, *sizes)
+
+
+def write_parquet(path: Path, texts: Sequence[str], rows: int) -> None:
+    """A file with the columns `id`, from 0, and `text`, the texts again and again."""
+    endless, schema = itertools.cycle(texts), pa.schema([("id", pa.int64()), ("text", pa.string())])
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        for start in range(0, rows, GROUP_ROWS):
+            ids = range(start, min(rows, start + GROUP_ROWS))
+            columns = [pa.array(ids, pa.int64()), pa.array(list(itertools.islice(endless, len(ids))), pa.string())]
+            writer.write_table(pa.Table.from_arrays(columns, schema=schema))
+
+
+def check_ids(parts: Path, rows: int) -> None:
+    """Raise ClassifierError unless each id from 0 to before `rows` stands in the parts once."""
+    times = np.zeros(rows, np.int64)
+    for part in parts.iterdir():
+        np.add.at(times, pq.read_table(part, columns=["id"])["id"].cast(pa.int64()).to_numpy(), 1)
+    if wrong := np.count_nonzero(times != 1):
+        raise ClassifierError(f"{wrong:,} of {rows:,} ids came out {times[times != 1][0]} times, and not once")
+
+
+def predictor_rate(bundle: Path, texts: Sequence[str]) -> float:
+    """Texts a second of one core that the offline predictor answers alone."""
+    with fresh_process() as pool:
+        return pool.submit(_predictor_rate, bundle, texts).result()
+
+
+def _predictor_rate(bundle: Path, texts: Sequence[str]) -> float:
+    predictor = Predictor(bundle, AUTO, AUTO, threads=1)
+    wanted = list(itertools.islice(itertools.cycle(texts), PREDICTED_ROWS))
+    predictor.predict(wanted[:ROWS_PER_CHUNK])
+    started = time.process_time()
+    for chunk in chunks(wanted, ROWS_PER_CHUNK):
+        predictor.predict(chunk)
+    return len(wanted) / (time.process_time() - started)
+
+
+def measure(options: MemoryGrowthOptions) -> dict[str, Any]:
+    """The record: time and memory of each command on each file; it is printed and written as soon as it is known.
 
     Raises:
         InputError: `params_path` is no model.
@@ -135,20 +239,25 @@ def measure(options: MemoryGrowthOptions) -> list[dict[str, Any]]:
     names = ("device", "max_seq_length", "batch_size")
     model = [word for name in names for word in (f"--{name}", str(getattr(options, name)))]
     model += ["--params_path", str(options.params_path.resolve())]
-    measured = []
+    said = {"environment": environment(), "params_path": options.params_path.name, "device": options.device}
+    record: dict[str, Any] = {**said, "texts": options.source, "measured": []}
+    each: Measurement
     print(f"{'command':10}{'rows':>12}{'seconds':>10}{'rows/s':>10}{'peak MB':>10}", flush=True)
     for rows in options.rows:
-        with tempfile.TemporaryDirectory() as folder:
-            write_dataset(Path(folder), hierarchy, rows, options.seed)
-            for command in options.commands:
-                each = run_measured(command, rows, Path(folder), model)
-                figures = {**asdict(each), "rows_per_second": each.rows_per_second}
-                measured.append({k: round(v, 1) if isinstance(v, float) else v for k, v in figures.items()})
-                print(
-                    f"{command:10}{rows:12,}{each.seconds:10.1f}{each.rows_per_second:10.0f}{each.peak_megabytes:10.0f}",
-                    flush=True,
-                )
-    return measured
+        for command in options.commands:
+            with tempfile.TemporaryDirectory() as folder:
+                if command == BULK:
+                    each = run_bulk(options.params_path, options.shuffled(), rows, Path(folder))
+                else:
+                    write_dataset(Path(folder), hierarchy, rows, options.seed)
+                    each = run_measured(command, rows, Path(folder), model)
+            record["measured"].append(each.figures())
+            options.write(record)
+            print(
+                f"{command:10}{rows:12,}{each.seconds:10.1f}{each.rows_per_second:10.0f}{each.peak_megabytes:10.0f}",
+                flush=True,
+            )
+    return record
 
 
 def parse_args(argv: Sequence[str] | None) -> MemoryGrowthOptions:
@@ -156,9 +265,7 @@ def parse_args(argv: Sequence[str] | None) -> MemoryGrowthOptions:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    options = parse_args(argv)
-    measured = measure(options)
-    print(json.dumps({"params_path": str(options.params_path), "device": options.device, "measured": measured}))
+    print(json.dumps(measure(parse_args(argv))))
 
 
 if __name__ == "__main__":
