@@ -68,13 +68,13 @@ def test_a_tuple_of_python_is_refused_by_name():
 
 
 def test_a_printed_array_costs_no_more_than_its_bytes():
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(InputError, match="more than 9 texts"):
         read_texts("array([" + "''," * 1_000_000 + "])", 9)
     assert len(read_texts("array(['" + "\\u4e2d" * 500_000 + "'])", 9)[0]) == 500_000
     with pytest.raises(InputError, match="is Python with over 1,000,000 escapes"):
         read_texts("('" + "\\x" * 1_000_001, 9)
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_a_plain_text_is_one_text():

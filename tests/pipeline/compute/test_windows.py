@@ -105,9 +105,9 @@ def test_three_tokens_leave_room_for_windows_of_one():
 
 
 def test_many_windows_are_cut_quickly():
-    started = time.monotonic()
+    started = time.process_time()
     Windows(128).split([np.ones(LongTexts("windows", most_windows=64).most_tokens(128), np.int64)] * 256)
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2
 
 
 @pytest.mark.parametrize(

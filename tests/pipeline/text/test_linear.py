@@ -133,9 +133,9 @@ def test_what_is_no_archive_is_refused(tmp_path, content):
 def test_a_long_text_costs_no_more_than_what_is_read_of_it():
     part = part_of(ENGLISH)
     long = ("wheat " * MOST_CHARACTERS)[:MOST_CHARACTERS]
-    started = time.monotonic()
+    started = time.process_time()
     assert np.array_equal(part.logits([long + "port " * 30_000]), part.logits([long]))
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_a_table_wants_its_symbols_in_order():

@@ -50,13 +50,17 @@ def test_windows_read_all_up_to_their_number():
 
 
 @pytest.mark.parametrize("way", ["first", "head_tail", "windows"])
-@pytest.mark.parametrize("text", ["裁" * 1_000_000, "x" * 1_000_000, "lay off " * 125_000, "\x00" * 999_999 + "裁"])
+@pytest.mark.parametrize(
+    "text",
+    ["裁" * 1_000_000, "x" * 1_000_000, "lay off " * 125_000, "\x00" * 999_999 + "裁"],
+    ids=["ideographs", "a word", "words", "no text"],
+)
 def test_a_million_characters_are_read_in_part_and_quickly(way, text):
     reading = encoder(way, 128)
     reading.encode_checked([text])
-    started = time.monotonic()
+    started = time.process_time()
     encoded = reading.encode_checked([text])
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1
     assert len(encoded.ids[0]) <= reading.most_tokens
 
 

@@ -12,6 +12,7 @@ from pipeline.files.dataset import read_texts
 from pipeline.files.feedback import read_feedback
 from pipeline.predictor import Predictor
 from tests.serving.console.running import Console
+from tests.serving.tiny_model import eventually
 
 TEXT = "某公司宣布裁员两千人"
 
@@ -141,8 +142,13 @@ def test_looking_whether_it_is_there_counts_as_no_text(triton):
                 line for line in page.read().decode().splitlines() if line.startswith("text_classifier_texts_total")
             ]
 
-    with Console("--url", f"127.0.0.1:{triton.ports.grpc}") as console:
+    def settled():
+        before = texts()
         time.sleep(1)
+        return texts() == before
+
+    with Console("--url", f"127.0.0.1:{triton.ports.grpc}") as console:
+        assert eventually(settled)
         before = texts()
         assert [console.ask("/health")[0] for _ in range(5)] == [200] * 5
         time.sleep(1)

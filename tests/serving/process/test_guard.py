@@ -13,13 +13,15 @@ import pytest
 
 from pipeline.errors import EnvironmentFault
 from pipeline.local_servers import identity
-from serving.process import guard, processes
+from serving.process import guard, guarded_server, processes
 from serving.process.guarded_server import GuardedServer
 from serving.process.record import ProcessRecord
 from serving.stop import StopOptions, stop
 from tests.serving.tiny_model import eventually
 
 LINE = b"accept failed: too many open files\n"
+LONG_SECONDS = 60
+"""The patience with a server that must not be waited for: half of it passes on no machine, however busy."""
 
 
 class Printing(GuardedServer):
@@ -111,11 +113,11 @@ def test_a_server_may_open_as_many_files_as_its_user(tmp_path):
 
 
 def test_a_guard_that_was_halted_is_told_to_stop(tmp_path):
-    with Printing(tmp_path) as server:
+    with Printing(tmp_path, patience_seconds=LONG_SECONDS) as server:
         os.kill(server._guard.pid, signal.SIGSTOP)
         os.kill(server.pid, signal.SIGSTOP)
         started = time.monotonic()
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < LONG_SECONDS / 2
     assert identity(server.pid) is None
 
 
@@ -138,21 +140,22 @@ def test_that_it_was_told_to_stop_is_known_while_it_takes_its_time(tmp_path):
         assert server.was_told_to_stop
 
 
-def test_at_once_waits_for_nothing(tmp_path):
-    with Printing(tmp_path, "trap '' TERM; echo ready; while :; do sleep 0.1; done") as server:
+def test_at_once_waits_for_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(guarded_server, "KILL_MARGIN_SECONDS", LONG_SECONDS)
+    with Printing(tmp_path, "trap '' TERM; echo ready; while :; do sleep 0.1; done", LONG_SECONDS) as server:
         assert holds(tmp_path / "server.log", b"ready")
         started = time.monotonic()
         server.stop(0)
-        assert time.monotonic() - started < 1.5
+        assert time.monotonic() - started < LONG_SECONDS / 2
     assert identity(server.pid) is None
 
 
 def test_a_server_that_would_wait_for_a_child_that_has_ended_is_not_waited_for(tmp_path):
     """As Triton does for half a minute, for a Python process; of a child from before `exec` nobody takes notice."""
-    with Printing(tmp_path, "trap '' TERM; sleep 0.1 & echo ready; exec sleep 600", 30) as server:
+    with Printing(tmp_path, "trap '' TERM; sleep 0.1 & echo ready; exec sleep 600", LONG_SECONDS) as server:
         assert eventually(lambda: guard.has_dead_child(server.pid))
         started = time.monotonic()
-    assert time.monotonic() - started < guard.HOPELESS_SECONDS + 3
+    assert time.monotonic() - started < LONG_SECONDS / 2
 
 
 def test_a_record_that_was_removed_is_written_again(tmp_path):

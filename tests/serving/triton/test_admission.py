@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -168,8 +168,9 @@ def test_what_is_asked_of_the_first_step_alone_is_no_burden_once_the_model_has_b
 
 def test_instances_of_a_model_say_when_they_compute(texts, tmp_path):
     assert texts.idle_since() is None
+    before = time.monotonic()
     first, second = (Work(Texts("1", tmp_path), f"seqcls_model_0_{number}") for number in (0, 255))
-    assert time.monotonic() - texts.idle_since() < 1
+    assert before <= texts.idle_since() <= time.monotonic()
     with second:
         assert texts.idle_since() is None
         with first:
@@ -258,7 +259,7 @@ def test_a_full_disk_is_said_when_the_model_is_loaded(tmp_path, monkeypatch):
 
 def test_a_request_that_comes_while_the_model_computes_is_not_left_waiting(triton):
     """With a queue that Triton bounds, every third of these bursts waited half a second for nothing."""
-    texts, finished, outcomes = 8 * ["某公司宣布裁员两千人" * 8], threading.Semaphore(0), Counter()
+    texts, finished, seconds = 8 * ["某公司宣布裁员两千人" * 8], threading.Semaphore(0), []
 
     def finish(result, error):
         assert error is None
@@ -271,5 +272,5 @@ def test_a_request_that_comes_while_the_model_computes_is_not_left_waiting(trito
             for _ in range(2):
                 client.async_infer("seqcls", request(texts), finish)
             assert all(finished.acquire(timeout=30) for _ in range(2))
-            outcomes[time.monotonic() - started > 0.45] += 1
-    assert outcomes[True] <= 3
+            seconds.append(time.monotonic() - started)
+    assert sum(each > statistics.median(seconds) + 0.4 for each in seconds) <= 3

@@ -268,6 +268,6 @@ def test_a_cell_at_the_far_corner_costs_nothing(tmp_path):
     path = write_workbook(tmp_path / "a.xlsx", [["a"], ["x"]])
     far = '<row r="1"><c r="A1" t="str"><v>a</v></c></row><row r="1048576"><c r="XFD1048576"><v>1</v></c></row>'
     with_part(path, SHEET, sheet(far))
-    begun = time.monotonic()
+    begun = time.process_time()
     assert read(path)[-1][0] == 1048576
-    assert time.monotonic() - begun < 30
+    assert time.process_time() - begun < 30

@@ -117,17 +117,17 @@ def test_the_doubled_one_of_very_many_names_is_found_at_once():
 
 
 def test_brackets_in_an_open_string_are_counted_in_no_time():
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(InputError, match="no JSON in UTF-8"):
         checked_json(b'{"a":"' + b"[" * 100_001 + b'\\"' * 150_000)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_a_shape_of_very_many_dimensions_is_refused_in_no_time():
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(InputError, match="shape has 1,000,000 dimensions; at most 8 are read"):
         checked_inference(whole(inputs=[{**TEXTS, "shape": [9] * 1_000_000}]), None)
-    assert time.perf_counter() - started < 3
+    assert time.process_time() - started < 3
 
 
 def test_other_bodies_are_bounded_too():

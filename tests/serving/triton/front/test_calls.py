@@ -187,9 +187,11 @@ def test_calls_that_are_begun_and_dropped_hold_up_nobody(server, stub):
                 for stream in range(first, first + 200, 2)
             )
             connection.sendall(b"".join(calls))
-        started = time.monotonic()
+        started, front = time.monotonic(), server.fronts[1].pid
+        computed = processes.processor_seconds(front)
         assert stub.ModelInfer(request(), timeout=PATIENCE_SECONDS).outputs
-        assert time.monotonic() - started < 3
+        assert processes.processor_seconds(front) - computed < 3
+        assert time.monotonic() - started < 10  # others may use the processor
 
 
 @pytest.mark.parametrize("shape", [[2**32 + 1, 1], [-(2**32) + 1, 1], [2**62, 1], [1] * 9])
@@ -216,9 +218,16 @@ def is_answered(connection):
 def test_slow_large_messages_leave_memory_and_others_alone(server, stub):
     large = request(text="x" * (MOST_BYTES - 1000))
     connections = [stalled(server) for _ in range(BODIES + 4)]
+    answered = set()
+
+    def number_answered():
+        answered.update(filter(is_answered, connections))
+        return len(answered)
+
     try:
-        time.sleep(3 * PROMPT_SECONDS)  # until those that get a place have it
-        assert sum(map(is_answered, connections)) == BODIES + 4 - SLOW_BODIES
+        assert eventually(lambda: number_answered() >= BODIES + 4 - SLOW_BODIES)
+        time.sleep(PROMPT_SECONDS)  # those that got a place keep it
+        assert number_answered() == BODIES + 4 - SLOW_BODIES
         assert stub.ModelInfer(request(), timeout=PATIENCE_SECONDS).outputs
         assert refused(stub.ModelInfer, large)[0] == "INVALID_ARGUMENT"  # it came in time, and is no text for a model
     finally:
