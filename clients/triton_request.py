@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -135,7 +136,13 @@ def read_model(configuration: Any) -> ServedModel:
     parameters = configuration.config.parameters
     if ABOUT not in parameters:
         raise unsaid(f"the model {ENSEMBLE}")
-    return ServedModel.from_json(parameters[ABOUT].string_value, f"the model {ENSEMBLE}")
+    return _described(parameters[ABOUT].string_value)
+
+
+@lru_cache(maxsize=4)
+def _described(text: str) -> ServedModel:
+    """By what the ensemble says of itself, which is the same again until another bundle is published."""
+    return ServedModel.from_json(text, f"the model {ENSEMBLE}")
 
 
 def _output(result: Any, name: str) -> np.ndarray:

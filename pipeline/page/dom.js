@@ -194,7 +194,8 @@ function searchBox(placeholder, value, report, pause = 120) {
   return box;
 }
 
-// A list that grows by `step` entries at a time: `build` makes one entry, `host` holds them.
+// A list that grows by `step` entries at a time: `build` makes one entry, `host` holds them. What it gives stands below
+// the list; by its `extend(entries)` further ones come behind those that there are.
 function growingList(host, entries, step, build) {
   const more = element("button", { type: "button", class: "more", click: () => grow(step) });
   const shown = element("span", { class: "hint" });
@@ -209,7 +210,12 @@ function growingList(host, entries, step, build) {
     shown.replaceChildren(say("shownOf", drawn, entries.length));
   }
   grow(step);
-  return element("p", { class: "growing" }, more, shown);
+  const below = element("p", { class: "growing" }, more, shown);
+  const extend = (longer) => {
+    entries = longer;
+    grow(Math.max(0, step - drawn));
+  };
+  return Object.assign(below, { extend });
 }
 
 // Calls `draw(width)` now and whenever the width of `host` changes; the latest drawing is all that `host` holds.

@@ -232,13 +232,14 @@ def _add_answers(app: APIRouter, asking: Asking, is_compared: bool, repository: 
         asking.metrics.empty.inc(sum(not answer for answer in answers))
         return Answers(answers=list(map(TextAnswer.of, answers)), bundle=served.bundle)
 
-    @app.post("/scores")
-    def scores(request: Texts) -> ScoredAnswers:
+    @app.post("/scores", response_model=ScoredAnswers)
+    def scores(request: Texts) -> Response:
         """Labels of texts, and the scores of those that a lower threshold would give."""
         texts = forms.readable(request.texts)
         (answers, found), served = by_one_version(lambda: answering.answers_and_scores(texts), texts)
         asking.metrics.empty.inc(sum(not answer for answer in answers))
-        return forms.as_scored(answers, found, served, {**answering.text_bins(texts), **answer_bins(answers, found)})
+        bins = {**answering.text_bins(texts), **answer_bins(answers, found)}
+        return JSONResponse(forms.as_scored(answers, found, served, bins))
 
     @app.post("/predict", response_model=Union[list[Prediction], list[list[Prediction]]])
     def predict(request: Request, asked: TeiPredict) -> Any:

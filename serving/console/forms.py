@@ -19,11 +19,9 @@ from serving.console.answering import MOST_TEXTS, Described
 from serving.console.schemas import (
     Classify,
     Judgement,
-    Scored,
-    ScoredAnswers,
     TeiPredict,
-    TextAnswer,
     VllmClassify,
+    answer_fields,
 )
 
 MOST_EXPLAINED = 16
@@ -79,15 +77,19 @@ def texts_to_classify(request: Classify) -> list[str]:
 
 def as_scored(
     answers: Sequence[Answer], scores: np.ndarray, served: ServedModel, bins: Mapping[str, np.ndarray]
-) -> ScoredAnswers:
-    """Answers, of scores, float32 [texts, labels], those that the page may come to need, and `bins`, str [texts]."""
+) -> dict[str, Any]:
+    """The fields of `ScoredAnswers`, which pydantic would take as long to check as a small model to answer.
+
+    Of scores, float32 [texts, labels], those that the page may come to need; and `bins`, str [texts].
+    """
     rows = []
     for place, (answer, row, counts) in enumerate(zip(answers, scores, _that_can_count(scores, served))):
         columns = np.flatnonzero(counts)
-        given = [float(f"{score:.9g}") for score in row[columns]]  # so many digits tell every float32 from its next
+        # So many digits tell every float32 from its next.
+        given = [float(f"{score:.9g}") for score in row[columns].tolist()]
         own = {feature: str(each[place]) for feature, each in bins.items()}
-        rows.append(Scored(**TextAnswer.of(answer).model_dump(), columns=columns.tolist(), scores=given, bins=own))
-    return ScoredAnswers(answers=rows, bundle=served.bundle)
+        rows.append({**answer_fields(answer), "columns": columns.tolist(), "scores": given, "bins": own})
+    return {"answers": rows, "bundle": served.bundle}
 
 
 def _that_can_count(scores: np.ndarray, served: ServedModel) -> np.ndarray:

@@ -61,11 +61,17 @@ class TextAnswer(BaseModel):
 
     @classmethod
     def of(cls, answer: Answer) -> TextAnswer:
-        labels = [
-            Label(label=label, confidence=round(confidence, 6), promised=promised)
-            for (label, confidence), promised in zip(answer, answer.promised or repeat(None))
-        ]
-        return cls(labels=labels, truncated=answer.truncated, explanation=answer.why.fields() if answer.why else None)
+        return cls(**answer_fields(answer))
+
+
+def answer_fields(answer: Answer) -> dict[str, Any]:
+    """Of a `TextAnswer`."""
+    labels = [
+        {"label": label, "confidence": round(confidence, 6), "promised": promised}
+        for (label, confidence), promised in zip(answer, answer.promised or repeat(None))
+    ]
+    truncated = None if answer.truncated is None else bool(answer.truncated)
+    return {"labels": labels, "truncated": truncated, "explanation": answer.why.fields() if answer.why else None}
 
 
 class Answers(BaseModel):

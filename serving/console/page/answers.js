@@ -32,17 +32,23 @@ function answersSection() {
   return section("answers", null, summary, controls, host);
 }
 
-let waiting = 0;
+let waiting = 0; // a timer
+let changed = false; // whether more than further answers waits to be drawn
+let milliseconds = 0; // that the last drawing took
+let drawn = null; // the list as it is: { list, rows, more }
 
-// While answers arrive, a drawing per frame is enough.
-function drawSoon() {
-  if (waiting) return;
-  waiting = requestAnimationFrame(() => drawAnswers());
+// While answers arrive, a few drawings a second are enough, and leave most of the time to what else there is.
+// `arrived`: nothing has changed but that there are further answers.
+function drawSoon(arrived = false) {
+  changed ||= !arrived;
+  const later = () => requestAnimationFrame(() => waiting && drawAnswers(!changed));
+  waiting ||= setTimeout(later, Math.max(100, 4 * milliseconds));
 }
 
-function drawAnswers() {
-  cancelAnimationFrame(waiting);
-  waiting = 0;
+function drawAnswers(arrived = false) {
+  const started = performance.now();
+  clearTimeout(waiting);
+  [waiting, changed] = [0, false];
   const host = document.getElementById("answer-list");
   const summary = document.getElementById("summary");
   const all = answered();
@@ -62,9 +68,23 @@ function drawAnswers() {
   );
   const words = wordsOf(state.query);
   const fitting = inOrder(all.filter((answer) => fits(answer, words)));
-  const list = element("ol", { class: "answers" });
-  const more = growingList(list, fitting, FIRST_SHOWN, (answer) => answerItem(answer, words));
-  host.replaceChildren(fitting.length ? list : nothing(say("none")), more);
+  if (arrived && goesOn(fitting)) drawn.more.extend(fitting);
+  else {
+    const list = element("ol", { class: "answers" });
+    const more = growingList(list, fitting, FIRST_SHOWN, (answer) => answerItem(answer, words));
+    host.replaceChildren(fitting.length ? list : nothing(say("none")), more);
+    drawn = { list, more };
+  }
+  drawn.rows = fitting;
+  milliseconds = performance.now() - started;
+}
+
+// Whether rows begin with those that the list shows: it then stays, with whatever has been opened in it. Of drifted
+// texts, what is said of each changes with the others.
+function goesOn(rows) {
+  if (!drawn?.list.isConnected || state.order === "drifted") return false;
+  const shown = drawn.rows.slice(0, drawn.list.children.length);
+  return shown.every(({ given, beside }, place) => given === rows[place]?.given && beside === rows[place].beside);
 }
 
 function fits(row, words) {

@@ -1,6 +1,10 @@
 // What is asked of the console's server.
 
-const BATCH = 64; // texts in a request
+const BATCH = 64; // texts in a request, as long as nothing else is known
+const FEWEST = 16;
+const MOST = 512;
+const MOST_CHARACTERS = 2e6; // of a request: the server takes 16 MiB, and JSON may write six bytes for each
+const REQUEST_SECONDS = 0.4; // that a request should take: large ones cost less, and with small ones the bar moves
 const UNDER_WAY = 2; // requests at once
 
 class Refusal extends Error {
@@ -37,23 +41,35 @@ async function send(path, body, signal) {
   throw new Refusal(answer.status, given.error || `the console answered with status ${answer.status}, and did not say why`, given.row);
 }
 
-// Classifies all texts by the model at a path, a few requests at a time. `received(places, answers, bundle)` takes each request's answers;
-// `refused(place, why)` a text that cannot be read, without which the others are sent again.
+// Classifies all texts by the model at a path, a few requests at a time, each as large as the server answers in good time.
+// `received(places, answers, bundle)` takes each request's answers; `refused(place, why)` a text that cannot be read, without
+// which the others are sent again.
 async function classifyAll(model, texts, signal, received, refused) {
   let next = 0;
+  let size = BATCH;
+  function take() {
+    const first = next;
+    let characters = 0;
+    do characters += texts[next++].length;
+    while (next < texts.length && next - first < size && characters + texts[next].length <= MOST_CHARACTERS);
+    return Array.from({ length: next - first }, (_, row) => first + row);
+  }
   async function work() {
     while (next < texts.length) {
-      const first = next;
-      next += BATCH;
-      const places = texts.slice(first, first + BATCH).map((_, row) => first + row);
+      const places = take();
       while (places.length) {
         try {
+          const started = performance.now();
           const { answers, bundle } = await ask(`${model}/scores`, { texts: places.map((place) => texts[place]) }, signal);
+          const seconds = (performance.now() - started) / 1000;
+          size = Math.min(MOST, Math.max(FEWEST, Math.round((places.length / seconds) * REQUEST_SECONDS)));
           received(places, answers, bundle);
           break;
         } catch (error) {
-          if (error.status !== 400 || error.row === undefined) throw error;
-          refused(places.splice(error.row, 1)[0], error.message.replace(/^row \d+: /, ""));
+          const row = error.status === 413 && places.length === 1 ? 0 : error.status === 400 ? error.row : undefined;
+          if (row === undefined) throw error;
+          const why = error.status === 413 ? "the text is larger than a request may be; shorten it" : error.message;
+          refused(places.splice(row, 1)[0], why.replace(/^row \d+: /, ""));
         }
       }
     }

@@ -4,6 +4,7 @@ const PROBLEMS = [
   ["the console does not answer; is it running?", "控制台没有响应，请确认它正在运行"],
   ["the console answered with status {}, and did not say why", "控制台返回状态码 {}，没有说明原因"],
   ["the console's answer cannot be read", "无法读取控制台的回答"],
+  ["the text is larger than a request may be; shorten it", "文本超过一次请求的上限，请缩短"],
   // who may ask, and how much
   ["this is not the token", "口令不正确"],
   ["a token is needed: Authorization: Bearer TOKEN, or sign in on the page", "需要口令：请在页面上登录"],
@@ -87,7 +88,6 @@ const PROBLEMS = [
   ["{} holds more than {} bytes of text, as UTF-8; split it", "{} 的文本按 UTF-8 超过 {} 字节，请拆分"],
   ["{} holds more than {} texts; split it", "{} 的文本超过 {} 条，请拆分"],
   ["{} holds no text there", "{} 的该处没有文本"],
-  ["{} holds NUL bytes, which no text has; save tables as .xlsx or .csv", "{} 含有 NUL 字节，不是文本；表格请另存为 .xlsx 或 .csv"],
   ["{} has no column {}; it has {}", "{} 没有第 {} 列，共 {} 列"],
   ["{} has {} columns; save those that are needed, at most {}", "{} 有 {} 列，请只保留需要的列，最多 {} 列"],
   ["{} is not {} throughout ({}); choose another encoding", "{} 并非全部为 {}（{}），请选择其他编码"],

@@ -106,6 +106,7 @@ function answered() {
       text,
       from,
       labels: labelsOf(answer, state.model),
+      beside: other,
       other: other && comparable() && { ...other, labels: labelsOf(other, state.other) },
       truncated: answer.truncated,
       problem: answer.problem,

@@ -116,7 +116,7 @@ async function run() {
       done += number;
       progressBar.value = done / asked.length;
       tell(say("progress", done, asked.length, Math.round(done / seconds())));
-      drawSoon();
+      drawSoon(true);
     };
     const strings = asked.map(({ text }) => text);
     const classify = (path, model, place, advanced) => {
@@ -135,7 +135,7 @@ async function run() {
       });
     };
     const both = [classify("", state.model, "answer", advance)];
-    if (state.other) both.push(classify(COMPARED, state.other, "other", drawSoon));
+    if (state.other) both.push(classify(COMPARED, state.other, "other", () => drawSoon(true)));
     await Promise.all(both);
     const taken = seconds();
     tell(() => say("done", done, taken));
@@ -149,7 +149,7 @@ async function run() {
     else tell("", say("failed", done, asked.length, wording(error.message)));
   } finally {
     if (state.running === running) working(false);
-    drawAnswers();
+    drawAnswers(true);
   }
 }
 
