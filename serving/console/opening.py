@@ -65,10 +65,7 @@ def _in_process(named: str, options: ConsoleOptions) -> FromBundle | None:
 
 
 def _published(repository: ModelRepository, number: int) -> FromBundle:
-    versions = {version.number: version for version in repository.versions()}
-    if number not in versions:
-        known = ", ".join(map(str, versions)) or "none"
-        raise InputError(f"{repository.path} has no version {number}; it has {known}")
+    version = repository.version(number)
     with tempfile.TemporaryDirectory(prefix="compared") as folder:
-        bundle = TritonDeployment(repository).bundle(versions[number], Path(folder))
-        return FromBundle(bundle.path, f"version {number} of {repository.path.name}", versions[number].bundle)
+        bundle = TritonDeployment(repository).bundle(version, Path(folder))
+        return FromBundle(bundle.path, f"version {number} of {repository.path.name}", version.bundle)

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import codecs
-from collections import Counter
 from pathlib import Path
 
 from pipeline.errors import DatasetError
-from pipeline.files.wide_encodings import START_BYTES, wide_encoding
+from pipeline.files.wide_encodings import LEAST_COMMON, START_BYTES, common_share, wide_encoding
 
 CHUNK_BYTES = 1 << 20
-LEAST_COMMON = 0.7
-"""Share of the characters beyond ASCII that GB18030 text has from GB 2312. What is Big5, Shift JIS or Latin-1 and read
-as GB18030 has fewer."""
 NAMES = {
     "utf-8": "UTF-8",
     "utf-8-sig": "UTF-8 with a byte order mark",
@@ -74,13 +70,4 @@ def _common_share(path: Path) -> float:
     """Of the characters beyond ASCII, read as GB18030, the share that GB 2312 has."""
     with open(path, "rb") as stream:
         text = codecs.getincrementaldecoder("gb18030")().decode(stream.read(CHUNK_BYTES))
-    counts = Counter(character for character in text if not character.isascii())
-    common = sum(count for character, count in counts.items() if _in_gb2312(character))
-    return common / max(1, sum(counts.values()))
-
-
-def _in_gb2312(character: str) -> bool:
-    try:
-        return bool(character.encode("gb2312"))
-    except UnicodeEncodeError:
-        return False
+    return common_share(text)

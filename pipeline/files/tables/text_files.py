@@ -136,12 +136,17 @@ def _records(path: Path, encoding: str, delimiter: str, quotes: bool) -> Iterato
             ) from error
 
 
+def refuse_nul(path: Path, number: int, line: str) -> None:
+    """Raise DatasetError where a line holds a NUL."""
+    if "\0" in line:
+        what = "the line holds a NUL byte; remove it, or give --encoding if the file is UTF-16 or UTF-32"
+        raise DatasetError(path, number, what)
+
+
 def _lines(path: Path, lines: Iterable[str]) -> Iterator[str]:
     """The lines of a file without NUL, a first one that says the delimiter left blank."""
     for number, line in enumerate(lines, start=1):
-        if "\0" in line:
-            what = "the line holds a NUL byte; remove it, or give --encoding if the file is UTF-16 or UTF-32"
-            raise DatasetError(path, number, what)
+        refuse_nul(path, number, line)
         says_delimiter = number == 1 and _SAID_DELIMITER.match(line.lstrip("\ufeff"))
         yield "\n" if says_delimiter else line
 

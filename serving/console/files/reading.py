@@ -15,6 +15,7 @@ from pipeline.files.tables.cells import Flaw, Row, Table, loose, plain
 from pipeline.files.tables.encodings import NAMES, tell_encoding
 from pipeline.files.tables.options import TableOptions
 from pipeline.files.tables.reading import open_table
+from pipeline.files.tables.text_files import refuse_nul
 
 MOST_TEXTS, MOST_TEXT_BYTES = 50_000, 50_000_000
 """Of a file; many rows of a workbook may share one text."""
@@ -106,8 +107,8 @@ def _lines(path: Path, encoding: str | None) -> TextsOfFile | None:
         raise InputError(f"{path} is not {encoding} throughout ({error}); choose another encoding") from None
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
-    if any("\0" in text for text in texts):
-        raise InputError(f"{path} holds NUL bytes, which no text has; save tables as .xlsx or .csv")
+    for row, text in zip(rows, texts):
+        refuse_nul(path, row, text)
     return TextsOfFile(f"a text per line, {NAMES.get(encoding, encoding)}", [], [], [], 1, texts, rows)
 
 

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.errors import InputError
+from pipeline.errors import BundleError, InputError
 from pipeline.files.bundle import Bundle, seal
 from pipeline.files.dataset import read_texts
 from pipeline.labels.promises import Promise
-from serving.console.opening import open_compared
+from serving.console.opening import open_answering, open_compared
 from serving.console.options import ConsoleOptions
 from serving.triton.deployment import TritonDeployment
 from serving.triton.repository import ModelRepository
@@ -117,13 +117,27 @@ def test_two_versions_are_compared_whichever_is_live(strict, model_repository, t
     ("named", "said"),
     [
         ("absent", "--compare absent is no folder, no address with a port, and no number of a version"),
-        ("7", "has no version 7; it has none"),
+        ("7", "holds no version 7; it holds none"),
         ("host:http", "--compare host:http is no folder"),
     ],
 )
 def test_what_cannot_be_compared_with_is_said(tmp_path, named, said):
     with pytest.raises(InputError, match=said):
         open_compared(ConsoleOptions(compare=named, model_repository=tmp_path))
+
+
+@pytest.mark.parametrize("option", ["bundle", "compare"])
+@pytest.mark.parametrize("content", ["{", "[]", '{"number": 2}'])
+def test_of_a_version_whose_record_is_damaged_that_is_said(model_repository, tmp_path, option, content):
+    shutil.copytree(model_repository, tmp_path / "repository")
+    record = tmp_path / "repository" / "seqcls_model" / "1" / "version.json"
+    record.chmod(0o644)
+    record.write_text(content)
+    options = ConsoleOptions(**{option: "1"}, model_repository=tmp_path / "repository")
+    opener = open_compared if option == "compare" else open_answering
+    with pytest.raises(BundleError) as refused:
+        opener(options)
+    assert str(refused.value).startswith(f"{record} is damaged (")
 
 
 def test_without_another_model_there_is_nothing_beside(console):

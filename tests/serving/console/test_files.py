@@ -67,6 +67,14 @@ def test_lines_are_texts_unless_each_has_a_tab(console):
     assert read(console, "a.jsonl", '{"text": "裁\\n员"}\n\n{"text": "地震"}\n'.encode())[1]["rows"] == [1, 3]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "gb18030"])
+@pytest.mark.parametrize("lines", ["a\0bc", "裁员一\n\0地震", "裁员\n\0地震\n", "裁员\n地\0震\n"])
+def test_a_lone_nul_makes_no_other_encoding_of_lines(console, encoding, lines):
+    status, refused = read(console, "a.txt", lines.encode(encoding))
+    row = lines[: lines.index("\0")].count("\n") + 1
+    assert status == 400 and refused["error"].startswith(f"a.txt:{row}: the line holds a NUL byte; remove it")
+
+
 def test_keys_of_json_lines_may_stand_late(console):
     lines = [json.dumps({"id": str(number)}) for number in range(80)] + ['{"id": "80", "text": "裁员"}']
     status, given = read(console, "a.jsonl", "\n".join(lines).encode())
