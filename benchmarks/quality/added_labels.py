@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.records import environment, write_record
+from benchmarks.options import RecordOptions
+from benchmarks.records import environment
 from pipeline.command import run
 from pipeline.errors import InputError
 from pipeline.files.dataset import (
@@ -31,7 +32,7 @@ from pipeline.files.dataset import (
     write_labels,
 )
 from pipeline.labels.hierarchy import LabelHierarchy
-from pipeline.options import Options, option, parse
+from pipeline.options import option, parse
 from training.checkpoint.classifier import Classifier, load_classifier
 from training.labels import LabelOptions, change_labels
 from training.loop.options import TrainingRun
@@ -42,7 +43,7 @@ BATCH = 32
 
 
 @dataclass(frozen=True)
-class AddedLabelOptions(Options):
+class AddedLabelOptions(RecordOptions):
     """What is left out, and how the rest is trained."""
 
     dataset_dir: Path = option(help="folder with train.txt, dev.txt and label.txt")
@@ -55,7 +56,6 @@ class AddedLabelOptions(Options):
     model_name: str = option("linear", "what is trained, as train.py takes it")
     epochs: int = option(4, "passes over the training rows, of a model with an encoder", at_least=1)
     seed: int = option(0, "which rows are shown", at_least=0)
-    output_file: Path | None = option(None, "where the results are written as JSON")
 
 
 def measure(options: AddedLabelOptions) -> dict[str, Any]:
@@ -205,8 +205,7 @@ def parse_args(argv: Sequence[str] | None) -> AddedLabelOptions:
 def main(argv: Sequence[str] | None = None) -> None:
     options = parse_args(argv)
     record = measure(options)
-    if options.output_file:
-        write_record(options.output_file, record)
+    options.write(record)
     for line in record["labels"]:
         print(f"{line['label']}: F1 {line['added']:.4f} added, {line['all']:.4f} trained, {line['rows']} rows")
     print(json.dumps({name: record[name] for name in record if name not in ("environment", "options", "labels")}))

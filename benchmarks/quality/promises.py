@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.records import environment, write_record
+from benchmarks.options import RecordOptions
+from benchmarks.records import environment
 from pipeline.command import run
 from pipeline.errors import InputError
 from pipeline.files.dataset import (
@@ -34,7 +35,7 @@ from pipeline.files.dataset import (
 )
 from pipeline.labels.decoding import sigmoid
 from pipeline.labels.hierarchy import LabelHierarchy
-from pipeline.options import Options, option, parse
+from pipeline.options import option, parse
 from training.checkpoint.classifier import Classifier, load_classifier
 from training.confidence.calibration import SPOKEN, calibration_error
 from training.confidence.kept import SPLITS, promise_figures
@@ -47,7 +48,7 @@ OF_LEVEL = ("precision", "coverage", "kept", "kept_coverage", "best_coverage")
 
 
 @dataclass(frozen=True)
-class PromiseOptions(Options):
+class PromiseOptions(RecordOptions):
     """Which models are measured, on what."""
 
     dataset_dir: Path = option(help="folder with train.txt, dev.txt, test.txt and label.txt")
@@ -56,7 +57,6 @@ class PromiseOptions(Options):
     epochs: int = option(4, "passes over the training rows, of a model with an encoder", at_least=1)
     seeds: int = option(3, "models that are trained", at_least=1)
     promise: tuple[float, ...] = option((0.9, 0.95), "precisions that are promised", above=0, below=1)
-    output_file: Path | None = option(None, "where the results are written as JSON")
 
 
 def measure(options: PromiseOptions) -> dict[str, Any]:
@@ -159,8 +159,7 @@ def parse_args(argv: Sequence[str] | None) -> PromiseOptions:
 def main(argv: Sequence[str] | None = None) -> None:
     options = parse_args(argv)
     record = measure(options)
-    if options.output_file:
-        write_record(options.output_file, record)
+    options.write(record)
     print(json.dumps(record["mean"]))
 
 

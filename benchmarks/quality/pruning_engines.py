@@ -22,11 +22,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.records import environment, write_record
+from benchmarks.options import RecordOptions
+from benchmarks.records import environment
 from pipeline.command import run
 from pipeline.files.dataset import DEV_FILE, TEST_FILE, read_examples
 from pipeline.metrics.sets import Metrics
-from pipeline.options import Options, option, parse
+from pipeline.options import option, parse
 from training.checkpoint.classifier import load_classifier
 from training.prune import prune
 from training.pruning.options import ENGINES, PruningRun
@@ -37,7 +38,7 @@ F1 = ("micro_f1", "macro_f1")
 
 
 @dataclass(frozen=True)
-class ComparisonOptions(Options):
+class ComparisonOptions(RecordOptions):
     """What is pruned, on what, and how."""
 
     dataset_dir: Path = option(help="folder with train.txt, dev.txt, test.txt and label.txt")
@@ -47,7 +48,6 @@ class ComparisonOptions(Options):
     learning_rate: float = option(5e-4, "peak learning rate", above=0)
     max_seq_length: int = option(64, "tokens per text", at_least=3)
     seeds: tuple[int, ...] = option((3,), "random seeds, of a round each in which both take a turn", at_least=0)
-    output_file: Path | None = option(None, "where the results are written as JSON")
 
 
 def compare(options: ComparisonOptions) -> dict[str, Any]:
@@ -133,8 +133,7 @@ def parse_args(argv: Sequence[str] | None) -> ComparisonOptions:
 def main(argv: Sequence[str] | None = None) -> None:
     options = parse_args(argv)
     record = compare(options)
-    if options.output_file:
-        write_record(options.output_file, record)
+    options.write(record)
     print(json.dumps(record["means"]))
 
 

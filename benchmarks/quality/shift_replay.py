@@ -18,13 +18,14 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.records import environment, write_record
+from benchmarks.options import RecordOptions
+from benchmarks.records import environment
 from pipeline.command import run
 from pipeline.files.dataset import DEV_FILE, TEST_FILE
 from pipeline.files.lines import read_lines
 from pipeline.labels.decoding import Decoded
 from pipeline.metrics.traffic import expected_texts, expected_traffic, seen_texts, seen_traffic, shift, text_bins
-from pipeline.options import Options, option, parse
+from pipeline.options import option, parse
 from training.checkpoint.classifier import load_classifier
 
 ALERT = 0.05
@@ -32,7 +33,7 @@ BATCH = 32
 
 
 @dataclass(frozen=True)
-class ReplayOptions(Options):
+class ReplayOptions(RecordOptions):
     """What is replayed."""
 
     dataset_dir: Path = option(help="the model's dataset folder, with dev.txt")
@@ -42,7 +43,6 @@ class ReplayOptions(Options):
     windows: int = option(100, "windows of each kind", at_least=1)
     texts: int = option(1000, "texts of a window", at_least=1)
     share: float = option(0.2, "of a window's texts that are of the other kind", above=0, at_most=1)
-    output_file: Path | None = option(None, "where the results are written as JSON")
 
 
 @dataclass(frozen=True)
@@ -107,8 +107,7 @@ def parse_args(argv: Sequence[str] | None) -> ReplayOptions:
 def main(argv: Sequence[str] | None = None) -> None:
     options = parse_args(argv)
     record = replay(options)
-    if options.output_file:
-        write_record(options.output_file, record)
+    options.write(record)
     print(json.dumps({kind: record[kind] for kind in ("same", "mixed")}))
 
 
