@@ -14,7 +14,6 @@ A line of doccano's JSONL is an object with the text (`text`, or `data` as docca
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,10 +88,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         count = export(options)
         print(f"{options.export}: {count} rows for doccano (import as JSONL, column data text, column label label)")
         return
-    written = convert(options)
-    for note in written.notes:
-        print(f"note: {note}", file=sys.stderr)
-    print(written)
+    convert(options).tell()
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ seen. In a program:
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -167,10 +166,7 @@ def parse_args(argv: Sequence[str] | None) -> FeedbackOptions:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    written = apply(parse_args(argv))
-    for note in written.notes:
-        print(f"note: {note}", file=sys.stderr)
-    print(written)
+    apply(parse_args(argv)).tell()
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ annotation becomes a text of data.txt. A task that is written names the file tha
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,10 +161,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if options.export:
         print(f"{options.export}: {export(options)} tasks for Label Studio (Import)")
         return
-    written = convert(options)
-    for note in written.notes:
-        print(f"note: {note}", file=sys.stderr)
-    print(written)
+    convert(options).tell()
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ the folders, with the columns Y, Domain, area and Abstract.
 
 from __future__ import annotations
 
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -201,10 +200,7 @@ def parse_args(argv: Sequence[str] | None) -> WosOptions:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    written = convert(parse_args(argv))
-    for note in written.notes:
-        print(f"note: {note}", file=sys.stderr)
-    print(written)
+    convert(parse_args(argv)).tell()
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -175,6 +176,12 @@ class WrittenDataset:
         for name, count in self.rows.items():
             written.append(f"{name} {count} {'texts without labels' if name == DATA_FILE else 'rows'}")
         return f"{self.folder}: {', '.join(written)}"
+
+    def tell(self) -> None:
+        """Print what was written, its notes on standard error."""
+        for note in self.notes:
+            print(f"note: {note}", file=sys.stderr)
+        print(self)
 
 
 def write_dataset(
