@@ -29,7 +29,8 @@ from pipeline.errors import InputError
 from pipeline.files.atomic import atomic_folder, atomic_writer
 from pipeline.files.bundle import Bundle
 from pipeline.files.checksums import sha256_file
-from pipeline.files.dataset import LABEL_FILE, TRAIN_FILE, read_labels
+from pipeline.files.dataset import TRAIN_FILE
+from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.options import option, parse
 from pipeline.output import counted
 from pipeline.records import from_fields, read_json
@@ -63,6 +64,11 @@ class RetrainOptions(MeasuringOptions, ServerOptions):
     training: str | None = option(None, "options for training/train.py (--model_name of the live model)")
     output_dir: Path = option("runs/retrain", "where dataset, checkpoint, export and release are written")
     overwrite: bool = option(False, "begin anew, even where nothing is new or a run was interrupted")
+
+    @property
+    def corrected_dir(self) -> Path:
+        """The dataset folder with the corrections; its name, by which models are known, is that of the first one."""
+        return self.output_dir / "dataset" / self.dataset_dir.resolve().name
 
 
 @dataclass(frozen=True)
@@ -122,9 +128,9 @@ def retrain(options: RetrainOptions) -> Retrained:
 
     with alone(folder / LOCK):
         announce("applying corrections")
-        said = options.dataset_dir, options.feedback_file, folder / "dataset", options.agreeing
+        said = options.dataset_dir, options.feedback_file, options.corrected_dir, options.agreeing
         corrected = apply(FeedbackOptions(*said, overwrite=True))
-        live = _live_bundle(served, folder)
+        live = _live_bundle(served, folder, corrected.hierarchy)
         sums = {name: sha256_file(path) for name in FILES if (path := corrected.folder / name).exists()}
         progress = _Progress.read(folder, {**sums, "training": _words(options, served)})
         corrections = corrected.added + corrected.changed
@@ -153,19 +159,19 @@ def _words(options: RetrainOptions, served: Deployment | None) -> list[str]:
 
 
 def _training(options: RetrainOptions, served: Deployment | None) -> TrainingRun:
-    fixed = {"dataset_dir": options.output_dir / "dataset", "save_dir": options.output_dir / "checkpoint"}
+    fixed = {"dataset_dir": options.corrected_dir, "save_dir": options.output_dir / "checkpoint"}
     return parse(TrainingRun, [*_words(options, served), *(f"--{name}={path}" for name, path in fixed.items())])
 
 
-def _live_bundle(served: Deployment | None, folder: Path) -> Path | None:
-    """What is live, copied beside the rest; None before the first. Raises InputError where it has other labels."""
+def _live_bundle(served: Deployment | None, folder: Path, labels: LabelHierarchy) -> Path | None:
+    """What is live, copied beside the rest; None before the first. Raises InputError where it has not these labels."""
     if served is None:
         print("note: nothing is published yet: the new model is compared with its own checkpoint", file=sys.stderr)
         return None
     live = served.require_live()
     with atomic_folder(folder / "live") as draft:
         hierarchy = served.bundle(live, draft).hierarchy
-    if columns(hierarchy) != columns(read_labels(folder / "dataset" / LABEL_FILE)):
+    if columns(hierarchy) != columns(labels):
         raise InputError(
             f"the labels of --dataset_dir are not those of the live model, version {live.number}, or stand in another "
             "order, so that both cannot be compared; train, release and publish such a model by the commands for that"
@@ -221,7 +227,7 @@ def _release(options: RetrainOptions, live: Path | None) -> Bundle:
     """What the gate releases, measured beside the live model, or beside its own checkpoint before the first."""
     folder = options.output_dir
     measured = ReleaseOptions(
-        dataset_dir=folder / "dataset",
+        dataset_dir=options.corrected_dir,
         params_path=live or folder / "checkpoint",
         bundles=(folder / "export",),
         output_path=folder / "release",
