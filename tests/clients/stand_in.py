@@ -15,6 +15,7 @@ from pipeline.errors import ServerError
 from serving.process.ports import LOOPBACK, Ports
 from serving.triton.server.launcher import TritonServer
 from serving.triton.server.options import TritonOptions
+from tests.serving.passing import PassingServer
 from tests.serving.tiny_model import eventually
 
 MAX_QUEUE_SIZE = 4
@@ -119,7 +120,7 @@ def stand_in_server(
     (folder / "repository" / "seqcls" / "1").mkdir(parents=True)
     (folder / "repository" / "seqcls" / "config.pbtxt").write_text(CONFIG, encoding="utf-8")
     (folder / "repository" / "seqcls" / "1" / "model.py").write_text(MODEL, encoding="utf-8")
-    with TritonServer(
+    with PassingServer(
         folder / "repository",
         ports=ports or Ports.free(host),
         host=host,

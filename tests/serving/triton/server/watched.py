@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 
 from clients.triton import TritonClient
 from pipeline.errors import ServerError
 from serving.process.ports import Ports
-from serving.triton.server.launcher import TritonServer
 from serving.triton.server.options import TritonOptions
 from serving.triton.server.supervision import Supervisor
+from tests.serving.passing import PassingServer
 
 TEXT = "某公司宣布裁员两千人"
 
@@ -19,7 +20,7 @@ class Watched:
 
     def __init__(self, repository, state_dir, **options):
         explicit = TritonOptions(model_control_mode="explicit", load_model=("*",))
-        self.server = TritonServer(
+        self.server = PassingServer(
             repository, ports=Ports.free(), state_dir=state_dir, options=explicit, admin_key="secret"
         )
         self.options, self.reports, self.fault = options, [], None
@@ -42,6 +43,7 @@ class Watched:
         guard = self.server._guard
         if guard:
             guard.terminate()
+            guard.send_signal(signal.SIGINT)  # at once: nothing is under way
         self.thread.join(60)
         assert not self.thread.is_alive()
         self.server.stop()
