@@ -14,6 +14,9 @@ from typing import Callable, TextIO
 
 from pipeline.errors import NO_ROOM, ClassifierError, EnvironmentFault
 
+ENDING = (signal.SIGTERM, signal.SIGHUP)
+"""Signals that end a command which takes back what it began."""
+
 
 def run(main: Callable[[Sequence[str] | None], int | None]) -> None:
     """Run a command's `main` and leave the process with the right exit status.
@@ -47,15 +50,23 @@ def run(main: Callable[[Sequence[str] | None], int | None]) -> None:
 
 @contextlib.contextmanager
 def ended_in_order() -> Iterator[None]:
-    """Let SIGTERM end a block by SystemExit, with status 143, so that it can take back what it began.
+    """Let SIGTERM, and SIGHUP of a terminal that closes, end a block by SystemExit, with status 128 and the signal's
+    number, so that it can take back what it began; under nohup SIGHUP is still ignored.
 
-    For the main thread; the process numbered 1 of a container would not even notice the signal otherwise.
+    For the main thread; the process numbered 1 of a container would not even notice the signals otherwise.
+
+    Raises:
+        EnvironmentFault: what the block told was cut off, as by `| head`; it is no success then.
     """
-    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    handled = [number for number in ENDING if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, lambda got, _: sys.exit(128 + got)) for number in handled}
     try:
         yield
+    except BrokenPipeError as error:
+        raise EnvironmentFault("whoever read the output has gone, and what was begun is taken back") from error
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def announce(what: str) -> None:

@@ -43,7 +43,10 @@ def alone_in(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise EnvironmentFault(f"another process is publishing to {folder}; try again when it is done") from None
+            raise EnvironmentFault(
+                f"another process is publishing to {folder}; try again when it is done, or end it by Ctrl-C or "
+                "SIGTERM, which takes back what it began"
+            ) from None
         yield
     finally:
         os.close(descriptor)

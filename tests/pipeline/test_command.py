@@ -2,6 +2,7 @@
 
 import os
 import pty
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -54,3 +55,48 @@ def test_an_output_that_is_full_gets_a_hint():
     assert (done.returncode, said[0].partition(";")[0]) == (3, "error: [Errno 28] No space left on device")
     assert "where its output goes" in said[0]
     assert said[1:] == []
+
+
+WAITING = """
+import time
+from pipeline.command import ended_in_order, run
+
+def main(_):
+    with ended_in_order():
+        try:
+            print("begun", flush=True)
+            time.sleep(60)
+        finally:
+            print("taken back", flush=True)
+
+run(main)
+"""
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGHUP])
+def test_a_command_that_is_ended_takes_back_what_it_began(sent):
+    words = [sys.executable, "-c", WAITING]
+    with subprocess.Popen(words, cwd=PROJECT, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout.readline() == "begun\n"
+        running.send_signal(sent)
+        assert running.stdout.read() == "taken back\n"
+    assert running.returncode == 128 + sent
+
+
+def test_under_nohup_a_terminal_may_close():
+    words = ["nohup", sys.executable, "-c", WAITING.replace("60", "1")]
+    with subprocess.Popen(words, cwd=PROJECT, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout.readline() == "begun\n"
+        running.send_signal(signal.SIGHUP)
+        assert running.stdout.read() == "taken back\n"
+    assert running.returncode == 0
+
+
+def test_a_reader_that_goes_while_something_is_begun_is_no_success():
+    code = WAITING.replace("time.sleep(60)", "[print('x' * 9999, flush=True) or time.sleep(0.01) for _ in range(999)]")
+    words = f"{{ '{sys.executable}' -c \"$0\"; echo $? >&2; }} | head -n 1"
+    done = subprocess.run(
+        ["sh", "-c", words, code], cwd=PROJECT, env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "begun\n"
+    assert done.stderr == "error: whoever read the output has gone, and what was begun is taken back\n3\n"
