@@ -23,7 +23,7 @@ from serving.triton.watch import Watch
 LEARN_SHARE = 0.25
 """Of the seconds that the canary is watched: how long is looked first how much each server is asked."""
 START_SECONDS = 120.0
-"""That a server may take to start which came while the first was watched."""
+"""That a server may take to start which came, or was started anew, while the first was watched."""
 
 
 class RollingDeployment(TritonDeployment):
@@ -80,13 +80,13 @@ class RollingDeployment(TritonDeployment):
         self._check_live(server, version)
 
     def _look_up_anew(self, canary: ServerControl) -> None:
-        """Leave out servers that have gone, and wait for those that have come."""
+        """Leave out servers that have gone, and wait for those that have come, or were started anew."""
         found = self._find()
         if canary not in found:  # the name is not found just now
             return
         deadline = time.monotonic() + START_SECONDS
         for server in found:
-            while server not in self.servers and not server.is_ready() and time.monotonic() < deadline:
+            while not server.is_ready() and time.monotonic() < deadline:
                 time.sleep(1.0)
         self.servers = [canary, *(server for server in found if server != canary)]
 

@@ -24,8 +24,10 @@ from pipeline.files.manifest import Golden
 from pipeline.predictor import Predictor
 from serving import publish, rollback, versions
 from serving.process.ports import Ports
+from serving.triton import rolling
 from serving.triton.deployment import TritonDeployment
 from serving.triton.metrics import Served, metrics_page
+from serving.triton.repository import ModelRepository
 from serving.triton.server.options import EXPLICIT, TritonOptions
 from serving.triton.watch import worse
 from tests.conftest import ENVIRONMENT, PROJECT, run_in_process
@@ -171,7 +173,7 @@ def test_a_fine_bundle_goes_to_one_server_and_then_to_all(fleet, new, expected, 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("at_first")
-@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
 def test_a_publisher_that_ends_in_the_middle_leaves_nothing_mixed_for_long(fleet, bundle, new, expected, sent):
     words = ["--bundle", new.path, "--canary_seconds", 600, "--metrics_port", fleet.ports.metrics, *fleet.places]
     command = [sys.executable, "-m", "serving.publish", *map(str, words)]
@@ -185,7 +187,7 @@ def test_a_publisher_that_ends_in_the_middle_leaves_nothing_mixed_for_long(fleet
         assert answering(fleet) == [number, 1, 1] and number > 1
         publisher.send_signal(sent)
         status = publisher.wait(60)
-        if sent == signal.SIGTERM:
+        if sent != signal.SIGKILL:
             assert status == 128 + sent
             assert answering(fleet) == [1, 1, 1]
         else:
@@ -237,6 +239,22 @@ def test_what_only_live_traffic_shows_stops_at_the_first_server(fleet, sample_da
     assert re.search(rf"error: {fleet.addresses[0]} serves worse by version \d+ than others: .*({reason})", done.stderr)
     assert set(calls.tally.outcomes) == {RIGHT}, calls.tally.messages
     assert answering(fleet) == [1, 1, 1]
+
+
+def test_servers_that_are_started_anew_meanwhile_are_waited_for(tmp_path, monkeypatch):
+    canary, back, new = (SimpleNamespace(looks=looks) for looks in (0, 2, 3))
+
+    def is_ready(server):
+        server.looks -= 1
+        return server.looks < 0
+
+    for server in (canary, back, new):
+        server.is_ready = lambda server=server: is_ready(server)
+    monkeypatch.setattr(rolling.time, "sleep", lambda seconds: None)
+    deployment = rolling.RollingDeployment(ModelRepository(tmp_path), [canary, back], 1.0, lambda: [canary, back, new])
+    deployment._look_up_anew(canary)
+    assert deployment.servers == [canary, back, new]
+    assert max(server.looks for server in deployment.servers) < 0
 
 
 def test_one_server_has_none_to_be_compared_with(fleet, new):
