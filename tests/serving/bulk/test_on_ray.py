@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import subprocess
+import sys
+from types import SimpleNamespace
 
 import pytest
 
+from pipeline.errors import EnvironmentFault
+from serving.bulk.running import score
 from tests.conftest import ENVIRONMENT, PROJECT
 from tests.serving.bulk.scored import answers, as_lines
 
@@ -26,3 +30,13 @@ def test_a_node_is_killed_and_every_text_is_answered_once(options, texts, expect
     found = answers(given.output_dir)
     assert [row for _, row in found] == expected * times
     assert len({own for own, _ in found}) == len(found)
+
+
+def test_a_ray_that_does_not_start_is_a_fault_of_the_machine(options, texts, tmp_path, monkeypatch):
+    def init(**given):
+        raise Exception("The current node timed out during startup.")  # what Ray raises on a machine that is very busy
+
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(init=init))
+    (tmp_path / "in" / "a.txt").write_bytes(as_lines(texts))
+    with pytest.raises(EnvironmentFault, match=r"Ray at this machine: The current node timed out"):
+        score(options(engine="ray", processes=1))
