@@ -46,7 +46,16 @@ def rows_of_queues() -> Iterator[str]:
         yield f"| {load['share of capacity']:g} | {load['p50_ms']:.0f} | {load['p99_ms']:.0f} |"
 
 
+def rows_of_memory() -> Iterator[str]:
+    for run in record("bulk_growth")["measured"]:
+        memory = f"{run['driver_megabytes']:.0f} | {run['worker_megabytes']:.0f} | {run['manifest_bytes'] / 1000:.1f}"
+        speed = f"{run['rows_per_core_second']:,.0f} | {run['share_of_predictor']:.2f}"
+        yield f"| {run['rows']:,} | {memory} | {speed} |"
+
+
 @pytest.mark.parametrize("folder", [ENGLISH, CHINESE], ids=["en", "zh"])
 def test_the_tables_are_what_is_reckoned(folder):
     page = (folder / "concepts" / "scale.md").read_text(encoding="utf-8").splitlines()
-    assert [row for row in (*rows_in_bulk(), *rows_served(), *rows_of_queues()) if row not in page] == []
+    assert [
+        row for row in (*rows_in_bulk(), *rows_served(), *rows_of_queues(), *rows_of_memory()) if row not in page
+    ] == []
