@@ -19,7 +19,7 @@ from typing import Any
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 
-from pipeline.errors import InputError, ServerError
+from pipeline.errors import EnvironmentFault, InputError, ServerError
 from pipeline.local_servers import PROJECT
 
 MOST_FILE_BYTES, MOST_DONE_BYTES = 50_000_000, 100_000_000
@@ -60,21 +60,22 @@ class Apart:
         try:
             with tempfile.TemporaryDirectory(prefix="console") as made:
                 folder, shown = Path(made), _plain_name(name)
-                await run_in_threadpool((folder / shown).write_bytes, content)
-                told = await self._ask(
-                    {"job": job, "folder": made, "name": shown, "made": DONE, "options": options}, shown
-                )
+                asked = {"job": job, "folder": made, "name": shown, "made": DONE, "options": options}
+                told = await self._ask(asked, shown, content)
                 _check(told, shown, folder)
                 return await run_in_threadpool((folder / DONE).read_bytes)
         finally:
             self._free.release()
 
-    async def _ask(self, job: Mapping[str, Any], name: str) -> dict[str, Any]:
+    async def _ask(self, job: Mapping[str, Any], name: str, content: bytes) -> dict[str, Any]:
         alive = [process for process in self._idle if process.returncode is None]
         process = alive.pop() if alive else await _start()
         self._idle, stays = alive, False
         try:
-            told = await asyncio.wait_for(_answered(process, job), MOST_SECONDS)
+            assert process.stdin
+            process.stdin.write(json.dumps(job).encode() + b"\n")  # which of the two is left removes the folder
+            await run_in_threadpool(_write, Path(job["folder"], name), content)
+            told = await asyncio.wait_for(_answered(process), MOST_SECONDS)
             stays = told["stays"]
             return told
         except asyncio.TimeoutError:
@@ -99,10 +100,17 @@ async def _start() -> asyncio.subprocess.Process:
     )
 
 
-async def _answered(process: asyncio.subprocess.Process, job: Mapping[str, Any]) -> dict[str, Any]:
-    """Its line; raises ValueError or OSError where it ends without one."""
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise EnvironmentFault(f"{path} cannot be written: {error.strerror}") from None
+
+
+async def _answered(process: asyncio.subprocess.Process) -> dict[str, Any]:
+    """Its line, once it is told that the file is there; raises ValueError or OSError where it ends without one."""
     assert process.stdin and process.stdout
-    process.stdin.write(json.dumps(job).encode() + b"\n")
+    process.stdin.write(b"\n")
     await process.stdin.drain()
     return json.loads(await process.stdout.readline())
 

@@ -1,13 +1,16 @@
 """Do jobs on files, one after the other, for `serving.console.files.apart`.
 
-Each line of standard input is a job in JSON, the arguments of `do`; then a line is printed, what that tells.
+A line of standard input is a job in JSON, the arguments of `do`, and an empty one says that its file is there; then a
+line is printed, what that tells.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Mapping
@@ -67,11 +70,18 @@ def do(job: str, folder: str, name: str, made: str, options: Mapping[str, Any]) 
 def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
     os.nice(NICE)
-    for line in sys.stdin:
-        told = do(**json.loads(line))
-        print(json.dumps(told), flush=True)
-        if not told["stays"]:
-            return
+    folder = ""
+    with contextlib.suppress(BrokenPipeError):
+        for line in sys.stdin:
+            job = json.loads(line)
+            folder = job["folder"]
+            if not sys.stdin.readline():
+                break
+            told = do(**job)
+            print(json.dumps(told), flush=True)
+            if not told["stays"]:
+                return
+    shutil.rmtree(folder, ignore_errors=True)  # which the console would have removed: it is gone
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ function isSound({ input, eachLine, settings, files, ...more }) {
     typeof input === "string" &&
     typeof eachLine === "boolean" &&
     [threshold, topK, promise].every(isNumber) &&
-    (policy === null || policy in MESSAGES.en.policies) &&
+    (policy === null || Object.hasOwn(MESSAGES.en.policies, policy)) &&
     files.every(isFile) &&
     ![more, others].some((each) => Object.keys(each).length)
   );

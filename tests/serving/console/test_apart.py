@@ -6,11 +6,14 @@ import signal
 import threading
 import time
 from contextlib import contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import ENVIRONMENT
 from tests.serving.console.running import PATIENCE, Console
+from tests.serving.tiny_model import eventually
 
 SMALL = {"header": ["text"], "rows": [["地震"]]}
 TEXT = {"texts": ["地震"]}
@@ -83,6 +86,20 @@ def test_a_process_is_kept_for_the_next_file_and_ends_with_the_console(bundle_pa
         console.process.kill()
         assert gone(worker)
         console.said = "error:"  # it is gone already
+
+
+def test_of_a_file_that_outlives_the_console_nothing_is_left(bundle_path, monkeypatch, tmp_path):
+    monkeypatch.setitem(ENVIRONMENT, "TMPDIR", str(tmp_path))
+    with Console("--bundle", bundle_path) as console:
+        connection = HTTPConnection("127.0.0.1", console.port)
+        connection.request("POST", "/workbook", json.dumps(sized(400_000)), {"Content-Type": "application/json"})
+        eventually(lambda: any(tmp_path.glob("console*/*")) and workers(console))
+        (worker,) = workers(console)
+        console.process.kill()
+        connection.close()
+        assert gone(worker)
+        console.said = "error:"  # it is gone already
+    assert list(tmp_path.glob("console*")) == []
 
 
 def test_a_table_of_too_many_cells_is_refused(console):

@@ -4,6 +4,7 @@ import pytest
 
 from pipeline.files.dataset import read_texts
 from tests.serving.console.running import Console, classify
+from tests.serving.console.test_files import give
 
 MANY = 3000
 
@@ -51,3 +52,15 @@ def test_a_console_that_went_away_and_is_back_answers_on(browser, bundle_path, t
         assert f":{first.port}" in second.said
         classify(browser, texts[:4])
         assert browser.texts("#summary")[0].startswith("4 texts")
+
+
+def test_a_file_that_the_console_did_not_read_is_read_again(browser, bundle_path):
+    with Console("--bundle", bundle_path) as first:
+        browser.open(first.url)
+        browser.wait_for("!!document.getElementById('input')")
+    give(browser, [("a.txt", "裁员\n地震".encode())])
+    assert "the console does not answer" in browser.texts("#files .notice")[0]
+    with Console("--bundle", bundle_path, "--port", first.port):
+        browser.click("#files .notice button")
+        browser.wait_for("document.getElementById('found').textContent === '2 texts'")
+        assert browser.texts("#files .notice") == []

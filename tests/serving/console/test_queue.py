@@ -140,3 +140,22 @@ def test_where_the_development_set_is_not_known_nothing_is_held_against_it(brows
         browser.open(console.url)
         browser.wait_for("!!document.getElementById('order')")
         assert browser.texts("#order option") == ["as given", "least sure first"]
+
+
+@pytest.mark.parametrize("name", ["constructor", "__proto__"])
+def test_a_label_named_as_what_every_object_has_is_another_label(browser, bundle_path, texts, tmp_path, name):
+    manifest = Bundle(bundle_path).manifest
+    labels = tuple(label.replace("组织关系", name) for label in manifest.labels)
+    shutil.copytree(bundle_path, tmp_path / "bundle")
+    traffic = {"top_label": {"## none": 0, "a": 200, "## others": 0}}
+    training = {"data": {**manifest.training["data"], "traffic": traffic}}
+    seal(tmp_path / "bundle", replace(manifest, labels=labels, goldens=(), training=training))
+    with Console("--bundle", tmp_path / "bundle") as console:
+        browser.open(console.url)
+        browser.wait_for("!!document.getElementById('order')")
+        classify(browser, texts)
+        answered = [answer["labels"][0]["label"] for answer in console.ask("/classify", {"texts": texts})[1]["answers"]]
+        assert name in answered
+        order(browser, "drifted")
+        assert not any(f"“{name}”" in said for said in browser.texts("ol.answers .rare"))
+        assert any("another label" in said for said in browser.texts("ol.answers .rare"))

@@ -56,12 +56,13 @@ function unready() {
 function fileItem(read) {
   const { name, reading, problem, column, form, notes } = read;
   const said = reading ? say("reading") : column ? say("found", read.texts.length) : say("chooseColumn");
+  const again = element("button", { type: "button", class: "link", click: () => readFile(read) }, say("again"));
   const close = { type: "button", class: "link", "aria-label": say("remove", name), click: () => closeFile(read) };
   return element(
     "li",
     {},
     element("p", {}, element("bdi", {}, name), problem ? " " : [" · ", said, " "], element("button", close, "×")),
-    problem ? element("p", { class: "notice", role: "alert" }, wording(problem)) : null,
+    problem ? element("p", { class: "notice", role: "alert" }, wording(problem), " ", handles.has(read) ? again : null) : null,
     form && !problem ? element("p", { class: "hint" }, [form, ...notes].map(wording).join(" · ")) : null,
     handles.has(read) && !reading ? fileChoices(read) : null,
   );

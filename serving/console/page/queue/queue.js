@@ -36,7 +36,7 @@ function disagreement({ labels, given, other }) {
 function rarities(rows) {
   const { expected } = state.model;
   const features = Object.keys(expected).filter((feature) => rows.some(({ given }) => given.bins?.[feature]));
-  const bin = (feature, given) => (given.bins[feature] in expected[feature] ? given.bins[feature] : OTHER_LABELS);
+  const bin = (feature, given) => (Object.hasOwn(expected[feature], given.bins[feature]) ? given.bins[feature] : OTHER_LABELS);
   const here = new Map();
   for (const { given } of rows) if (given.bins?.top_label && expected.top_label) here.set(bin("top_label", given), (here.get(bin("top_label", given)) || 0) + 1);
   const others = Math.max(1, [...here.values()].reduce((sum, each) => sum + each, 0) - 1);
