@@ -132,7 +132,7 @@ stop: ## stop what serve, serve-paddle and console started
 	@$(or $(wildcard $(BIN)/python),$(PYTHON)) -m serving.stop
 
 test: $(READY) $(CONSOLE) $(FUZZ) $(KUBERNETES) $(POLICIES) paddle-if-possible ## run the tests, a real Triton server among them; SLOW=1: the slow ones too
-	@$(BIN)/python -m pytest $(if $(SLOW),-m "",-n 2 --dist loadgroup)
+	@$(BIN)/python -m pytest $(if $(SLOW),-m "",-n 3 --dist loadgroup --no-loadscope-reorder)
 
 lint: $(READY) ## check style and types
 	@$(BIN)/ruff check .

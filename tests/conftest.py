@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -25,6 +24,8 @@ from serving.paddle.server import PaddlePorts, PaddleServer
 from serving.process.ports import Ports
 from serving.triton.server.launcher import TritonServer
 from tests.browser import Browser, find_browser
+from tests.processes import made_once, set_groups
+from tests.serving.passing import PassingServer
 
 # Time on a shared machine is no property of the code; CI tries the same examples each time.
 settings.register_profile(
@@ -37,20 +38,10 @@ ENVIRONMENT = dict(os.environ)
 """Of a command that a user starts; paddle, once imported here, sets variables that would limit its threads."""
 REAL_DATA = PROJECT.parent / "shared" / "data"
 
-SERVER_TESTS = {PROJECT / "tests" / name for name in ("serving", "clients", "examples")}
-OTHER_TESTS = {PROJECT / "tests/serving" / name for name in ("bulk", "console")}
-"""Of which most ask no server of texts; they make the halves equally long."""
-
 
 @pytest.hookimpl(tryfirst=True)  # xdist looks at the marks in its own
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Two halves for two processes: each kind of server is started in one; the checkpoint is trained in each."""
-    for item in items:
-        if re.search(r"\{'[^':]*', '", item.nodeid):
-            raise pytest.UsageError(f"{item.nodeid} is named after a set, whose order differs between two processes")
-        folders = set(item.path.parents)
-        servers = folders & SERVER_TESTS and not folders & OTHER_TESTS
-        item.add_marker(pytest.mark.xdist_group("servers" if servers else "training"))
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    set_groups(items, sort=hasattr(config, "workerinput"))
 
 
 def run_command(*arguments: object, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -91,21 +82,26 @@ def sample_dataset(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def checkpoint(sample_dataset, tmp_path_factory) -> Path:
-    """A checkpoint trained for a moment, once in each process: it has learnt something, and that is all."""
-    folder = tmp_path_factory.mktemp("trained") / "checkpoint"
+    """A checkpoint trained for a moment: it has learnt something, and that is all."""
     options = ("--device", "cpu", "--model_name", "scratch-tiny", "--learning_rate", 2e-3, "--epochs", 6)
     options += ("--linear", "never")  # an encoder alone: what most tests are about
-    run_command("training/train.py", "--dataset_dir", sample_dataset, "--save_dir", folder, *options)
-    return folder
+
+    def train(folder: Path) -> None:
+        places = ("--dataset_dir", sample_dataset, "--save_dir", folder / "checkpoint")
+        run_command("training/train.py", *places, *options)
+
+    return made_once(tmp_path_factory, "trained", train) / "checkpoint"
 
 
 @pytest.fixture(scope="session")
 def bundle_path(checkpoint, tmp_path_factory) -> Path:
     """The checkpoint's bundle, which was published beside it in the same go."""
-    folder = tmp_path_factory.mktemp("exported")
-    places = ("--output_path", folder / "export", "--model_repository", folder / "model_repository")
-    run_command("training/export_model.py", "--params_path", checkpoint, "--at_least_one", *places)
-    return folder / "export"
+
+    def export(folder: Path) -> None:
+        places = ("--output_path", folder / "export", "--model_repository", folder / "model_repository")
+        run_command("training/export_model.py", "--params_path", checkpoint, "--at_least_one", *places)
+
+    return made_once(tmp_path_factory, "exported", export) / "export"
 
 
 @pytest.fixture(scope="session")
@@ -118,7 +114,7 @@ def model_repository(bundle_path) -> Path:
 def triton(model_repository, tmp_path_factory) -> Iterator[TritonServer]:
     """A real Triton server over `model_repository`."""
     state = tmp_path_factory.mktemp("state")
-    with TritonServer(model_repository, ports=Ports.free(), state_dir=state) as server:
+    with PassingServer(model_repository, ports=Ports.free(), state_dir=state) as server:
         server.wait_ready()
         yield server
 

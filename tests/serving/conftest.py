@@ -1,9 +1,12 @@
 """Bundles to publish, and the model repository of the launcher's tests."""
 
+from pathlib import Path
+
 import pytest
 
 from pipeline.files.bundle import Bundle
-from tests.conftest import first_rows, run_command
+from tests.conftest import first_rows
+from tests.processes import made_once
 from tests.serving.bundles import top_level_bundle
 from tests.serving.tiny_model import SLEEPY_ECHO, write_model
 
@@ -27,9 +30,14 @@ def other(bundle, tmp_path_factory):
 @pytest.fixture(scope="session")
 def linear(sample_dataset, tmp_path_factory) -> Bundle:
     """A linear model's bundle."""
-    folder = tmp_path_factory.mktemp("linear")
-    few = first_rows(sample_dataset, folder / "data", 600, 150)
-    places = ("--save_dir", folder / "checkpoint")
-    run_command("training/train.py", "--dataset_dir", few, "--model_name", "linear", *places)
-    run_command("training/export_model.py", "--params_path", places[1], "--output_path", folder / "export")
-    return Bundle(folder / "export")
+
+    def make(folder: Path) -> None:
+        from training.export_model import ExportOptions, export
+        from training.loop.options import TrainingRun
+        from training.train import train
+
+        few = first_rows(sample_dataset, folder / "data", 600, 150)
+        checkpoint = train(TrainingRun(dataset_dir=few, model_name="linear", save_dir=folder / "checkpoint"))
+        export(ExportOptions(params_path=checkpoint.path, output_path=folder / "export"))
+
+    return Bundle(made_once(tmp_path_factory, "linear", make) / "export")
