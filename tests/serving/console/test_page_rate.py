@@ -78,3 +78,8 @@ def test_what_was_opened_stays_open_while_further_answers_come(opened, answered_
     assert opened.texts("#summary")[0].startswith("2,000 texts")
     assert opened.texts(".growing .hint") == ["50 of 2,000"]
     assert opened.evaluate("document.querySelector('.picker input')?.value") == "裁"
+
+
+def test_beside_its_data_the_page_is_one_request(opened, console):
+    opened.settle()
+    assert sorted(opened.requests) == [console.url, f"{console.url}caller", f"{console.url}model"]
