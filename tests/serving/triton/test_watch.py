@@ -1,9 +1,12 @@
 """What a server that answers by a new version first is stopped for."""
 
+from unittest.mock import Mock
+
 import pytest
 
+from pipeline.errors import ServerError
 from serving.triton.metrics import Served
-from serving.triton.watch import worse
+from serving.triton.watch import SILENT_LOOKS, Watch, worse
 
 
 def served(requests=1000, failed=0, empty=0, milliseconds=10):
@@ -31,3 +34,23 @@ def served(requests=1000, failed=0, empty=0, milliseconds=10):
 )
 def test_what_counts_as_worse(first, others, usual, reason):
     assert worse(first, others, usual).startswith(reason) and bool(worse(first, others, usual)) == bool(reason)
+
+
+@pytest.mark.parametrize("silent", [SILENT_LOOKS - 1, SILENT_LOOKS], ids=["started anew", "gone"])
+def test_a_canary_that_dies_while_it_is_watched_is_no_success(silent, monkeypatch):
+    looks = []
+    canary, other = (Mock(address=name) for name in ("canary", "other"))
+    canary.pinned_version.side_effect = lambda: 2 if len(looks) < 3 else 1
+
+    def read(server, version):
+        if server is canary:
+            looks.append(version)
+            if 3 <= len(looks) < 3 + silent:
+                raise ServerError("canary is not reachable")
+        return served()
+
+    monkeypatch.setattr(Watch, "_read", staticmethod(read))
+    reason = "not reachable" if silent == SILENT_LOOKS else "canary was started anew .*, and answers by version 1"
+    with pytest.raises(ServerError, match=reason):
+        Watch(canary, [other], 2, 1, sleep=lambda seconds: None).run(600)
+    assert len(looks) == 2 + silent + (silent < SILENT_LOOKS)
