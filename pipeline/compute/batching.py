@@ -109,9 +109,15 @@ def iterate_batches(
     run: Callable[[np.ndarray, np.ndarray], np.ndarray],
     token_budget: int = TOKEN_BUDGET,
     overhead_tokens: int = OVERHEAD_TOKENS,
+    turns: np.ndarray | None = None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """As `run_in_batches`, but yield each batch's row numbers and results as soon as they are computed."""
-    for batch in plan_batches(np.array([len(row) for row in rows], np.int64), token_budget, overhead_tokens):
+    """As `run_in_batches`, but yield each batch's row numbers and results as soon as they are computed.
+
+    Args:
+        turns: int [rows]; batches come in the order of the least of their rows' turns, otherwise shortest rows first.
+    """
+    planned = plan_batches(np.array([len(row) for row in rows], np.int64), token_budget, overhead_tokens)
+    for batch in planned if turns is None else sorted(planned, key=lambda batch: turns[batch].min()):
         input_ids = pad([rows[row] for row in batch])
         yield batch, run(input_ids, np.zeros_like(input_ids))
 

@@ -4,6 +4,7 @@ that are longer than it takes are computed in windows."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
@@ -49,16 +50,22 @@ class Engine:
             results[numbers] = computed
         return results
 
-    def batches(self, texts: Sequence[np.ndarray]) -> Batches:
-        """As `logits`, but text numbers and logits as soon as they are computed."""
-        yield from self._windows.batches(texts, self._compute)
+    def batches(self, texts: Sequence[np.ndarray], turns: np.ndarray | None = None) -> Batches:
+        """As `logits`, but text numbers and logits as soon as they are computed.
 
-    def _compute(self, rows: Sequence[np.ndarray]) -> Batches:
+        Args:
+            turns: int [texts]; the batches of those with the least are computed first, unless one is cut into windows.
+        """
+        yield from self._windows.batches(texts, partial(self._compute, turns=turns))
+
+    def _compute(self, rows: Sequence[np.ndarray], turns: np.ndarray | None) -> Batches:
         """Of rows that the model takes at once."""
+        if turns is not None and len(turns) != len(rows):
+            turns = None
         if self._runtime.run_packed is None:
-            yield from iterate_batches(rows, self._runtime.run, self.token_budget)
+            yield from iterate_batches(rows, self._runtime.run, self.token_budget, turns=turns)
             return
-        for batch in pack(rows, self.token_budget):
+        for batch in pack(rows, self.token_budget, turns):
             yield batch.texts, self._runtime.run_packed(batch.inputs)[batch.places]
 
     def warm(self) -> None:

@@ -94,16 +94,21 @@ def plan_batches(lengths: Sequence[int], token_budget: int) -> list[Rows]:
     return min(plans, key=lambda plan: plan[0])[1] if plans else []
 
 
-def pack(texts: Sequence[np.ndarray], token_budget: int) -> Iterator[PackedBatch]:
+def pack(texts: Sequence[np.ndarray], token_budget: int, turns: np.ndarray | None = None) -> Iterator[PackedBatch]:
     """Batches that together hold every text once.
 
     Args:
         texts: token ids, int64 [length] each.
         token_budget: as for `plan_batches`.
+        turns: int [texts]; batches that are planned together come in the order of the least of their texts' turns.
     """
     for start in range(0, len(texts), PLANNED_TEXTS):
         lengths = [len(text) for text in texts[start : start + PLANNED_TEXTS]]
-        for planned in plan_batches(lengths, token_budget):
+        batches = plan_batches(lengths, token_budget)
+        if turns is not None:
+            own = turns[start : start + PLANNED_TEXTS]
+            batches.sort(key=lambda rows: min(own[text] for row in rows for text in row))
+        for planned in batches:
             rows = [[start + text for text in row] for row in planned]
             yield _batch(texts, rows, _length(planned, lengths))
 

@@ -2,7 +2,8 @@
 
 Triton 2.51 is ended by a call that asks for a classification of texts, may be ended by one that is cancelled as its
 answer is ready, and has no limit to what it reads. This bounds and checks a call first, and hands it on as it came; a
-caller that leaves cancels nothing. Components of the ensemble are for the operator, who shows the admin key.
+caller that leaves cancels nothing. Requests of many texts may wait for their turn. Components of the ensemble are for
+the operator, who shows the admin key.
 
 Run by the launcher, as `serving.triton.front.running` tells.
 """
@@ -24,10 +25,12 @@ from google.protobuf.message import DecodeError
 from tritonclient.grpc import service_pb2
 
 from pipeline.errors import InputError
+from pipeline.tensors import ENSEMBLE
 from serving.process.arrivals import BODIES, FREE_BYTES, Budget
 from serving.triton.admin_key import GRPC_HEADER
 from serving.triton.front.bodies import NO_CLASSIFICATION, check_shape
 from serving.triton.front.running import PARTING_SECONDS, FrontSettings, run_front
+from serving.triton.front.turns import Turns
 
 SERVICE = service_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"]
 METHODS = {f"/{SERVICE.full_name}/{each.name}" for each in SERVICE.methods if not each.client_streaming}
@@ -71,7 +74,7 @@ class Calls(grpc.GenericRpcHandler):
         self._settings = settings
         self._upstream = {method: upstream.unary_unary(method) for method in METHODS}
         self._bodies, self._slow = Budget(BODIES * settings.max_bytes), Budget(SLOW_BODIES)
-        self._under_way = 0
+        self._under_way, self._turns = 0, Turns()
 
     def service(self, handler_call_details: Any) -> grpc.RpcMethodHandler | None:
         method = handler_call_details.method
@@ -80,12 +83,12 @@ class Calls(grpc.GenericRpcHandler):
 
     async def _serve(self, method: str, _: object, context: Any) -> None:
         metadata = {name: value for name, value in context.invocation_metadata() or () if name in PASSED_ON}
-        held, asked = 0, None
+        held, taken, asked = 0, 0, None
         self._under_way += 1
         try:
             message, held = await self._read(context)
             if method == INFER:
-                self._check(message, metadata.get(GRPC_HEADER, ""))
+                taken = await self._turns.take(self._check(message, metadata.get(GRPC_HEADER, "")))
             asked = asyncio.ensure_future(self._ask(method, message, metadata))
             await context.write(await asyncio.shield(asked))
         except InputError as error:
@@ -94,12 +97,13 @@ class Calls(grpc.GenericRpcHandler):
             await context.abort(refused.code, str(refused))
         finally:
             if asked is None or asked.done():
-                self._finish(held)
+                self._finish(held, taken)
             else:  # its caller has left
-                asked.add_done_callback(lambda done: self._finish(held, done.exception()))
+                asked.add_done_callback(lambda done: self._finish(held, taken, done.exception()))
 
-    def _finish(self, held: int, _: object = None) -> None:
+    def _finish(self, held: int, taken: int, _: object = None) -> None:
         self._under_way -= 1
+        self._turns.give(taken)
         self._bodies.give(held)
 
     async def _read(self, context: Any) -> tuple[bytes, int]:
@@ -138,7 +142,8 @@ class Calls(grpc.GenericRpcHandler):
         finally:
             self._slow.give(1)
 
-    def _check(self, message: bytes, key: str) -> None:
+    def _check(self, message: bytes, key: str) -> int:
+        """How many texts the ensemble is asked for; raises where the request is not to be handed on."""
         try:
             request = service_pb2.ModelInferRequest.FromString(message)
         except DecodeError as error:
@@ -153,6 +158,9 @@ class Calls(grpc.GenericRpcHandler):
         if not self._settings.may_ask(request.model_name, key):
             said = f"{request.model_name} is a part of the ensemble and answers only those with the admin key"
             raise Refused(grpc.StatusCode.PERMISSION_DENIED, said)
+        if request.model_name != ENSEMBLE:
+            return 0
+        return max((tensor.shape[0] for tensor in request.inputs if tensor.shape), default=0)
 
     async def _ask(self, method: str, message: bytes, metadata: Mapping[str, str]) -> bytes:
         try:

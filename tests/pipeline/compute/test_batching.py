@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from pipeline.compute.batching import (
     OVERHEAD_TOKENS,
     checked_rows,
+    iterate_batches,
     measured_overhead,
     pad,
     plan_batches,
@@ -57,6 +58,20 @@ def test_results_come_back_in_the_callers_order(rows, budget):
         return input_ids.sum(axis=1, keepdims=True).astype(np.float32)
 
     assert run_in_batches(arrays, total, budget).ravel().tolist() == [sum(row) for row in rows]
+
+
+def test_batches_come_in_the_order_of_their_earliest_turn():
+    rows = [np.ones(length, np.int64) for length in np.random.default_rng(0).integers(1, 40, 60)]
+    turns = np.random.default_rng(1).permutation(60)
+
+    def batches(order):
+        computed = iterate_batches(rows, lambda ids, _: np.zeros((len(ids), 1), np.float32), 200, 0, order)
+        return [batch.tolist() for batch, _ in computed]
+
+    earliest = [turns[batch].min() for batch in batches(turns)]
+    assert sorted(batches(turns)) == sorted(batches(None))  # nothing else changes
+    assert earliest == sorted(earliest)
+    assert earliest != [turns[batch].min() for batch in batches(None)]
 
 
 @given(st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=20), min_size=1, max_size=9))

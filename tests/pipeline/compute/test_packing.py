@@ -32,6 +32,16 @@ def test_batches_are_nearly_full():
     assert lengths.sum() > 0.94 * sum(batch.inputs["input_ids"].size for batch in batches)
 
 
+def test_batches_come_in_the_order_of_their_earliest_turn():
+    lengths = np.random.default_rng(0).integers(9, 100, 64)
+    texts, turns = [np.ones(length, np.int64) for length in lengths], np.random.default_rng(1).permutation(64)
+    in_turn, planned = ([sorted(batch.texts) for batch in pack(texts, 512, order)] for order in (turns, None))
+    assert sorted(in_turn) == sorted(planned)  # nothing else changes
+    earliest = [turns[batch].min() for batch in in_turn]
+    assert earliest == sorted(earliest)
+    assert earliest != [turns[batch].min() for batch in planned]
+
+
 def test_texts_that_fit_into_one_row_get_one():
     assert plan_batches([40, 40, 40], 1024) == [[[0, 1, 2]]]
     assert plan_batches([], 1024) == []
