@@ -24,15 +24,18 @@ class Watched:
     Attributes:
         seconds: of the whole process, imports included.
         cpu_seconds: computed by it and by its children.
-        peak_megabytes: the largest resident memory of it or of any child, in 10^6 bytes.
-        own_megabytes, child_megabytes: the largest of itself, and of the child that took most, as they were looked at.
+        own_megabytes, child_megabytes: the largest resident memory of itself, and of the child that took most, in 10^6
+            bytes, as they were looked at.
     """
 
     seconds: float
     cpu_seconds: float
-    peak_megabytes: float
     own_megabytes: float
     child_megabytes: float
+
+    @property
+    def peak_megabytes(self) -> float:
+        return max(self.own_megabytes, self.child_megabytes)
 
 
 def resident_bytes(pid: int) -> int:
@@ -48,7 +51,7 @@ def run_watched(words: Sequence[str]) -> Watched:
     """
     started, own, child = time.monotonic(), 0.0, 0.0
     process = subprocess.Popen(words, cwd=PROJECT, stdout=subprocess.DEVNULL)
-    # Not resource.getrusage(): that knows the largest of all children only.
+    # Not by getrusage() or wait4(): what they call the largest is also that of this process, before it became the other.
     while not (ended := os.wait4(process.pid, os.WNOHANG))[0]:
         own = max(own, _peak_megabytes(process.pid))
         child = max(child, max(map(_peak_megabytes, _children(process.pid)), default=0.0))
@@ -58,7 +61,7 @@ def run_watched(words: Sequence[str]) -> Watched:
     if process.returncode:
         raise ClassifierError(f"{' '.join(words[1:3])} ended with status {process.returncode}")
     cpu_seconds = usage.ru_utime + usage.ru_stime
-    return Watched(time.monotonic() - started, cpu_seconds, usage.ru_maxrss * 1024 / 1e6, own, child)
+    return Watched(time.monotonic() - started, cpu_seconds, own, child)
 
 
 def _children(pid: int) -> Iterator[int]:

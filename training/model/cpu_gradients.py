@@ -127,9 +127,12 @@ CHEAPER = {
 
 
 def use_cpu_gradients(model: paddle.nn.Layer) -> None:
-    """Let the layers of `model` that have a cheaper way compute in it from now on."""
-    for layer in model.sublayers():
+    """Let the layers of `model` that have a cheaper way compute in it from now on.
+
+    The dropout before the classifier stays: it costs nothing, and what is trained without any other is as it was.
+    """
+    for name, layer in model.named_sublayers():
         if type(layer) is paddle.nn.Linear and layer.bias is not None:
             layer.__class__ = _Linear
-        else:
+        elif name != "dropout":
             layer.__class__ = CHEAPER.get(type(layer), type(layer))

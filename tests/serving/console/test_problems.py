@@ -172,7 +172,7 @@ def test_people_read_chinese_whatever_goes_wrong(browser, bundle_path, tmp_path)
         give(browser, files)
         browser.wait_for(f"document.querySelectorAll('#files .notice').length === {len(files)}")
         notices = browser.texts("#files .notice")
-        assert notices[0] == "a.xls 是旧的 .xls 格式，请用电子表格软件另存为 .xlsx 或 .csv"
+        assert notices[0] == "a.xls 是旧的 .xls 格式，请用电子表格软件另存为 .xlsx 或 .csv 重试"
         assert notices[2].startswith("c.jsonl 第 2 行：需要 JSON 对象，而不是 ")
         assert [notice for notice in notices if not in_chinese(notice)] == []
         for _ in files:
