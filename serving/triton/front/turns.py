@@ -16,14 +16,14 @@ from collections.abc import Callable
 
 FEW_TEXTS = 8
 """A request of so many texts is never held."""
-MANY_TEXTS = 128
-"""Of requests of many texts together: while so many are passed on, and as many as the server answers in
-AHEAD_SECONDS, the next is held. At least two requests are passed on: the model computes one, and the next is there."""
-LEAST_REQUESTS = 2
-AHEAD_SECONDS, PACE_SECONDS = 0.3, 1.0
-"""The second: over which it is measured how many texts are answered."""
-HELD_TEXTS = 128
-"""While so many are held, further ones are passed on at once."""
+AHEAD_SECONDS, PACE_SECONDS = 0.2, 1.0
+"""While as many texts of large requests are passed on as the server answers in the first, the next request is held. One
+is always passed on: until the next is there, the model stands still for some milliseconds, little beside a request that
+takes longer than this. How many are answered is measured over the second, in which large requests are under way."""
+HELD_SECONDS = 2.0
+"""While as many texts are held as the server answers in this time, further requests are passed on at once."""
+FIRST_TEXTS = 128
+"""Taken for either number until that has been measured."""
 
 
 class Turns:
@@ -37,11 +37,12 @@ class Turns:
         self._clock = clock
         self._requests = self._texts = self._held_texts = 0
         self._held: deque[tuple[int, asyncio.Future[None]]] = deque()
-        self._pace, self._answered, self._since = 0.0, 0, clock()
+        self._pace: float | None = None
+        self._answered, self._busy_seconds, self._looked = 0, 0.0, 0.0
 
     async def take(self, texts: int) -> int:
         """Wait for the turn of a request of so many texts; what is to be given back when it is answered."""
-        if texts <= FEW_TEXTS or self._held_texts >= HELD_TEXTS:
+        if texts <= FEW_TEXTS or self._held_texts >= self._answered_in(HELD_SECONDS):
             return 0
         if not self._held and self._has_room():
             self._pass_on(texts)
@@ -66,19 +67,30 @@ class Turns:
             return
         self._requests -= 1
         self._texts -= taken
-        self._answered += taken
-        seconds = self._clock() - self._since
-        if seconds >= PACE_SECONDS:
-            self._pace, self._answered, self._since = self._answered / seconds, 0, self._clock()
+        self._measure(taken)
         while self._held and self._has_room():
             texts, turn = self._held.popleft()
             self._held_texts -= texts
             self._pass_on(texts)
             turn.set_result(None)
 
+    def _measure(self, texts: int) -> None:
+        now = self._clock()
+        self._answered += texts
+        self._busy_seconds += now - self._looked
+        self._looked = now
+        if self._busy_seconds >= PACE_SECONDS:
+            self._pace = self._answered / self._busy_seconds
+            self._answered, self._busy_seconds = 0, 0.0
+
+    def _answered_in(self, seconds: float) -> float:
+        return FIRST_TEXTS if self._pace is None else seconds * self._pace
+
     def _has_room(self) -> bool:
-        return self._requests < LEAST_REQUESTS or self._texts < max(MANY_TEXTS, AHEAD_SECONDS * self._pace)
+        return not self._requests or self._texts < self._answered_in(AHEAD_SECONDS)
 
     def _pass_on(self, texts: int) -> None:
+        if not self._requests:
+            self._looked = self._clock()
         self._requests += 1
         self._texts += texts
