@@ -51,7 +51,7 @@ def run_watched(words: Sequence[str]) -> Watched:
     """
     started, own, child = time.monotonic(), 0.0, 0.0
     process = subprocess.Popen(words, cwd=PROJECT, stdout=subprocess.DEVNULL)
-    # Not by getrusage() or wait4(): what they call the largest is also that of this process, before it became the other.
+    # Not by wait4(): what it calls the largest includes this process, of which the other is a copy at first.
     while not (ended := os.wait4(process.pid, os.WNOHANG))[0]:
         own = max(own, _peak_megabytes(process.pid))
         child = max(child, max(map(_peak_megabytes, _children(process.pid)), default=0.0))
