@@ -97,13 +97,13 @@ class Calls(grpc.GenericRpcHandler):
             await context.abort(refused.code, str(refused))
         finally:
             if asked is None or asked.done():
-                self._finish(held, taken)
+                self._finish(held, taken, asked)
             else:  # its caller has left
-                asked.add_done_callback(lambda done: self._finish(held, taken, done.exception()))
+                asked.add_done_callback(partial(self._finish, held, taken))
 
-    def _finish(self, held: int, taken: int, _: object = None) -> None:
+    def _finish(self, held: int, taken: int, asked: asyncio.Future[bytes] | None) -> None:
         self._under_way -= 1
-        self._turns.give(taken)
+        self._turns.give(taken, asked is not None and not asked.cancelled() and asked.exception() is None)
         self._bodies.give(held)
 
     async def _read(self, context: Any) -> tuple[bytes, int]:

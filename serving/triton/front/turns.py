@@ -61,13 +61,13 @@ class Turns:
             raise
         return texts
 
-    def give(self, taken: int) -> None:
-        """A request is answered for which `take` gave so much."""
+    def give(self, taken: int, answered: bool = True) -> None:
+        """A request is over for which `take` gave so much; whether its texts were answered, or it was refused."""
         if not taken:
             return
         self._requests -= 1
         self._texts -= taken
-        self._measure(taken)
+        self._measure(taken if answered else 0)
         while self._held and self._has_room():
             texts, turn = self._held.popleft()
             self._held_texts -= texts
@@ -79,7 +79,7 @@ class Turns:
         self._answered += texts
         self._busy_seconds += now - self._looked
         self._looked = now
-        if self._busy_seconds >= PACE_SECONDS:
+        if self._busy_seconds >= PACE_SECONDS and self._answered:
             self._pace = self._answered / self._busy_seconds
             self._answered, self._busy_seconds = 0, 0.0
 

@@ -134,6 +134,18 @@ def test_a_fast_server_gets_as_many_as_it_answers_in_a_moment(idle_seconds):
     run(play)
 
 
+def test_what_is_refused_at_once_does_not_make_a_server_fast():
+    async def play(turns):
+        await has_answered(turns, 64, 2)
+        for _ in range(100):
+            turns.give(await turns.take(100_000), answered=False)
+            turns._clock.seconds += PACE_SECONDS
+        await has_answered(turns, 64, 2)
+        assert turns._answered_in(PACE_SECONDS) == 128
+
+    run(play)
+
+
 def test_a_slow_server_gets_one_at_a_time_and_those_that_wait_too_long_are_its_own_matter():
     async def play(turns):
         await has_answered(turns, 64, 1)
