@@ -132,7 +132,7 @@ def quality(folder: Path, way: str, options: LongTextOptions, place: Path) -> di
     checkpoint = train(
         TrainingRun(
             dataset_dir=folder,
-            save_dir=place / way,
+            save_dir=place / "trained" / way,
             model_name=options.model_name,
             device="cpu",
             learning_rate=2e-3,
@@ -149,7 +149,7 @@ def quality(folder: Path, way: str, options: LongTextOptions, place: Path) -> di
         )
     )
     seconds = time.monotonic() - started
-    classifier = load_classifier(place / way, "cpu", None, 16)
+    classifier = load_classifier(place / "trained" / way, "cpu", None, 16)
     examples, metrics = list(read_examples(folder / TEST_FILE, classifier.hierarchy)), Metrics(classifier.hierarchy)
     selected = classifier.decoder.decode(classifier.logits([example.text for example in examples])).selected
     metrics.update(classifier.hierarchy.matrix([example.labels for example in examples]), selected)
