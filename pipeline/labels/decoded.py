@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -26,6 +27,12 @@ class Decoded:
     confidences: np.ndarray
     scores: np.ndarray
 
+    @classmethod
+    def joined(cls, parts: Sequence[Decoded]) -> Decoded:
+        """The rows of one or more batches of the same hierarchy."""
+        arrays = zip(*((part.selected, part.confidences, part.scores) for part in parts))
+        return cls(parts[0].hierarchy, *map(np.concatenate, arrays))
+
     def part(self, rows: slice | np.ndarray) -> Decoded:
         """Some of the rows."""
         return Decoded(self.hierarchy, self.selected[rows], self.confidences[rows], self.scores[rows])
@@ -43,7 +50,7 @@ class Decoded:
     def in_order(self, values: np.ndarray) -> np.ndarray:
         """Values of the labels, float32 [batch, labels], as `ranked` orders them: float32 [batch, K], padded with 0."""
         order, kept = self._order
-        return np.where(kept, np.take_along_axis(self._of_paths(values), order, axis=1), np.float32(0))
+        return np.where(kept, _taken(self._of_paths(values), order), np.float32(0))
 
     def _of_paths(self, values: np.ndarray) -> np.ndarray:
         """[batch, paths] of [batch, labels]: a label is shown by each of its paths."""
@@ -55,7 +62,7 @@ class Decoded:
         selected, levels = self._of_paths(self.selected), self._of_paths(self.hierarchy.levels)
         order = ranking(levels, selected, self._of_paths(self.confidences))
         order = order[:, : max(1, int(selected.sum(axis=1).max(initial=0)))]
-        return order, np.take_along_axis(selected, order, axis=1)
+        return order, _taken(selected, order)
 
     def predictions(self) -> list[list[Prediction]]:
         """Per text its predictions, most confident first."""
@@ -64,6 +71,11 @@ class Decoded:
             [Prediction(label, float(confidence)) for label, confidence in zip(*row) if label]
             for row in zip(labels, confidences)
         ]
+
+
+def _taken(values: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """As `np.take_along_axis` along the last of two axes, in a third of the time that it takes for one row."""
+    return values[np.arange(len(values))[:, None], order]
 
 
 def ranking(levels: np.ndarray, selected: np.ndarray, confidences: np.ndarray) -> np.ndarray:

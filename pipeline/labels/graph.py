@@ -129,7 +129,9 @@ def among(some: np.ndarray, pairs: tuple[np.ndarray, np.ndarray]) -> tuple[np.nd
 
 def runs(ascending: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The numbers of an ascending array, each once, and where it begins."""
-    starts = np.flatnonzero(np.diff(ascending, prepend=-1))
+    first = np.ones(len(ascending), bool)
+    np.not_equal(ascending[1:], ascending[:-1], out=first[1:])
+    starts = np.flatnonzero(first)
     return ascending[starts], starts
 
 

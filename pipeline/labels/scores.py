@@ -12,7 +12,7 @@ from pipeline.errors import InputError
 def sigmoid(logits: np.ndarray) -> np.ndarray:
     """1 / (1 + exp(-x)) in float32, without overflow at either end."""
     small = np.exp(-np.abs(logits, dtype=np.float32))
-    return np.where(logits >= 0, 1 / (1 + small), small / (1 + small)).astype(np.float32)
+    return np.where(logits >= 0, np.float32(1), small) / (1 + small)
 
 
 def check_thresholds(thresholds: Sequence[float] | np.ndarray, labels: int) -> np.ndarray:

@@ -60,7 +60,7 @@ def inconsistent_rows(decoder: Decoder, decoded: Decoded) -> int:
 def top_score_histogram(decoded: Decoded) -> tuple[np.ndarray, float]:
     """How many texts have a highest score up to each of SCORE_BOUNDS, int [bounds], and the sum of those scores."""
     top = decoded.scores.max(axis=1)
-    return (top[:, None] <= np.array(SCORE_BOUNDS, np.float32)).sum(axis=0), float(top.sum())
+    return (top[:, None] <= np.array(SCORE_BOUNDS, np.float32)).sum(axis=0), float(top.sum(dtype=np.float64))
 
 
 def expected_traffic(decoded: Decoded) -> dict[str, dict[str, int]]:

@@ -18,6 +18,7 @@ from pipeline.errors import ClassifierError, ServerError
 from pipeline.explanation.neighbours import Neighbours
 from pipeline.explanation.rows import taken_apart
 from pipeline.files.bundle import Bundle
+from pipeline.labels.decoded import Decoded
 from pipeline.labels.request_options import DecoderChoice
 from pipeline.metrics.traffic import (
     SCORE_BOUNDS,
@@ -60,7 +61,7 @@ class TritonPythonModel:
         self._neighbours = Neighbours.of(bundle)
         queue_size = json.loads((folder / "version.json").read_bytes())["options"]["queue_size"]
         self._answers = Answers(Texts(args["model_version"]), 2 * queue_size)
-        self._counters = Counters(args["model_version"], COUNTERS)
+        self._counters = Counters(args["model_version"], COUNTERS, self._count)
         self._counters.add("late_requests_total", 0)
         self._expected = self._manifest.training.get("data", {}).get(TRAFFIC, {})
         bins = {(feature, part): count for feature, parts in self._expected.items() for part, count in parts.items()}
@@ -68,7 +69,7 @@ class TritonPythonModel:
             self._counters.add("seen_texts_total", 0, feature=feature, bin=part)
         self._shown = expect(args["model_version"], "expected_texts", "Texts of the development set by feature", bins)
         decoder = self._choose.default
-        self._count(decoder, decoder.decode(np.empty((0, len(decoder.hierarchy)), np.float32)))
+        self._count(decoder, [decoder.decode(np.empty((0, len(decoder.hierarchy)), np.float32))])
 
     def execute(self, requests):
         responses, alike = [None] * len(requests), defaultdict(list)
@@ -112,7 +113,7 @@ class TritonPythonModel:
                 return [failure(error)]
             return [self._respond(decoder, [part], [own], counted)[0] for part, own in zip(logits, copies)]
         if counted:
-            self._count(decoder, decoded)
+            self._counters.later(decoder, decoded, decoded.scores.size)
         ends = np.cumsum([len(part) for part in logits])
         parts = [decoded.part(slice(end - len(part), end)) for part, end in zip(logits, ends)]
         return [self._answer(decoder, *each) for each in zip(parts, logits, copies)]
@@ -131,7 +132,8 @@ class TritonPythonModel:
         )
         return pb_utils.InferenceResponse([pb_utils.Tensor(name, values) for name, values in tensors])
 
-    def _count(self, decoder, decoded):
+    def _count(self, decoder, batches):
+        decoded = Decoded.joined(batches)
         if decoder is self._choose.default and len(decoded.scores):
             for feature, part, count in seen_traffic(decoded, self._expected):
                 self._counters.add("seen_texts_total", count, feature=feature, bin=part)

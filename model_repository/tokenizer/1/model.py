@@ -7,7 +7,7 @@ copies without some words, as further rows: to the steps and to the admission th
 import json
 import sys
 from functools import partial
-from itertools import compress
+from itertools import chain, compress
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from pipeline.files.bundle import Bundle
 from pipeline.metrics.traffic import SEEN_HELP, TRAFFIC, seen_texts, text_bins, token_counts
 from pipeline.tensors import ADMISSION, EXPLAIN, INPUT_IDS, LINEAR, PIECES, TEXT, TOKEN_TYPE_IDS, TRUNCATED
 from pipeline.text.normalisation import decode_text
+from pipeline.text.tokenisation import Encoded
 from serving.triton.backend.admission import Admission, Texts
 from serving.triton.backend.counters import Counters
 from serving.triton.backend.inherited import close_sockets
@@ -52,7 +53,7 @@ class TritonPythonModel:
         options = json.loads((folder / "version.json").read_bytes())["options"]
         self._lengths, self._most_rows = options["padded_lengths"], options["max_batch_size"]
         self._admission = Admission(Texts(args["model_version"]), options["queue_size"])
-        self._counters = Counters(args["model_version"], COUNTERS)
+        self._counters = Counters(args["model_version"], COUNTERS, self._count)
         for name in COUNTERS.keys() - {"seen_texts_total"}:
             self._counters.add(name, 0)
         expected = bundle.manifest.training.get("data", {}).get(TRAFFIC, {})
@@ -68,10 +69,10 @@ class TritonPythonModel:
         for number, (admission, pieces) in zip(joined.unanswered(), admitted):
             tensors = partial(self._tensors, encoded, admission=admission, pieces=pieces)
             joined.respond(number, tensors)
-        traffic = [not is_probe(requests[owner]) for owner in joined.owners]
-        read = [counted and text for counted, text in zip(traffic, are_texts)]
-        self._count(list(compress(joined.rows, read)), encoded.part(read))
-        self._counters.add("copies_total", sum(counted and not text for counted, text in zip(traffic, are_texts)))
+        probes = list(map(is_probe, requests))
+        traffic = [not probes[owner] for owner in joined.owners.tolist()]
+        batch = (joined.rows, encoded.ids, encoded.truncated, traffic, are_texts)
+        self._counters.later(TEXT, batch, sum(map(len, joined.rows)))
         return joined.responses
 
     def finalize(self):
@@ -98,7 +99,11 @@ class TritonPythonModel:
         are_texts += [row < len(texts) for row in range(len(rows))]
         return rows
 
-    def _count(self, texts, encoded):
+    def _count(self, _, batches):
+        texts, ids, truncated, traffic, are_texts = (list(chain.from_iterable(part)) for part in zip(*batches))
+        read = [counted and text for counted, text in zip(traffic, are_texts)]
+        self._counters.add("copies_total", sum(counted and not text for counted, text in zip(traffic, are_texts)))
+        texts, encoded = list(compress(texts, read)), Encoded(ids, np.array(truncated, bool)).part(read)
         for name, count in token_counts(encoded, self._unknown_id).items():
             self._counters.add(f"{name}_total", count)
         for feature, part, count in seen_texts(text_bins(texts, encoded.ids, self._unknown_id), self._expected):

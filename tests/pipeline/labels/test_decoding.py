@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import ClassifierError, InputError
+from pipeline.labels.decoded import Decoded
 from pipeline.labels.decoding import POLICIES, Decoder, DecodingPolicy, sigmoid
 from pipeline.labels.hierarchy import LabelHierarchy, ancestor_paths
 
@@ -105,6 +106,14 @@ def test_ranked_pads_rows_with_fewer_labels():
     )
     assert labels.tolist() == [["人生", "灾害"], ["", ""]]
     np.testing.assert_allclose(confidences, [[0.9, 0.8], [0, 0]], rtol=1e-5)
+
+
+def test_batches_that_are_joined_are_the_whole_batch():
+    whole = Decoder(LABELS).decode(np.vstack([logits(0.9, 0.1, 0.1, 0.8, 0.1), logits(*[0.1] * 5)]))
+    joined = Decoded.joined([whole.part(slice(0, 1)), whole.part(slice(1, 1)), whole.part(slice(1, 2))])
+    assert joined.hierarchy is LABELS
+    for name in ("selected", "confidences", "scores"):
+        np.testing.assert_array_equal(getattr(joined, name), getattr(whole, name))
 
 
 def test_ranked_is_one_wide_where_nothing_is_selected():
