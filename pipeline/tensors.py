@@ -29,7 +29,8 @@ EXPLAIN, EXPLANATION = "explain", "explanation"
 [batch, 1], empty where nobody asked."""
 PIECES = "pieces"
 """Between the steps of a server, STRING [rows, 1]: of each text that is to be explained JSON of
-`pipeline.explanation.pieces`, and of all other rows nothing. Copies of the texts stand behind the texts."""
+`pipeline.explanation.pieces`, and of all other rows nothing. Copies of the texts stand behind the texts. Left out where
+no text is to be explained."""
 PROMISED = "promised"
 """Output of a server for those who ask for it: the highest precision that is promised for a label, 0 where none is,
 float32 [batch, K]."""

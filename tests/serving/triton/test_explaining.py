@@ -101,6 +101,23 @@ def test_copies_count_as_texts_under_way(triton, predictor, texts):
     assert texts_answered(triton.pid, 1) - before == 2 + copies
 
 
+def test_requests_that_do_not_ask_why_carry_no_pieces_and_travel_beside_those_that_do(triton, predictor, texts):
+    given = grpc.InferInput("INPUT", [2, 1], "BYTES")
+    given.set_data_from_numpy(np.array([[text.encode()] for text in texts[:2]], object))
+    with grpc.InferenceServerClient(triton.grpc_address) as client:
+        plain, asked = (client.infer("tokenizer", [given], parameters=each) for each in ({}, {"explain": "true"}))
+    assert plain.as_numpy("pieces") is None and all(asked.as_numpy("pieces")[:2, 0])
+
+    async def together():
+        async with AsyncTritonClient(triton.grpc_address) as client:
+            return await asyncio.gather(*(client.classify(texts[:1], explain=number % 3 == 0) for number in range(48)))
+
+    (expected,) = predictor.explain(texts[:1])
+    for number, (answer,) in enumerate(asyncio.run(together())):
+        assert (answer.why is not None) == (number % 3 == 0)
+        assert [label for label, _ in answer] == [label for label, _ in expected]
+
+
 @pytest.mark.parametrize("pieces", [b"x", b"[1, [1], 1]", b'[9, [["a", 0, 1, 1]], "a"]'])
 def test_the_last_step_takes_no_pieces_that_do_not_fit(triton, predictor, pieces):
     logits = np.zeros((2, len(predictor.labels)), np.float32)
