@@ -64,8 +64,8 @@ class Deployment(ABC, Generic[Chosen]):
     def write(self, bundle: Bundle, options: Chosen, number: int, note: str = "") -> PublishedVersion[Chosen]:
         """Write a version; nothing refers to it yet."""
 
-    def settled(self, bundle: Bundle, options: Chosen, live: Chosen) -> Chosen:
-        """What `write` would record for `options`; of what it measures, what it measured for the live version."""
+    def settled(self, bundle: Bundle, options: Chosen) -> Chosen:
+        """What `write` would record for `options`."""
         return options
 
     @abstractmethod
@@ -141,7 +141,7 @@ class Deployment(ABC, Generic[Chosen]):
         live = self.live()
         if live is None or (live.bundle, live.software) != (bundle.identity, software()):
             return None
-        if live.options != self.settled(bundle, options, live.options):
+        if live.options != self.settled(bundle, options):
             return None
         try:
             self.verify_live(live)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -15,7 +14,6 @@ from pipeline.predictor import Predictor
 
 MARGIN = 0.05
 """Scores at least so far from their thresholds give the same labels in every precision and batch."""
-TIMED_TEXTS = 64
 GOLDEN_SECONDS = 10.0
 """That a server may take to answer them when a command asks."""
 _TINY = 1e-6
@@ -138,13 +136,3 @@ def _outdone(decoder: Decoder, scores: np.ndarray, stated: Sequence[set[int]]) -
 def label_sets(decoded: Decoded) -> list[set[int]]:
     """Per text the positions of its labels."""
     return [set(np.flatnonzero(row).tolist()) for row in decoded.selected]
-
-
-def texts_per_second(predictor: Predictor, expected: Sequence[Expected]) -> float:
-    """Roughly how many texts like these are classified in a second here."""
-    texts = [answer.text for answer in expected]
-    texts = (texts * (TIMED_TEXTS // len(texts) + 1))[:TIMED_TEXTS]
-    predictor.decode(texts)
-    started = time.perf_counter()
-    predictor.decode(texts)
-    return len(texts) / (time.perf_counter() - started)

@@ -45,7 +45,7 @@ from training.model.model_names import SCRATCH
 
 SCALED_OBJECT = PROJECT / "serving" / "kubernetes" / "keda" / "scaled_object.yaml"
 RUNTIME, PRECISION, BATCH = "onnxruntime", "float32", 4
-QUEUE_MILLISECONDS = ServingOptions().queue_milliseconds
+QUEUE_MILLISECONDS = 300
 TEXTS = 200
 WAITING_MODEL = """
 

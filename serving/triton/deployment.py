@@ -11,7 +11,6 @@ import random
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from pathlib import Path
 
 from pipeline.errors import ClassifierError, ServerError
@@ -20,7 +19,7 @@ from pipeline.predictor import Predictor
 from pipeline.tensors import ENSEMBLE
 from serving.deployment import Deployment
 from serving.folders import TRITON, alone_in
-from serving.golden import GOLDEN_SECONDS, Refused, expected_answers, texts_per_second
+from serving.golden import GOLDEN_SECONDS, Refused, expected_answers
 from serving.published import PublishedVersion, served
 from serving.triton.configs.ensemble import COMPONENTS, TOKENISER
 from serving.triton.control import ServerControl, Unreachable
@@ -57,21 +56,16 @@ class TritonDeployment(Deployment[ServingOptions]):
         return self.repository.live()
 
     def write(self, bundle: Bundle, options: ServingOptions, number: int, note: str = "") -> TritonVersion:
-        """Write a version; a `queue_size` of 0 is chosen by the speed of this machine."""
         predictor = Predictor(bundle, options.runtime, options.precision, options.threads or None, options.token_budget)
         expected = expected_answers(predictor)
-        if options.queue_size == 0:
-            waiting = int(texts_per_second(predictor, expected) * options.queue_milliseconds / 1000)
-            options = replace(options, queue_size=options.max_batch_size + max(waiting, options.max_batch_size // 2))
         self.repository.remove_unfinished()
         fitted = options.fitted(bundle.manifest.most_tokens)
         version = PublishedVersion.now(number, bundle, fitted, expected, note)
         self.repository.add(bundle, version)
         return version
 
-    def settled(self, bundle: Bundle, options: ServingOptions, live: ServingOptions) -> ServingOptions:
-        fitted = options.fitted(bundle.manifest.most_tokens)
-        return fitted if fitted.queue_size else replace(fitted, queue_size=live.queue_size)
+    def settled(self, bundle: Bundle, options: ServingOptions) -> ServingOptions:
+        return options.fitted(bundle.manifest.most_tokens)
 
     def verify(self, version: TritonVersion) -> None:
         self.repository.verify(version)

@@ -11,7 +11,7 @@ from pipeline.compute.runtimes import AUTO, PRECISIONS, RUNTIMES
 from pipeline.errors import InputError
 from pipeline.options import option
 from serving.options import CPU, GPU, MAX_BATCH_SIZE, ComputeWishes
-from serving.triton.backend.admission import MOST_INSTANCES
+from serving.triton.backend.counts import MOST_INSTANCES
 
 PYTHON, NATIVE = "python", "native"
 BACKENDS = (PYTHON, NATIVE)
@@ -54,12 +54,15 @@ class TritonWishes(ComputeWishes):
         1, "Triton: copies of the model that compute at the same time", at_least=1, at_most=MOST_INSTANCES
     )
     queue_milliseconds: int = option(
-        300, "Triton: milliseconds that texts may wait for the model", at_least=1, at_most=3_600_000
+        800,
+        "Triton: milliseconds that a text may wait; more texts than are answered meanwhile are refused",
+        at_least=1,
+        at_most=3_600_000,
     )
     queue_size: int = option(
         0,
-        "Triton: texts that may be under way, a request that finds so many is refused; 0: a batch, and what this "
-        "machine computes in --queue_milliseconds",
+        "Triton: texts that may be under way, a request that finds so many is refused; 0: what the server answers in "
+        "--queue_milliseconds, as it sees by itself",
         at_least=0,
         at_most=10_000_000,
     )

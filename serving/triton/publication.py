@@ -13,9 +13,6 @@ from serving.options import GPU, GPU_TOKEN_BUDGET, MAX_BATCH_SIZE, NATIVE_MAX_BA
 from serving.triton.configs.native import native_choice
 from serving.triton.options import NATIVE, ServingOptions, TritonWishes
 
-GPU_QUEUE_SIZE = 1024
-"""How fast this machine computes says nothing of the GPU that is to serve."""
-
 
 def serving_options(bundle: Bundle, wishes: TritonWishes) -> ServingOptions:
     """What is asked, and what is chosen where it was left open.
@@ -37,6 +34,4 @@ def serving_options(bundle: Bundle, wishes: TritonWishes) -> ServingOptions:
         chosen["token_budget"] = GPU_TOKEN_BUDGET if wishes.device == GPU else TOKEN_BUDGET
     if wishes.max_batch_size is None:
         chosen["max_batch_size"] = NATIVE_MAX_BATCH_SIZE if wishes.backend == NATIVE else MAX_BATCH_SIZE
-    if wishes.device == GPU and wishes.queue_size == 0:
-        chosen["queue_size"] = GPU_QUEUE_SIZE
     return ServingOptions(**chosen)

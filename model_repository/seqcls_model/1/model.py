@@ -22,7 +22,8 @@ from pipeline.compute.engine import Engine
 from pipeline.errors import ClassifierError
 from pipeline.files.bundle import Bundle
 from pipeline.tensors import ADMISSION, INPUT_IDS, LOGITS
-from serving.triton.backend.admission import Texts, Work, is_late
+from serving.triton.backend.admission import is_late
+from serving.triton.backend.counts import Texts, Work
 from serving.triton.backend.inherited import close_sockets
 from serving.triton.backend.joined import Joined
 

@@ -33,8 +33,9 @@ from pipeline.metrics.traffic import (
     top_score_histogram,
 )
 from pipeline.tensors import ADMISSION, CONFIDENCE, EXPLANATION, LABEL, LINEAR, LOGITS, PIECES, PROMISED, SCORES
-from serving.triton.backend.admission import Answers, Texts, is_late
+from serving.triton.backend.admission import Answers, is_late
 from serving.triton.backend.counters import Counters, expect
+from serving.triton.backend.counts import Texts
 from serving.triton.backend.inherited import close_sockets
 from serving.triton.backend.joined import failure, is_probe
 
@@ -59,8 +60,7 @@ class TritonPythonModel:
         bundle = Bundle(folder)
         self._manifest, self._choose = bundle.manifest, DecoderChoice(bundle.decoder())
         self._neighbours = Neighbours.of(bundle)
-        queue_size = json.loads((folder / "version.json").read_bytes())["options"]["queue_size"]
-        self._answers = Answers(Texts(args["model_version"]), 2 * queue_size)
+        self._answers = Answers(Texts(args["model_version"]))
         self._counters = Counters(args["model_version"], COUNTERS, self._count)
         self._counters.add("late_requests_total", 0)
         self._expected = self._manifest.training.get("data", {}).get(TRAFFIC, {})

@@ -24,8 +24,9 @@ from pipeline.metrics.traffic import SEEN_HELP, TRAFFIC, seen_texts, text_bins, 
 from pipeline.tensors import ADMISSION, EXPLAIN, INPUT_IDS, LINEAR, PIECES, TEXT, TOKEN_TYPE_IDS, TRUNCATED
 from pipeline.text.normalisation import decode_text
 from pipeline.text.tokenisation import Encoded
-from serving.triton.backend.admission import Admission, Texts
+from serving.triton.backend.admission import Admission
 from serving.triton.backend.counters import Counters
+from serving.triton.backend.counts import Texts
 from serving.triton.backend.inherited import close_sockets
 from serving.triton.backend.joined import Joined, is_probe
 
@@ -52,7 +53,8 @@ class TritonPythonModel:
         self._unknown_id = self._encoder.tokeniser.unknown_id
         options = json.loads((folder / "version.json").read_bytes())["options"]
         self._lengths, self._most_rows = options["padded_lengths"], options["max_batch_size"]
-        self._admission = Admission(Texts(args["model_version"]), options["queue_size"])
+        texts, seconds = Texts(args["model_version"]), options["queue_milliseconds"] / 1000
+        self._admission = Admission(texts, options["queue_size"], seconds, self._most_rows)
         self._counters = Counters(args["model_version"], COUNTERS, self._count)
         for name in COUNTERS.keys() - {"seen_texts_total"}:
             self._counters.add(name, 0)
@@ -79,12 +81,8 @@ class TritonPythonModel:
         self._counters.close()
 
     def _read(self, request, admitted, are_texts):
-        try:
-            self._admission.check(is_probe(request))
-        except ClassifierError:
-            self._counters.add("surplus_requests_total", 1)
-            raise
         raw = pb_utils.get_input_tensor_by_name(request, TEXT).as_numpy().reshape(-1)
+        self._check(request, len(raw))
         try:
             texts = [decode_text(text, row) for row, text in enumerate(raw)]
             self._encoder.check(texts)
@@ -92,12 +90,21 @@ class TritonPythonModel:
             asked = json.loads(parameters) if EXPLAIN in parameters else {}
             pieces = pieces_asked_for(asked, texts, self._encoder)
             rows = with_copies(texts, pieces, self._most_rows)
-            admitted.append((self._admission.admit(len(rows), request.timeout()), pieces))
         except ClassifierError:
             self._counters.add("refused_texts_total", len(raw))
             raise
+        if len(rows) > len(raw):
+            self._check(request, len(rows))
+        admitted.append((self._admission.admit(len(rows), request.timeout()), pieces))
         are_texts += [row < len(texts) for row in range(len(rows))]
         return rows
+
+    def _check(self, request, texts):
+        try:
+            self._admission.check(texts, is_probe(request))
+        except ClassifierError:
+            self._counters.add("surplus_requests_total", 1)
+            raise
 
     def _count(self, _, batches):
         texts, ids, truncated, traffic, are_texts = (list(chain.from_iterable(part)) for part in zip(*batches))

@@ -3,28 +3,22 @@
 Triton can bound the queue of a model itself. Once it does (2.51), it hands a request that comes while the model
 computes over only when another one comes later, or after half a second; without a bound, as soon as the model is free.
 So the steps bound what is under way, by counts that they share. The first passes on in `ADMISSION`, in each row of a
-request: how many texts had been admitted with it; how many of these, the earliest, count as under way no more; and
-when its caller stops waiting, in nanoseconds of `time.monotonic_ns`, or 0.
+request: how many texts had been admitted with it in its lane; how many of these, the earliest, count as under way no
+more; and when its caller stops waiting, in nanoseconds of `time.monotonic_ns`, or 0.
 """
 
 from __future__ import annotations
 
-import mmap
-import os
-import stat
-import sys
+import math
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pipeline.errors import EnvironmentFault, ServerError
+from pipeline.errors import ServerError
+from serving.triton.backend.counts import FEW_TEXTS, Lane, Texts
 
-SHARED_MEMORY = Path("/dev/shm")
-PREFIX = "text-classifier-"
 STANDSTILL_SECONDS = 1.0
 """Where as many texts as may be are under way and none is answered for so long, some may have been lost on their way:
 one more request is let in, and when it is answered, those before it count as under way no more."""
@@ -33,137 +27,148 @@ LATER_SECONDS = 30.0
 IDLE_SECONDS = 0.5
 """A model takes what waits as soon as it is free. One that has been idle for so long, with nothing admitted meanwhile,
 shows that all that counts as under way is lost: its callers asked the first step alone."""
-MOST_INSTANCES = 256
-"""Of the model; each has times of its own, or one that is done would hide another that computes."""
-COUNTS = 2 + 2 * MOST_INSTANCES
-LARGEST = 2**63 - 1
+PACE_SECONDS = 1.0
+"""How long the server has to be busy until it is said how many texts it answers in a second."""
+ENOUGH_TEXTS, ENOUGH_SHARE = 16, 1 / 8
+"""With fewer under way, or a smaller share of what may be, a model may answer fewer texts in a second than it could."""
+FIRST_TEXTS = 128
+"""Of requests of few texts, this many are taken on until that is known."""
+LEAST_TEXTS = 32
+"""So many are, however slow the model: fewer would leave it without batches."""
 
 
-class Texts:
-    """Texts admitted and texts answered, as the processes of one server that serve the same version share the counts.
-
-    Their file outlives the server, as one of the processes may start anew; the next server on this machine removes it.
-
-    Args:
-        version: of the models.
-        folder: where shared memory lies.
-
-    Raises:
-        EnvironmentFault: the file cannot be used, or is another user's.
-    """
-
-    def __init__(self, version: str, folder: Path = SHARED_MEMORY) -> None:
-        _remove_ended(folder)
-        path = folder / f"{PREFIX}{_server(os.getppid())}-{version}"
-        try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise EnvironmentFault(f"{path} cannot be opened ({error.strerror}); remove it") from None
-        try:
-            found = os.fstat(descriptor)
-            if found.st_uid != os.geteuid() or not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
-                raise EnvironmentFault(f"{path} is not this user's own file; remove it")
-            try:
-                os.posix_fallocate(descriptor, 0, 8 * COUNTS)  # or a full disk would be told by a signal later
-            except OSError as error:
-                raise EnvironmentFault(f"{path} cannot be written ({error.strerror}); make room there") from None
-            self._cells = memoryview(mmap.mmap(descriptor, 8 * COUNTS)).cast("q")
-        finally:
-            os.close(descriptor)
-
-    @property
-    def answered(self) -> int:
-        return self._cells[0]
-
-    @answered.setter
-    def answered(self, count: int) -> None:
-        self._cells[0] = count
-
-    @property
-    def admitted(self) -> int:
-        return self._cells[1]
-
-    @admitted.setter
-    def admitted(self, count: int) -> None:
-        self._cells[1] = count
-
-    def working_times(self, instance: int) -> memoryview:
-        """When that instance of the model last began and ended computing: two numbers, ns of `time.monotonic_ns`."""
-        start = 2 + 2 * instance
-        return self._cells[start : start + 2]
-
-    def idle_since(self) -> float | None:
-        """Since when no instance computes, in seconds; None while one does, or where the model does not say."""
-        times = self._cells[2:].tolist()
-        known = [(began, ended) for began, ended in zip(times[::2], times[1::2]) if began]
-        if not known or any(ended < began for began, ended in known):
-            return None
-        return max(ended for _, ended in known) / 1e9
-
-
-class Work:
-    """Tells the first step whether an instance of the model computes; a `with` block for each time that it does.
-
-    Args:
-        texts: of the same version.
-        instance: its name, which ends in its number.
-    """
-
-    def __init__(self, texts: Texts, instance: str) -> None:
-        number = instance.rpartition("_")[2]
-        self._times = texts.working_times(int(number) if number.isdigit() else 0)
-        self.__enter__()
-        self.__exit__()
-
-    def __enter__(self) -> None:
-        self._times[0] = time.monotonic_ns()
-
-    def __exit__(self, *exception: object) -> None:
-        self._times[1] = time.monotonic_ns()
-
-
-class Admission:
-    """Admits requests while fewer than `limit` texts are under way.
+class Pace:
+    """How many texts a server answers in a second while it has enough to do, as its first step sees it.
 
     Args:
         texts: the counts.
-        limit: texts, at least 1; the last request that is admitted may exceed it.
+        seconds: that a text may wait.
         clock: seconds.
     """
 
-    def __init__(self, texts: Texts, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._texts, self._limit, self._clock = texts, limit, clock
-        self._seen, self._moved = texts.answered, clock()
+    def __init__(self, texts: Texts, seconds: float, clock: Callable[[], float]) -> None:
+        self._texts, self._seconds, self._clock = texts, seconds, clock
+        self._lanes = texts.lane(1), texts.lane(FEW_TEXTS + 1)
+        self._answered_in_time = float(FIRST_TEXTS)
+        self._admitted, self._last, self._enough_at = 0, -1, -math.inf
+        self._begin(texts.answered)
+
+    def answered_in_time(self) -> int:
+        """How many texts are answered within the seconds that a text may wait; to be asked before each admission."""
+        answered, before, now = self._texts.answered, self._admitted, self._clock()
+        self._admitted = sum(lane.admitted for lane in self._lanes)
+        had_less = now - self._enough_at > PACE_SECONDS
+        if self._admitted - answered >= max(ENOUGH_TEXTS, ENOUGH_SHARE * self._answered_in_time):
+            self._enough_at = now
+        if answered >= before or (had_less and self._enough_at == now):  # there may have been nothing, or little, to do
+            self._begin(answered)
+        elif answered != self._last:  # or a batch that is half done would count as nothing
+            self._measure(answered)
+        self._last = answered
+        return int(self._answered_in_time)
+
+    def _begin(self, answered: int) -> None:
+        self._since, self._before = self._clock(), answered
+
+    def _measure(self, answered: int) -> None:
+        seconds = self._clock() - self._since
+        if seconds < PACE_SECONDS or answered <= self._before:
+            return
+        measured = (answered - self._before) / seconds * self._seconds
+        has_enough = self._clock() - self._enough_at < PACE_SECONDS / 4
+        if has_enough or measured > self._answered_in_time:
+            self._answered_in_time = measured
+        self._begin(answered)
+
+
+class Admission:
+    """Admits requests while fewer texts are under way than are answered in time.
+
+    Args:
+        texts: the counts.
+        queue_size: texts that may be under way in a lane, at least 1; 0: as many as are answered within `seconds`.
+        seconds: that a text may wait.
+        most_texts: of a request.
+        clock: seconds.
+    """
+
+    def __init__(
+        self,
+        texts: Texts,
+        queue_size: int,
+        seconds: float = 1.0,
+        most_texts: int = 1,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._queue_size = queue_size
+        least = LEAST_TEXTS, most_texts + most_texts // 2  # one can wait, whole, while another is computed
+        self._few, self._many = (
+            Bound(texts, texts.lane(size), each, clock) for size, each in zip((1, FEW_TEXTS + 1), least)
+        )
+        self._pace = Pace(texts, seconds, clock)
+        self._bound_all()
+
+    def check(self, texts: int, probe: bool = False) -> None:
+        """Raise ServerError if a request of so many texts that has come now cannot be admitted.
+
+        At a standstill every probe can, so that it meets what the matter is.
+        """
+        self._bound_all()
+        self._bound(texts).check(probe)
+
+    def admit(self, texts: int, timeout_microseconds: int = 0) -> np.ndarray:
+        """Count the texts of a request that `check` has just let through; the rows of ADMISSION, int64 [texts, 3]."""
+        deadline = time.monotonic_ns() + 1000 * timeout_microseconds if timeout_microseconds > 0 else 0
+        last, lost = self._bound(texts).admit(texts)
+        return np.tile(np.array([last, lost, min(deadline, 2**63 - 1)], np.int64), (texts, 1))
+
+    def _bound(self, texts: int) -> Bound:
+        return self._many if texts > FEW_TEXTS else self._few
+
+    def _bound_all(self) -> None:
+        answered = self._pace.answered_in_time()
+        for bound in (self._few, self._many):
+            bound.lane.limit = self._queue_size or max(bound.least, answered)
+
+
+class Bound:
+    """What one lane may have under way; the last request that is admitted may exceed its limit.
+
+    Args:
+        texts: the counts.
+        lane: of them.
+        least: texts, that the limit is at least where it is measured.
+        clock: seconds.
+    """
+
+    def __init__(self, texts: Texts, lane: Lane, least: int, clock: Callable[[], float]) -> None:
+        self._texts, self.lane, self.least, self._clock = texts, lane, least, clock
+        self._seen, self._moved = lane.answered, clock()
         self._lost, self._let_in, self._gone = 0, 0, 0
         self._admitted_at = clock()
         self._full = False
 
-    def check(self, probe: bool = False) -> None:
-        """Raise ServerError if a request that has come now cannot be admitted.
-
-        At a standstill every probe can, so that it meets what the matter is.
-        """
-        answered, now = self._texts.answered, self._clock()
-        self._texts.admitted = max(self._texts.admitted, answered)
-        self._full = self._texts.admitted - max(answered, self._gone) >= self._limit
+    def check(self, probe: bool) -> None:
+        answered, now = self.lane.answered, self._clock()
+        self.lane.admitted = max(self.lane.admitted, answered)
+        self._full = self.lane.admitted - max(answered, self._gone) >= self.lane.limit
         if self._full and self._model_waits(now):
-            self._gone = self._lost = self._texts.admitted
+            self._gone = self._lost = self.lane.admitted
             self._full = False
         if answered != self._seen or not self._full:
             self._seen, self._moved = answered, now
         patience = LATER_SECONDS if answered < self._let_in and not probe else STANDSTILL_SECONDS
         if self._full and now - self._moved < patience:
-            raise ServerError(f"the server is overloaded: as many texts as it takes on, {self._limit}, are under way")
+            limit = self.lane.limit
+            raise ServerError(f"the server is overloaded: as many texts as it takes on, {limit}, are under way")
 
-    def admit(self, texts: int, timeout_microseconds: int = 0) -> np.ndarray:
-        """Count the texts of a request that `check` has just let through; the rows of ADMISSION, int64 [texts, 3]."""
-        deadline = time.monotonic_ns() + 1000 * timeout_microseconds if timeout_microseconds > 0 else 0
-        before = self._texts.admitted
-        self._texts.admitted = before + texts
+    def admit(self, texts: int) -> tuple[int, int]:
+        before = self.lane.admitted
+        self.lane.admitted = before + texts
         self._admitted_at = self._clock()
         if self._full:
             self._lost, self._let_in, self._moved = before, before + texts, self._clock()
-        return np.tile(np.array([before + texts, self._lost, min(deadline, LARGEST)], np.int64), (texts, 1))
+        return before + texts, self._lost
 
     def _model_waits(self, now: float) -> bool:
         idle = self._texts.idle_since()
@@ -174,17 +179,11 @@ class Answers:
     """Counts the texts that the last step answers.
 
     They come in another order than they were admitted in, and some never: those count as answered once texts are that
-    were admitted much later.
-
-    Args:
-        texts: the counts.
-        patience: texts that may be admitted and answered meanwhile, until one that is missing counts as lost.
+    were admitted much later, twice as many as may be under way.
     """
 
-    def __init__(self, texts: Texts, patience: int) -> None:
-        self._texts, self._patience = texts, patience
-        self._done = texts.answered
-        self._later: dict[int, int] = {}
+    def __init__(self, texts: Texts) -> None:
+        self._lanes = [_Answered(texts.lane(size)) for size in (1, FEW_TEXTS + 1)]
 
     def add(self, admission: np.ndarray) -> None:
         """Count a request by its rows of ADMISSION, int64 [texts, 3].
@@ -192,11 +191,24 @@ class Answers:
         Those that no first step made are passed over, and so are those that come again.
         """
         last, lost, _ = admission[0].tolist()
-        if not 0 <= lost < last <= self._texts.admitted:
+        self._lanes[len(admission) > FEW_TEXTS].add(last, lost, len(admission))
+
+
+class _Answered:
+    """Of one lane."""
+
+    def __init__(self, lane: Lane) -> None:
+        self._lane, self._patience = lane, 0
+        self._done = lane.answered
+        self._later: dict[int, int] = {}
+
+    def add(self, last: int, lost: int, texts: int) -> None:
+        if not 0 <= lost < last <= self._lane.admitted:
             return
+        self._patience = max(self._patience, 2 * self._lane.limit)
         self._done = max(self._done, lost, last - self._patience)
-        if last > self._done and len(admission) <= last:
-            self._later.setdefault(last, last - len(admission))
+        if last > self._done and texts <= last:
+            self._later.setdefault(last, last - texts)
         for end, start in sorted(self._later.items()):
             if start <= self._done:
                 self._done = max(self._done, end)
@@ -204,43 +216,9 @@ class Answers:
         counted = reached = self._done
         for end, start in sorted(self._later.items()):  # of forged ones, which overlap, none counts twice
             counted, reached = counted + end - max(start, reached), end
-        self._texts.answered = counted
+        self._lane.answered = counted
 
 
 def is_late(admission: Any) -> bool:
     """Whether a request's caller, by its rows of ADMISSION, has stopped waiting."""
     return 0 < int(admission[0, 2]) < time.monotonic_ns()
-
-
-def _server(process: int) -> str:
-    """What tells a server from all others of this machine, from ended ones with its process number too.
-
-    Raises:
-        OSError: there is no such process.
-    """
-    started = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
-    return f"{_namespace()}-{process}-{started}"
-
-
-def _namespace() -> int:
-    return os.stat("/proc/self/ns/pid").st_ino
-
-
-def _remove_ended(folder: Path) -> None:
-    """Remove the files of this user's servers that are no more."""
-    for path in folder.glob(f"{PREFIX}{_namespace()}-*"):
-        with suppress(OSError, ValueError):
-            process = int(path.name.removeprefix(PREFIX).split("-")[1])
-            try:
-                ended = not path.name.startswith(f"{PREFIX}{_server(process)}-")
-            except OSError:
-                ended = True
-            if ended:
-                path.unlink()
-
-
-def texts_answered(server: int, version: int, folder: Path = SHARED_MEMORY) -> int | None:
-    """How many texts a version has answered in the server with that process number; None where nobody counts them."""
-    with suppress(OSError, ValueError), open(folder / f"{PREFIX}{_server(server)}-{version}", "rb") as counts:
-        return int.from_bytes(counts.read(8), sys.byteorder)
-    return None

@@ -14,8 +14,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-FEW_TEXTS = 8
-"""A request of so many texts is never held."""
+from serving.triton.backend.counts import FEW_TEXTS
+
 AHEAD_SECONDS, PACE_SECONDS = 0.2, 1.0
 """While as many texts of large requests are passed on as the server answers in the first, the next request is held. One
 is always passed on: until the next is there, the model stands still for some milliseconds, little beside a request that

@@ -19,7 +19,7 @@ from serving.golden import GOLDEN_SECONDS, Refused
 from serving.process import processes
 from serving.process.restarts import AGAIN_SECONDS, FAILURES_IN_A_ROW, PARTING_SECONDS, POLL_SECONDS, Restarts
 from serving.process.standstill import Standstill
-from serving.triton.backend.admission import texts_answered
+from serving.triton.backend.counts import texts_answered
 from serving.triton.configs.ensemble import COMPONENTS, MODEL
 from serving.triton.control import Unreachable
 from serving.triton.options import NATIVE

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -20,17 +21,20 @@ from tritonclient import grpc
 
 from pipeline.errors import EnvironmentFault, ServerError
 from serving.triton.backend.admission import (
+    FIRST_TEXTS,
     IDLE_SECONDS,
     LATER_SECONDS,
-    PREFIX,
+    LEAST_TEXTS,
+    PACE_SECONDS,
     STANDSTILL_SECONDS,
     Admission,
     Answers,
-    Texts,
-    Work,
     is_late,
 )
+from serving.triton.backend.counts import FEW_TEXTS, PREFIX, Texts, Work
 from tests.serving.triton.test_requests import request
+
+MANY = FEW_TEXTS + 1
 
 
 class Clock:
@@ -52,11 +56,17 @@ def clock():
 
 @pytest.fixture
 def admission(texts, clock):
-    return Admission(texts, 10, clock)
+    return Admission(texts, 10, clock=clock)
+
+
+@pytest.fixture
+def few(texts):
+    """The lane of requests of few texts."""
+    return texts.lane(1)
 
 
 def admitted(admission, texts):
-    admission.check()
+    admission.check(texts)
     return int(admission.admit(texts)[0, 0])
 
 
@@ -64,21 +74,86 @@ def rows(last, texts):
     return np.tile(np.array([last, 0, 0], np.int64), (texts, 1))
 
 
-def test_it_admits_until_so_many_are_under_way_and_goes_on_when_some_are_answered(admission, texts):
+def test_it_admits_until_so_many_are_under_way_and_goes_on_when_some_are_answered(admission, few):
     assert [admitted(admission, 4) for _ in range(3)] == [4, 8, 12]
     with pytest.raises(ServerError, match="overloaded: as many texts as it takes on, 10, are under way"):
-        admission.check()
-    texts.answered = 4
+        admission.check(1)
+    few.answered = 4
     assert admitted(admission, 1) == 13
+
+
+def test_requests_of_few_texts_and_of_many_take_no_places_from_one_another(admission, texts):
+    assert [admitted(admission, 64), admitted(admission, 8), admitted(admission, 8)] == [64, 8, 16]
+    for size in (1, MANY):
+        with pytest.raises(ServerError):
+            admission.check(size)
+    Answers(texts).add(rows(64, 64))
+    assert texts.answered == 64
+    assert admitted(admission, MANY) == 64 + MANY
+    with pytest.raises(ServerError):
+        admission.check(1)
+
+
+class Model:
+    """Answers single texts in batches of a tenth of a second, while requests come ten times as fast.
+
+    Attributes:
+        waits: seconds that each text took.
+    """
+
+    def __init__(self, texts, clock, per_second):
+        self.admission = Admission(texts, 0, 1.0, 128, clock)
+        self.answers, self.clock, self.per_second = Answers(texts), clock, per_second
+        self.waiting, self.waits = [], []
+
+    def run(self, seconds, factor):
+        tenths = int(10 * seconds)
+        for _ in range(tenths):
+            batch, self.waiting = self.waiting[: self.per_second // 10], self.waiting[self.per_second // 10 :]
+            for _ in range(int(factor * self.per_second / 10)):
+                with suppress(ServerError):
+                    self.admission.check(1)
+                    self.waiting.append((self.clock.seconds, self.admission.admit(1)))
+            self.clock.seconds += 0.1
+            for came, admission in batch:
+                self.waits.append(self.clock.seconds - came)
+                self.answers.add(admission)
+        self.waits, waits = [], self.waits
+        return waits
+
+
+def test_it_takes_on_what_it_answers_in_time_as_it_sees_by_itself(texts, clock):
+    model, few, many = Model(texts, clock, 50), texts.lane(1), texts.lane(MANY)
+    assert (few.limit, many.limit) == (FIRST_TEXTS, 192)
+    model.run(PACE_SECONDS + 2, factor=10)
+    assert 45 <= few.limit <= 55
+    assert many.limit == 192  # one of the largest can wait while another is computed
+    assert max(model.run(10, factor=10)[FIRST_TEXTS:]) <= 1.3
+    model.per_second = 400
+    model.run(3, factor=10)
+    assert 380 <= few.limit <= 420
+    assert many.limit == few.limit
+    model.per_second = 10
+    model.run(60, factor=10)
+    assert few.limit == LEAST_TEXTS
+
+
+def test_few_texts_under_way_do_not_show_how_many_could_be(texts, clock):
+    model = Model(texts, clock, 400)
+    model.run(4, factor=10)
+    model.run(5, factor=0)
+    limit = texts.lane(1).limit
+    model.run(20, factor=0.3)
+    assert texts.lane(1).limit == limit
 
 
 def test_processes_of_one_server_share_the_counts_of_a_version(texts, tmp_path):
     def step(version, count):
         script = f"""if True:
             from pathlib import Path
-            from serving.triton.backend.admission import Texts
+            from serving.triton.backend.counts import Texts
             texts = Texts({version!r}, Path({str(tmp_path)!r}))
-            texts.answered += {count}
+            texts.lane(1).answered += {count}
             print(texts.answered)"""
         return int(subprocess.run([sys.executable, "-c", script], check=True, capture_output=True).stdout)
 
@@ -90,8 +165,9 @@ def test_processes_of_one_server_share_the_counts_of_a_version(texts, tmp_path):
 @given(st.lists(st.integers(1, 4), max_size=30), st.randoms(use_true_random=False))
 def test_answers_in_any_order_count_as_many_texts(sizes, random):
     with tempfile.TemporaryDirectory() as folder:
-        answers, total = Answers(texts := Texts("1", Path(folder)), 1000), 0
-        texts.admitted = sum(sizes)
+        texts = Texts("1", Path(folder))
+        answers, total, lane = Answers(texts), 0, texts.lane(1)
+        lane.admitted, lane.limit = sum(sizes), 500
         requests = [rows(int(last), size) for last, size in zip(np.cumsum(sizes), sizes)]
         random.shuffle(requests)
         for each in requests:
@@ -100,11 +176,14 @@ def test_answers_in_any_order_count_as_many_texts(sizes, random):
             assert texts.answered == total
 
 
-def test_texts_that_were_lost_on_their_way_count_until_much_later_ones_are_answered(texts):
-    answers, texts.admitted = Answers(texts, 20), 25
+def test_texts_that_were_lost_on_their_way_count_until_much_later_ones_are_answered(texts, few):
+    answers, few.admitted, few.limit = Answers(texts), 25, 10
     answers.add(rows(5, 2))  # 1 to 3 are missing
     assert texts.answered == 2
-    answers.add(rows(23, 18))
+    for last in (11, 17):
+        answers.add(rows(last, 6))
+        assert texts.answered == last - 3
+    answers.add(rows(23, 6))
     assert texts.answered == 23
     answers.add(rows(25, 2))
     answers.add(rows(3, 3))  # they come after all
@@ -112,37 +191,38 @@ def test_texts_that_were_lost_on_their_way_count_until_much_later_ones_are_answe
 
 
 @pytest.mark.parametrize("forged", [(26, 0, 0), (2**63 - 1, 2**63 - 1, 0), (5, 6, 0), (-1, -2, 0), (3, -1, 0)])
-def test_rows_that_no_first_step_made_count_nothing(texts, forged):
-    answers, texts.admitted = Answers(texts, 20), 25
+def test_rows_that_no_first_step_made_count_nothing(texts, few, forged):
+    answers, few.admitted, few.limit = Answers(texts), 25, 10
     answers.add(np.array([forged], np.int64))
     assert texts.answered == 0
 
 
 def test_at_a_standstill_one_request_is_let_in_and_its_answer_mends_the_count(admission, texts, clock):
-    answers = Answers(texts, 1000)
+    answers = Answers(texts)
     admitted(admission, 50)
     for patience in (STANDSTILL_SECONDS, LATER_SECONDS):  # the second, because the first may just be slow
         clock.seconds += patience - 0.1
         with pytest.raises(ServerError):
-            admission.check()
+            admission.check(MANY)
         clock.seconds += 0.1
-        admission.check()
-        let_in = admission.admit(1)
+        admission.check(MANY)
+        let_in = admission.admit(MANY)
     answers.add(let_in)
-    assert texts.answered == 52
-    assert admitted(admission, 1) == 53
+    assert texts.answered == 50 + 2 * MANY
+    assert admitted(admission, MANY) == 50 + 3 * MANY
 
 
 def test_at_a_standstill_every_probe_meets_what_the_matter_is(admission, clock):
-    admitted(admission, 50)
+    for _ in range(2):
+        admitted(admission, FEW_TEXTS)
     with pytest.raises(ServerError):
-        admission.check(probe=True)
+        admission.check(1, probe=True)
     clock.seconds += STANDSTILL_SECONDS
-    assert admitted(admission, 1) == 51
+    assert admitted(admission, 1) == 2 * FEW_TEXTS + 1
     clock.seconds += STANDSTILL_SECONDS
     with pytest.raises(ServerError):
-        admission.check()
-    admission.check(probe=True)
+        admission.check(1)
+    admission.check(1, probe=True)
 
 
 def test_what_is_asked_of_the_first_step_alone_is_no_burden_once_the_model_has_been_idle(admission, texts, clock):
@@ -155,15 +235,15 @@ def test_what_is_asked_of_the_first_step_alone_is_no_burden_once_the_model_has_b
     model(began=98.0, ended=99.0)
     admitted(admission, 10)  # nobody goes on to the model with these
     with pytest.raises(ServerError):
-        admission.check()  # they may be on their way, however long the model has been idle
+        admission.check(MANY)  # they may be on their way, however long the model has been idle
     clock.seconds += IDLE_SECONDS + 0.1
     model(began=100.2, ended=99.0)  # it computes
     with pytest.raises(ServerError):
-        admission.check()
+        admission.check(MANY)
     model(began=98.0, ended=99.0)
-    assert admitted(admission, 4) == 14
-    Answers(texts, 1000).add(np.tile(np.array([14, 10, 0]), (4, 1)))
-    assert texts.answered == 14
+    assert admitted(admission, MANY) == 10 + MANY
+    Answers(texts).add(np.tile(np.array([10 + MANY, 10, 0]), (MANY, 1)))
+    assert texts.answered == 10 + MANY
 
 
 def test_instances_of_a_model_say_when_they_compute(texts, tmp_path):
@@ -186,25 +266,26 @@ def test_instances_of_a_model_say_when_they_compute(texts, tmp_path):
     assert texts.idle_since() > idle_since
 
 
-def test_replayed_rows_count_once_and_are_not_kept(texts):
-    answers, texts.admitted = Answers(texts, 20), 40
+def test_replayed_rows_count_once_and_are_not_kept(texts, few):
+    answers, few.admitted, few.limit = Answers(texts), 40, 10
     for _ in range(1000):
         answers.add(rows(30, 2))
         answers.add(rows(29, 8))  # overlaps with what was answered
         answers.add(rows(5, 5))
-    assert texts.answered <= texts.admitted
-    assert len(answers._later) <= 20
-    answers.add(rows(40, 40))
+    assert texts.answered <= few.admitted
+    assert len(answers._lanes[0]._later) <= 20
+    for last in range(8, 41, 8):
+        answers.add(rows(last, 8))
     assert texts.answered == 40
-    assert not answers._later
+    assert not answers._lanes[0]._later
 
 
 def test_each_step_may_start_anew(admission, texts, tmp_path):
     admitted(admission, 8)
     again = Admission(Texts("1", tmp_path), 10)
     assert admitted(again, 3) == 11
-    Answers(texts, 20).add(rows(8, 8))
-    Answers(Texts("1", tmp_path), 20).add(rows(11, 3))
+    Answers(texts).add(rows(8, 8))
+    Answers(Texts("1", tmp_path)).add(rows(11, 3))
     assert texts.answered == 11
 
 
@@ -225,8 +306,7 @@ def test_files_of_ended_servers_go_and_others_stay(tmp_path):
     others = [tmp_path / f"{PREFIX}{namespace + 1}-{2**22 + 1}-1-1", tmp_path / "another", tmp_path / f"{PREFIX}odd"]
     for path in ended + others:
         path.touch()
-    own = Texts("7", tmp_path)
-    own.answered = 3
+    Texts("7", tmp_path).lane(1).answered = 3
     assert Texts("7", tmp_path).answered == 3
     assert not any(path.exists() for path in ended)
     assert all(path.exists() for path in others)

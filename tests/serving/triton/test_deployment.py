@@ -218,17 +218,6 @@ def test_two_publishers_at_once(repository, other):
         TritonDeployment(ModelRepository(repository.path)).publish(other, OPTIONS)
 
 
-def test_the_queue_is_as_long_as_this_machine_is_fast(bundle, tmp_path):
-    sizes = [
-        TritonDeployment(ModelRepository(tmp_path))
-        .publish(bundle, ServingOptions(queue_milliseconds=wait))
-        .options.queue_size
-        for wait in (1, 60_000)
-    ]
-    assert sizes[0] == 1.5 * ServingOptions().max_batch_size
-    assert sizes[1] > sizes[0]
-
-
 def test_wrong_number_of_kept_versions(repository, bundle):
     with pytest.raises(InputError, match="the number of versions to keep is 0"):
         TritonDeployment(repository).publish(bundle, OPTIONS, kept=0)

@@ -18,7 +18,7 @@ from pipeline.errors import InputError
 from pipeline.explanation.pieces import Pieces
 from pipeline.labels.explanation import Explanation
 from pipeline.predictor import Predictor
-from serving.triton.backend.admission import texts_answered
+from serving.triton.backend.counts import texts_answered
 from tests.explanations import assert_same_reasons
 
 
