@@ -46,6 +46,8 @@ PARTS: dict[str, Callable[[BenchOptions], list[str]]] = {
         *(QUICK_SERVING if options.quick else WHOLE_SERVING),
         *options.sent(),
     ],
+    "serving_narrow": lambda options: [*PARTS[SERVING](options), "--width", "2/3"],
+    "serving_e5": lambda options: [*PARTS[SERVING](options), "--shape", "multilingual-e5-small"],
     "limit": lambda options: ["benchmarks.compute.limit", *options.sent()],
     LOAD: lambda options: [
         "benchmarks.serving.load",

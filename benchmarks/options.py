@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.compute.random_model import made_bundle
+from benchmarks.compute.random_model import SHAPES, made_bundle
 from benchmarks.records import write_record
 from benchmarks.texts import SAMPLE, shuffled_texts
 from pipeline.compute.runtimes import AUTO, PRECISIONS, RUNTIMES
 from pipeline.files.bundle import Bundle
 from pipeline.options import Options, option
-from training.model.model_names import SCRATCH
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class BundleOptions(Options):
     """Which model is measured."""
 
     bundle: Path | None = option(None, "bundle that is measured (a model of --shape with random weights)")
-    shape: str = option("scratch-medium", "shape of the model where there is no --bundle", choices=tuple(SCRATCH))
+    shape: str = option("scratch-medium", "shape of the model where there is no --bundle", choices=tuple(SHAPES))
 
     def open(self, place: Path, texts: Sequence[str]) -> Bundle:
         """The bundle; a made one lies in `place` and knows the texts' characters."""

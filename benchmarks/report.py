@@ -4,6 +4,7 @@
     python -m benchmarks.report --results_dir build/bench    there alone
 
 The tables of a page stand between two marker comments and are made from the records; a test fails where they differ.
+Records of another kind of processor lie in a folder of their own in benchmarks/results.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from pathlib import Path
 
 from benchmarks.plots import PLOTS, save
 from benchmarks.records import PROJECT, RESULTS, read_record
-from benchmarks.tables import COMPARED, PAGE_TABLES, TABLES, Record, Say, chinese, compared, english, origin
+from benchmarks.tables import COMPARED, PAGE_TABLES, SERVED, TABLES, Record, compared, origin, served
+from benchmarks.words import Say, chinese, english
 from pipeline.command import run
 from pipeline.errors import InputError
 from pipeline.files.atomic import atomic_writer
@@ -80,6 +82,10 @@ def page_tables(folder: Path) -> dict[str, str]:
     found = {part: read_record(path) for part, path in paths.items() if path.is_file()}
     tables = {name: headline(found, say) for name, say in READMES.items()}
     tables.update((name, result_tables(found, say)) for name, say in RESULT_PAGES.items())
+    of_all = [folder, *sorted(path for path in folder.iterdir() if path.is_dir())]
+    all_served = [path for each in of_all for part in SERVED if (path := each / f"{part}.json").is_file()]
+    for name, say in {**READMES, **RESULT_PAGES}.items():
+        tables[name] += f"\n{served(list(map(read_record, all_served)), say)}\n"
     return {name: text for name, text in tables.items() if (PROJECT / name).is_file()}
 
 

@@ -5,55 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Callable
 
+from benchmarks.words import Say, english
+
 Record = Mapping[str, Any]
-Say = Callable[[str], str]
-"""From English to the table's language."""
-
-CHINESE = {
-    "one text per request": "每个请求一条文本",
-    "this server": "本服务",
-    "baseline": "基线",
-    "ratio": "比值",
-    "lowest to highest": "最低至最高",
-    "texts per second, {} concurrent": "每秒文本数，{} 个并发请求",
-    "median latency, ms, {} concurrent": "延迟中位数（毫秒），{} 个并发请求",
-    "share of what the predictor in process does": "占进程内预测器吞吐量的比例",
-    "share of what the matrix products permit": "占矩阵乘法上限的比例",
-    "{}, {} concurrent": "{}，{} 个并发请求",
-    "of the limit": "占上限的比例",
-    "limit, GFLOP/s": "上限，GFLOP/s",
-    "predictor, {}": "预测器，{}",
-    "training": "训练",
-    "what grows": "增长的量",
-    "from": "从",
-    "to": "到",
-    "time grows with its power": "时间随其增长的幂次",
-    "memory grows with its power": "内存随其增长的幂次",
-    "text length": "文本长度（词元）",
-    "labels": "标签数",
-    "texts per call": "每次调用的文本数",
-    "requests under way": "并发请求数",
-    "rows, predict": "预测文件的行数",
-    "rows, evaluate": "评估文件的行数",
-    "{}, {} cores, commit {}, load average before: {}": "{}，{} 核，提交 {}，测量前的平均负载 {}",
-    "too noisy to tell": "噪声过大，不作结论",
-    "texts per second beside": "每秒文本数（对照对象）",
-    "ours": "本项目",
-    "theirs": "对方",
-    "baseline, {} concurrent": "基线，{} 个并发请求",
-    "baseline, {} concurrent with {} texts each": "基线，{} 个并发请求，每个 {} 条文本",
-    "LitServe, {} concurrent": "LitServe，{} 个并发请求",
-    "transformers, {}, in process": "transformers，{}，进程内",
-    "Paddle Serving's baseline, {} concurrent": "Paddle Serving 的基线，{} 个并发请求",
-}
-
-
-def english(text: str) -> str:
-    return text
-
-
-def chinese(text: str) -> str:
-    return CHINESE[text]
 
 
 def origin(record: Record, say: Say) -> str:
@@ -93,6 +47,29 @@ def serving(record: Record, say: Say = english) -> str:
             words = say("{}, {} concurrent").format(say(text), most)
             lines.append([words, "", "", *_with_spread(summary[key], say, 2)])
     return markdown(heading, lines)
+
+
+def served(records: Sequence[Record], say: Say) -> str:
+    """Models that our server was measured with, on each kind of processor, one text per request."""
+    heading = ["processor", "model", "texts per second", "ratio to the baseline"]
+    heading += ["of the limit, served", "of the limit, in process", "one text, ms", "more than in process, ms"]
+    lines = []
+    for record in records:
+        summary, most = record["summary"], max(record["rounds"][0]["ours"], key=int)
+        model = record["model"].removesuffix(" with random weights")
+        shares = [summary.get(key) for key in (f"share_of_limit_c{most}", "in_process_share_of_limit")]
+        lines.append(
+            [
+                record["environment"]["processor"],
+                model if record["width"] == "1" else say("{}, width {}").format(model, record["width"]),
+                _number(_median(found["ours"][most]["throughput"] for found in record["rounds"])),
+                f"{summary[f'throughput_ratio_c{most}']['median']:.2f}",
+                *("" if share is None else f"{100 * share['median']:.0f} %" for share in shares),
+                _number(_median(found["ours"]["1"]["p50_ms"] for found in record["rounds"])),
+                _number(summary["p50_over_in_process_ms_c1"]["median"]),
+            ]
+        )
+    return markdown([say(text) for text in heading], lines)
 
 
 def limit(record: Record, say: Say = english) -> str:
@@ -255,6 +232,8 @@ def compared(records: Mapping[str, Record], say: Say = english) -> str:
 
 TABLES: dict[str, Callable[[Record], str]] = {
     "serving": serving,
+    "serving_narrow": serving,
+    "serving_e5": serving,
     "load": load,
     "limit": limit_and_operations,
     "growth": growth,
@@ -265,6 +244,8 @@ TABLES: dict[str, Callable[[Record], str]] = {
 }
 """By the part whose record they show."""
 PAGE_TABLES: dict[str, Callable[[Record, Say], str]] = {"serving": serving, "limit": limit, "growth": growth}
+SERVED = ("serving", "serving_narrow", "serving_e5")
+"""The parts that `served` sums up."""
 COMPARED = ("load", "peers", "paddle_serving")
 """The parts that `compared` sums up in one table; with `serving`, README's."""
 

@@ -44,7 +44,7 @@ ERNIE = {
     "ernie-3.0-nano": _shape("ernie-3.0-nano", layers=4, heads=12, feed_forward_size=1248),
 }
 """The shapes of the published models."""
-SHAPES = {**SCRATCH, **ERNIE}
+SHAPES = {**SCRATCH, **ERNIE, "multilingual-e5-small": ScratchShape(384, 12, 12, 1536)}
 SEED = 3
 TUNING_TEXTS, GOLDENS = 128, 4
 GAIN = 2.0

@@ -12,7 +12,9 @@ are checked, unless --url names a server whose bundle is not known here.
 from __future__ import annotations
 
 import json
+import queue
 import statistics
+import struct
 import sys
 import tempfile
 import threading
@@ -26,24 +28,30 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from grpc import StatusCode, insecure_channel
+from tritonclient import grpc
+from tritonclient.grpc import service_pb2
 
 from benchmarks.options import BundleOptions, EngineOptions, RecordOptions, RoundsOptions, TextsOptions
 from benchmarks.records import environment
 from benchmarks.rounds import PAUSE_SECONDS, spread
 from benchmarks.serving.checked_load import FAILED, REFUSED, RIGHT, WRONG, CheckedLoad, reliable_answers
 from benchmarks.serving.watched import watched_server
+from clients.proxies import channel_options
 from pipeline.command import run
 from pipeline.compute.runtimes import resolve
 from pipeline.errors import InputError
 from pipeline.options import option, parse
 from pipeline.predictor import Predictor
+from pipeline.tensors import ENSEMBLE, LABEL, TEXT
 from serving.triton.deployment import TritonDeployment
 from serving.triton.options import ServingOptions
 from serving.triton.repository import ModelRepository
 
 Expected = Mapping[str, Sequence[frozenset[str]]]
-CAPACITY_CALLERS, SENDERS = 32, 4
+CAPACITY_CALLERS, SENDERS = 32, 2
 """Requests under way when the capacity is measured; processes that send the surplus."""
+CALL = f"/{service_pb2.DESCRIPTOR.services_by_name['GRPCInferenceService'].full_name}/ModelInfer"
 TIMEOUT_SECONDS = 30.0
 
 
@@ -155,9 +163,10 @@ def overload(address: str, expected: Expected, factor: float, seconds: float) ->
     rate = factor * capacity / SENDERS
     with ProcessPoolExecutor(SENDERS, mp_context=get_context("spawn")) as pool:
         list(pool.map(_nothing, range(SENDERS)))  # all have begun
-        work = [pool.submit(_send, address, expected, rate, seconds, number) for number in range(SENDERS)]
+        work = [pool.submit(send_arrivals, address, expected, rate, seconds, number) for number in range(SENDERS)]
         sent = [each.result() for each in work]
     found: dict[str, Any] = {"capacity": round(capacity, 1), "sent per second": round(factor * capacity, 1)}
+    found["senders' share of a processor"] = round(sum(each["processor"] for each in sent) / seconds, 3)
     for outcome in (RIGHT, REFUSED, WRONG, FAILED):
         times = 1000 * np.array([value for each in sent for value in each[outcome]])
         found[outcome] = len(times)
@@ -170,11 +179,44 @@ def _nothing(_: int) -> None:
     time.sleep(0.5)
 
 
-def _send(address: str, expected: Expected, rate: float, seconds: float, seed: int) -> dict[str, list[float]]:
-    load = CheckedLoad(address, expected, TIMEOUT_SECONDS)
-    load.run_arrivals(rate, seconds, seed)
-    load.close()
-    return {name: load.tally.seconds[name] for name in (RIGHT, REFUSED, WRONG, FAILED)}
+def send_arrivals(address: str, expected: Expected, rate: float, seconds: float, seed: int) -> dict[str, Any]:
+    """Seconds by outcome, and of the processor, of requests at Poisson arrivals, timed from when they were meant.
+
+    They are put together before, and what is answered is looked at afterwards: the machine is the server's.
+    """
+    requests, texts = {text: _request(text) for text in expected}, list(expected)
+    gaps = np.random.default_rng(seed).exponential(1 / rate, int(rate * seconds))
+    ended: queue.SimpleQueue[tuple[str, float, Any]] = queue.SimpleQueue()
+    with insecure_channel(address, options=channel_options(address)) as channel:
+        call, before = channel.unary_unary(CALL), time.process_time()
+        for number, moment in enumerate(time.monotonic() + np.cumsum(gaps)):
+            time.sleep(max(0.0, moment - time.monotonic()))
+            text = texts[(number * SENDERS + seed) % len(texts)]
+            answer = call.future(requests[text], timeout=TIMEOUT_SECONDS)
+            answer.add_done_callback(
+                lambda done, text=text, moment=moment: ended.put((text, time.monotonic() - moment, done))
+            )
+        answers = [ended.get(timeout=2 * TIMEOUT_SECONDS) for _ in gaps]
+        found: dict[str, Any] = {outcome: [] for outcome in (RIGHT, REFUSED, WRONG, FAILED)}
+        found["processor"] = time.process_time() - before
+        for text, took, answer in answers:
+            found[_outcome(answer, expected[text])].append(took)
+    return found
+
+
+def _request(text: str) -> bytes:
+    raw = text.encode()
+    request = service_pb2.ModelInferRequest(model_name=ENSEMBLE, raw_input_contents=[struct.pack("<I", len(raw)) + raw])
+    request.inputs.add(name=TEXT, datatype="BYTES", shape=[1, 1])
+    request.outputs.add(name=LABEL)
+    return request.SerializeToString()
+
+
+def _outcome(answer: Any, wanted: Sequence[frozenset[str]]) -> str:
+    if answer.code() != StatusCode.OK:
+        return REFUSED if answer.code() == StatusCode.UNAVAILABLE else FAILED
+    labels = grpc.InferResult(service_pb2.ModelInferResponse.FromString(answer.result())).as_numpy(LABEL)[0]
+    return RIGHT if not wanted or frozenset(label.decode() for label in labels if label) in wanted else WRONG
 
 
 def report(record: Mapping[str, Any]) -> None:

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.compute.random_model import LENGTH
+from benchmarks.compute.random_model import LENGTH, SHAPES
 from benchmarks.line_process import LineProcess, offline_environment
 from benchmarks.options import RecordOptions, RoundsOptions
 from benchmarks.peers.engines import PRECISIONS
@@ -40,7 +40,6 @@ from pipeline.options import option, parse
 from pipeline.tensors import ENSEMBLE, TEXT
 from pipeline.text.wordpiece import VOCABULARY_FILE
 from serving.process.ports import Ports
-from training.model.model_names import SCRATCH
 
 PACKAGES = ("torch", "transformers", "litserve")
 READY_SECONDS = 120.0
@@ -142,7 +141,7 @@ def peer_versions(python: Path) -> dict[str, str]:
 
 def write_model(bundle: Bundle, shape: str, folder: Path) -> Path:
     """The configuration and vocabulary of a BERT like ours."""
-    of = SCRATCH[shape]
+    of = SHAPES[shape]
     config = {
         "vocab_size": bundle.manifest.vocabulary_size,
         "hidden_size": of.hidden_size,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.compute.in_process import InProcess, fresh_process
-from benchmarks.compute.random_model import made_bundle
+from benchmarks.compute.random_model import SHAPES, made_bundle
 from benchmarks.options import BundleOptions, EngineOptions, TextsOptions
 from benchmarks.records import PROJECT
 from benchmarks.rounds import ORIGIN, OURS
@@ -27,7 +27,6 @@ from pipeline.text.normalisation import normalise
 from serving.process.ports import Ports
 from serving.triton.server.launcher import TritonServer
 from serving.triton.server.options import TritonOptions
-from training.model.model_names import SCRATCH
 from training.model.width import kept, parse_widths
 
 FASTEST = ("openvino", "bfloat16")
@@ -55,7 +54,7 @@ class PairOptions(TextsOptions, BundleOptions, EngineOptions):
             raise InputError("--width is for models of --shape; give --bundle a pruned bundle instead")
         if self.baseline_bundle and not self.bundle:
             raise InputError("--baseline_bundle goes with --bundle; give both")
-        kept(SCRATCH[self.shape].heads, widths[0])
+        kept(SHAPES[self.shape].heads, widths[0])
 
     @property
     def share(self) -> Fraction:
