@@ -33,6 +33,8 @@ def plan_batches(
         lengths: int [rows].
         token_budget: a batch's rows times its longest row stay within it; a batch has at least one row.
     """
+    if len(lengths) == 1:
+        return [np.zeros(1, int)]
     order = np.argsort(lengths, kind="stable")
     costs, begins = np.zeros(len(order) + 1), np.zeros(len(order) + 1, int)
     for end, longest in enumerate(lengths[order].tolist(), 1):
@@ -58,8 +60,8 @@ def pad(rows: Sequence[np.ndarray]) -> np.ndarray:
 def unpad(input_ids: np.ndarray) -> list[np.ndarray]:
     """The rows of int64 [batch, length], length above 0, without the padding at their ends; each keeps an id."""
     used = input_ids != PAD_ID
-    lengths = input_ids.shape[1] - np.argmax(used[:, ::-1], axis=1)
-    lengths[~used.any(axis=1)] = 1
+    used[:, 0] = True
+    lengths = input_ids.shape[1] - used[:, ::-1].argmax(axis=1)
     return [row[:length] for row, length in zip(input_ids, lengths)]
 
 
@@ -72,10 +74,11 @@ def checked_rows(input_ids: np.ndarray, vocabulary_size: int, max_length: int) -
     if input_ids.shape[1] == 0:
         raise InputError("row 0: there are no token ids")
     rows = unpad(input_ids)
+    in_vocabulary = ((input_ids >= 0) & (input_ids < vocabulary_size)).all()
     for number, row in enumerate(rows):
         if len(row) > max_length:
             raise InputError(f"row {number}: there are {len(row)} token ids; the model reads at most {max_length}")
-        if row.min() < 0 or row.max() >= vocabulary_size:
+        if not in_vocabulary and (row.min() < 0 or row.max() >= vocabulary_size):
             wrong = row[(row < 0) | (row >= vocabulary_size)][0]
             raise InputError(f"row {number}: token id {wrong} is outside the vocabulary of {vocabulary_size}")
     return rows
