@@ -100,8 +100,9 @@ class TritonPythonModel:
         """Raise ServerError where its caller waits no longer: nothing may have been computed then."""
         admission = pb_utils.get_input_tensor_by_name(request, ADMISSION)
         if admission is not None:
-            self._answers.add(admission.as_numpy())
-            if is_late(admission.as_numpy()):
+            late = is_late(admission.as_numpy())
+            self._answers.add(admission.as_numpy(), computed=not late)
+            if late:
                 self._counters.add("late_requests_total", 1)
                 raise ServerError("timeout expired: it was asked for an answer within less time than this took")
 

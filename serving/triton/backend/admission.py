@@ -51,7 +51,7 @@ class Pace:
         self._lanes = texts.lane(1), texts.lane(FEW_TEXTS + 1)
         self._answered_in_time = float(FIRST_TEXTS)
         self._admitted, self._last, self._enough_at = 0, -1, -math.inf
-        self._begin(texts.answered)
+        self._begin()
 
     def answered_in_time(self) -> int:
         """How many texts are answered within the seconds that a text may wait; to be asked before each admission."""
@@ -61,24 +61,24 @@ class Pace:
         if self._admitted - answered >= max(ENOUGH_TEXTS, ENOUGH_SHARE * self._answered_in_time):
             self._enough_at = now
         if answered >= before or (had_less and self._enough_at == now):  # there may have been nothing, or little, to do
-            self._begin(answered)
+            self._begin()
         elif answered != self._last:  # or a batch that is half done would count as nothing
-            self._measure(answered)
+            self._measure()
         self._last = answered
         return int(self._answered_in_time)
 
-    def _begin(self, answered: int) -> None:
-        self._since, self._before = self._clock(), answered
+    def _begin(self) -> None:
+        self._since, self._before = self._clock(), self._texts.computed
 
-    def _measure(self, answered: int) -> None:
-        seconds = self._clock() - self._since
-        if seconds < PACE_SECONDS or answered <= self._before:
+    def _measure(self) -> None:
+        seconds, computed = self._clock() - self._since, self._texts.computed - self._before
+        if seconds < PACE_SECONDS or computed <= 0:
             return
-        measured = (answered - self._before) / seconds * self._seconds
+        measured = computed / seconds * self._seconds
         has_enough = self._clock() - self._enough_at < PACE_SECONDS / 4
         if has_enough or measured > self._answered_in_time:
             self._answered_in_time = measured
-        self._begin(answered)
+        self._begin()
 
 
 class Admission:
@@ -183,15 +183,19 @@ class Answers:
     """
 
     def __init__(self, texts: Texts) -> None:
+        self._texts = texts
         self._lanes = [_Answered(texts.lane(size)) for size in (1, FEW_TEXTS + 1)]
 
-    def add(self, admission: np.ndarray) -> None:
-        """Count a request by its rows of ADMISSION, int64 [texts, 3].
+    def add(self, admission: np.ndarray, computed: bool = True) -> None:
+        """Count a request by its rows of ADMISSION, int64 [texts, 3], and whether all of it was computed.
 
         Those that no first step made are passed over, and so are those that come again.
         """
         last, lost, _ = admission[0].tolist()
+        before = self._texts.answered
         self._lanes[len(admission) > FEW_TEXTS].add(last, lost, len(admission))
+        if computed:
+            self._texts.computed += min(len(admission), self._texts.answered - before)
 
 
 class _Answered:

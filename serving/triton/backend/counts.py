@@ -24,7 +24,7 @@ LANES = 2
 MOST_INSTANCES = 256
 """Of the model; each has times of its own, or one that is done would hide another that computes."""
 LANE_CELLS, TIME_CELLS = 3, 2
-FIRST_LANE = 1
+FIRST_LANE = 2
 FIRST_TIME = FIRST_LANE + LANES * LANE_CELLS
 COUNTS = FIRST_TIME + MOST_INSTANCES * TIME_CELLS
 
@@ -103,6 +103,15 @@ class Texts:
     def answered(self) -> int:
         """Of all lanes."""
         return self._cells[0]
+
+    @property
+    def computed(self) -> int:
+        """Of those, how many were answered to callers who still waited: the others may have cost nothing."""
+        return self._cells[1]
+
+    @computed.setter
+    def computed(self, count: int) -> None:
+        self._cells[1] = count
 
     def lane(self, texts: int) -> Lane:
         """That of a request of so many texts."""

@@ -134,6 +134,19 @@ def test_it_takes_on_what_it_answers_in_time_as_it_sees_by_itself(texts, clock):
     assert few.limit == LEAST_TEXTS
 
 
+def test_requests_whose_callers_have_left_do_not_show_a_fast_model(texts, clock):
+    model = Model(texts, clock, 50)
+    model.run(4, factor=10)
+    limit = texts.lane(1).limit
+    for _ in range(40):
+        for _ in range(limit):
+            with suppress(ServerError):
+                model.admission.check(1)
+                model.answers.add(model.admission.admit(1), computed=False)
+        model.run(0.1, factor=10)
+    assert texts.lane(1).limit <= limit
+
+
 def test_few_texts_under_way_do_not_show_how_many_could_be(texts, clock):
     model = Model(texts, clock, 400)
     model.run(4, factor=10)
