@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import partial
@@ -27,8 +27,6 @@ comes as the wait begins; so it looks up this often."""
 TOO_MUCH_SIGNS = ("batch-size must be", "larger than max", "texts in one request", "the rest in other requests")
 """Of refusals, by Triton, gRPC and the Paddle Serving service, of what holds too much: fewer texts may pass."""
 _ROW = re.compile(r"\brow (\d+)(?=: )")
-
-_LISTS_HAVE = ("__len__", "__getitem__")
 
 Asked = TypeVar("Asked")
 
@@ -191,13 +189,6 @@ class Streams:
             with part.counted():
                 given += answer.result()
         return given
-
-
-def require_list(texts: Any) -> None:
-    """Raise InputError for what is no list of texts: one text, what has no order, or is read but once."""
-    if isinstance(texts, (str, bytes, bytearray, Mapping)) or not all(map(partial(hasattr, texts), _LISTS_HAVE)):
-        shown = f"{texts!r:.40}"
-        raise InputError(f"texts is {shown}, a {type(texts).__name__}; give a list of texts")
 
 
 def holds_too_much(texts: Sequence[str], refused: InputError) -> bool:

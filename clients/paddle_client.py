@@ -9,13 +9,14 @@ from functools import partial
 from itertools import chain
 from typing import TypeVar
 
-from clients.in_order import Streams, require_list
+from clients.in_order import Streams
 from clients.patience import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, RETRIES, TIMEOUT_SECONDS, check_patience
 from pipeline.errors import InputError, ServerError
 from pipeline.labels.decoding import Answer
 from pipeline.served import ServedModel, unsaid
 from pipeline.service_messages import OVERLOADED, SENTENCE, TIMED_OUT, read_answers, read_fields, write_texts
 from pipeline.tensors import ABOUT, EXPLAIN, POLICY, PROMISE, THRESHOLD, TOP_K
+from pipeline.text.normalisation import require_list
 
 Client = TypeVar("Client", bound="PaddleClient")
 

@@ -21,7 +21,7 @@ from tritonclient.utils import InferenceServerException
 
 from clients.chosen import choose
 from clients.endpoints import DEFAULT_URL, Endpoint
-from clients.in_order import Streams, require_list
+from clients.in_order import Streams
 from clients.options import ClientOptions
 from clients.patience import RETRIES, TIMEOUT_SECONDS
 from clients.tls import TlsOptions
@@ -45,6 +45,7 @@ from pipeline.labels.decoding import Answer
 from pipeline.options import option, parse
 from pipeline.served import ServedModel
 from pipeline.tensors import ENSEMBLE, EXPLAIN, POLICY, PROMISE, SCORES, THRESHOLD, TOP_K
+from pipeline.text.normalisation import require_list
 
 __all__ = ["TlsOptions", "TritonClient", "TritonClientOptions", "classify", "main", "parse_args"]
 

@@ -29,7 +29,6 @@ from clients.in_order import (
     holds_too_much,
     in_order,
     parts,
-    require_list,
 )
 from clients.patience import RETRIES, TIMEOUT_SECONDS
 from clients.tls import TlsOptions
@@ -49,6 +48,7 @@ from pipeline.errors import InputError, ServerError
 from pipeline.labels.decoding import Answer
 from pipeline.served import ServedModel
 from pipeline.tensors import ENSEMBLE, EXPLAIN, POLICY, PROMISE, SCORES, THRESHOLD, TOP_K
+from pipeline.text.normalisation import require_list
 
 
 class AsyncTritonClient:

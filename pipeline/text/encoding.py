@@ -10,7 +10,7 @@ from pipeline.errors import InputError
 from pipeline.tensors import PAD_ID
 from pipeline.text.linear import MOST_CHARACTERS, LinearPart
 from pipeline.text.long_texts import LongTexts
-from pipeline.text.normalisation import check_text, normalise
+from pipeline.text.normalisation import check_text, normalise, require_list
 from pipeline.text.tokenisation import Encoded, Tokeniser
 
 
@@ -62,7 +62,8 @@ class TextEncoder:
         return " ".join(self.tokeniser.words(normalise(text, self.normalisation)))
 
     def check(self, texts: Sequence[str]) -> None:
-        """Raise InputError where `encode` would."""
+        """Raise InputError where `encode` would, or for what is no list of texts."""
+        require_list(texts)
         for row, text in enumerate(texts):
             check_text(text, row)
 

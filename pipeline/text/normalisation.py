@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from itertools import chain, groupby
-from typing import Callable
+from typing import Any, Callable
 
 from pipeline.errors import InputError
 
@@ -21,6 +21,7 @@ _HALF_WIDTH = {chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
 _HALF_WIDTH["\u3000"] = " "
 _FULL_WIDTH_FORM = re.compile("[\uff01-\uff5e\u3000]")
 _ORDINARY_MARKS = 30  # in a row; no writing comes near it
+_LISTS_HAVE = ("__len__", "__getitem__")
 
 
 def _unchanged(text: str) -> str:
@@ -101,6 +102,13 @@ def surrogate_fault(text: str) -> str | None:
     except UnicodeEncodeError as error:
         return f"{text!r:.40} holds half of a surrogate pair at character {error.start + 1}; correct that character"
     return None
+
+
+def require_list(texts: Any) -> None:
+    """Raise InputError for what is no list of texts: one text, what has no order, or is read but once."""
+    if isinstance(texts, (str, bytes, bytearray, Mapping)) or not all(map(partial(hasattr, texts), _LISTS_HAVE)):
+        shown = f"{texts!r:.40}"
+        raise InputError(f"texts is {shown}, a {type(texts).__name__}; give a list of texts")
 
 
 def check_text(text: str, row: int) -> None:
