@@ -26,7 +26,7 @@ INTERRUPT_SECONDS = 0.5
 comes as the wait begins; so it looks up this often."""
 TOO_MUCH_SIGNS = ("batch-size must be", "larger than max", "texts in one request", "the rest in other requests")
 """Of refusals, by Triton, gRPC and the Paddle Serving service, of what holds too much: fewer texts may pass."""
-_ROW = re.compile(r"\brow (\d+)(?=: )")
+_ROW = re.compile(r"\brow (\d+): ")
 
 Asked = TypeVar("Asked")
 
@@ -39,13 +39,16 @@ class Batch(NamedTuple):
 
     @contextmanager
     def placed(self) -> Iterator[None]:
-        """Say of an error which texts of a stream it is about."""
+        """Say of an error which texts of a stream it is about: of a fault in one row, that text alone."""
         try:
             yield
         except ClassifierError as error:
-            last = self.first + len(self.texts) - 1
-            where = f"text {last}" if last == self.first else f"texts {self.first} to {last}"
-            raise type(error)(f"in {where}: {error}") from error
+            first, last, said = self.first, self.first + len(self.texts) - 1, str(error)
+            if isinstance(error, InputError) and (row := _ROW.search(said)):
+                first = last = self.first + int(row[1])
+                said = said[: row.start()] + said[row.end() :]
+            where = f"text {last}" if last == first else f"texts {first} to {last}"
+            raise type(error)(f"in {where}: {said}") from error
 
     @contextmanager
     def counted(self) -> Iterator[None]:
@@ -53,7 +56,7 @@ class Batch(NamedTuple):
         try:
             yield
         except InputError as error:
-            said = _ROW.sub(lambda found: f"row {self.first - 1 + int(found[1])}", str(error), count=1)
+            said = _ROW.sub(lambda found: f"row {self.first - 1 + int(found[1])}: ", str(error), count=1)
             raise InputError(said) from error
 
 

@@ -59,7 +59,7 @@ def test_a_text_that_the_server_refuses_is_placed(triton):
     async def question(client):
         return [answer async for answer in client.classify_stream(["一", "二", "三", ""], batch_size=2)]
 
-    with pytest.raises(InputError, match="in texts 3 to 4: .*row 1: .*empty"):
+    with pytest.raises(InputError, match="in text 4: (?!.*row).*empty"):
         ask(triton, question)
 
 

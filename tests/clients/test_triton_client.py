@@ -73,7 +73,7 @@ def test_blank_lines_are_passed_over_and_counted(triton, tmp_path):
 def test_a_text_that_the_server_refuses_is_placed(triton):
     with (
         TritonClient(triton.grpc_address) as each,
-        pytest.raises(InputError, match="in texts 3 to 4: .*row 1: .*empty"),
+        pytest.raises(InputError, match="in text 4: (?!.*row).*empty"),
     ):
         list(each.classify_stream(["一", "二", "三", ""], batch_size=2))
 
