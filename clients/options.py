@@ -12,6 +12,7 @@ from clients.in_order import BATCH_SIZE, Streams
 from clients.patience import LONGEST_TIMEOUT_SECONDS, RETRIES, TIMEOUT_SECONDS
 from pipeline.errors import InputError
 from pipeline.files.dataset import read_texts
+from pipeline.files.lines import check_holds_texts
 from pipeline.labels.decoding import POLICIES, Answer
 from pipeline.options import Options, option
 from pipeline.output import FORMATS, counted, cut_in_words
@@ -46,6 +47,8 @@ class ClientOptions(Options):
         super().check()
         if self.texts and self.file:
             raise InputError("give texts or --file, not both")
+        if self.file:
+            check_holds_texts(self.file)
 
     def read(self, passed_over: Callable[[int], object] = lambda number: None) -> Iterable[str]:
         """The texts, wherever they are; `passed_over` takes the numbers of blank lines."""

@@ -28,7 +28,7 @@ from pipeline.errors import InputError
 from pipeline.files.bundle import MANIFEST_FILE, Bundle
 from pipeline.files.chunks import CHARACTERS_PER_CHUNK, chunks, rows_per_chunk
 from pipeline.files.dataset import DATA_FILE, Example, read_examples, read_texts, split_labels
-from pipeline.files.lines import bounded_lines
+from pipeline.files.lines import bounded_lines, check_holds_texts
 from pipeline.labels.decoding import Answer
 from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.metrics.sets import Metrics
@@ -230,7 +230,7 @@ def _read_rows(path: Path, hierarchy: LabelHierarchy) -> Iterator[Example]:
     """The rows of a file of texts, without labels, or of a labelled one; its first line tells which it is.
 
     Raises:
-        InputError: as `read_texts` and `read_examples` do.
+        InputError: as `read_texts` and `read_examples` do; a table by its name is refused but for labelled rows.
     """
     try:
         with open(path, "rb") as stream:  # once: a pipe gives its lines to the first reader
@@ -242,6 +242,7 @@ def _read_rows(path: Path, hierarchy: LabelHierarchy) -> Iterator[Example]:
             if paths and all(label in hierarchy for label in paths):
                 yield from read_examples(source, hierarchy)
                 return
+            check_holds_texts(path)
             if tab:
                 _note(f"{path}:1: what follows the tab are no labels of the model, so the file is read as texts alone")
             yield from (Example(text, ()) for text in read_texts(source, tabs=True))

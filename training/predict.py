@@ -31,6 +31,7 @@ from pipeline.errors import ClassifierError, InputError
 from pipeline.explanation.reasons import explained
 from pipeline.files.chunks import CHARACTERS_PER_CHUNK, chunks, rows_per_chunk
 from pipeline.files.dataset import DATA_FILE, LABEL_FILE
+from pipeline.files.lines import check_holds_texts
 from pipeline.labels.decoding import Answer, Decoder
 from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.options import option, parse
@@ -129,6 +130,7 @@ def _open_data(options: PredictOptions) -> contextlib.AbstractContextManager[IO[
     if options.data_file == STANDARD_INPUT:
         return contextlib.nullcontext(sys.stdin.buffer)
     path = options.file(options.data_file)
+    check_holds_texts(path)
     try:
         return open(path, "rb")
     except OSError as error:

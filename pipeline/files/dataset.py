@@ -17,7 +17,7 @@ from typing import Callable, NamedTuple
 
 from pipeline.errors import DatasetError, InputError
 from pipeline.files.atomic import atomic_writer
-from pipeline.files.lines import file_name, read_lines
+from pipeline.files.lines import check_holds_texts, file_name, read_lines
 from pipeline.labels.graph import Edge, EdgeFault
 from pipeline.labels.hierarchy import LabelHierarchy, as_seen, composed, path_fault, spelt
 from pipeline.text.normalisation import text_fault
@@ -218,9 +218,11 @@ def read_texts(
         passed_over: takes the numbers of blank lines; without it they are refused.
 
     Raises:
-        InputError: the file is missing.
+        InputError: the file is missing, or a table by its name.
         DatasetError: a line is not UTF-8, or no text that can be classified, or holds a tab.
     """
+    if isinstance(source, (str, Path)):
+        check_holds_texts(source)
     for number, line in read_lines(source):
         if passed_over and not line.strip():
             passed_over(number)

@@ -11,6 +11,15 @@ from pipeline.files.wide_encodings import START_BYTES, wide_encoding
 
 MAX_LINE_BYTES = 1 << 24
 """Of a line: a text and its labels."""
+_PACKED = (".gz", ".bz2", ".zst")
+_BULK = "python -m serving.bulk --input {} --text_column COLUMN"
+_ONCE_CSV = f"save it as CSV: {_BULK.format('FILE.csv')} reads that"
+_READ_BY = {
+    **dict.fromkeys((".csv", ".parquet", ".jsonl", ".ndjson"), f"{_BULK} reads it"),
+    **dict.fromkeys((".xlsx", ".xls", ".ods", ".json"), _ONCE_CSV),
+    ".tsv": f"take its column of texts, for example by cut -f1, or {_ONCE_CSV}",
+}
+"""What to do with files of other forms, by their endings; files of texts and of labelled rows are named .txt."""
 
 
 def read_lines(source: Path | str | Iterable[bytes]) -> Iterator[tuple[int, str]]:
@@ -30,6 +39,17 @@ def read_lines(source: Path | str | Iterable[bytes]) -> Iterator[tuple[int, str]
             raise InputError(f"cannot read {source}: {error.strerror}") from error
     else:
         yield from _decoded_lines(source, file_name(source))
+
+
+def check_holds_texts(path: Path | str) -> None:
+    """Raise InputError for a file that is a table by its name: its lines would be taken for texts."""
+    suffixes = [suffix.lower() for suffix in Path(path).suffixes]
+    packed = suffixes and suffixes[-1] in _PACKED
+    if advice := _READ_BY.get("".join(suffixes[:-1][-1:] if packed else suffixes[-1:])):
+        raise InputError(
+            f"{path} is by its name no file with a text on each line; {advice.format(path)}; if each line is a text, "
+            "rename it to .txt"
+        )
 
 
 def bounded_lines(stream: IO[bytes]) -> Iterator[bytes]:

@@ -28,6 +28,7 @@ from serving.bulk.options import CSV, FORMATS, JSON_LINES, PARQUET, TEXTS, BulkO
 
 SUFFIXES = {".parquet": PARQUET, ".jsonl": JSON_LINES, ".ndjson": JSON_LINES, ".csv": CSV, ".txt": TEXTS}
 GZIP, ZSTD = "gzip", "zstd"
+WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".ods")
 COMPRESSIONS = {".gz": GZIP, ".zst": ZSTD}
 VERSIONS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated", "Content-MD5", "md5Hash", "CRC")
 """What file systems tell of a file that changes with its content; the first that there is counts."""
@@ -178,6 +179,8 @@ def _sources(
         if not format and folder:
             passed_over.append(name)
             continue
+        if not format and "".join(suffix).lower() in WORKBOOKS:
+            raise InputError(f"{name}: workbooks are not read; save the sheet as CSV in UTF-8, and give that")
         if not format:
             raise InputError(f"{name}: the form cannot be told by the name; say it by --format ({', '.join(FORMATS)})")
         if format == PARQUET and compression:

@@ -23,6 +23,7 @@ def test_a_program_gets_answers_as_they_come(stand_in, tmp_path):
     ("words", "message"),
     [
         (["text", "--file", "texts.txt"], "give texts or --file, not both"),
+        (["--file", "tickets.csv"], "serving.bulk --input tickets.csv --text_column COLUMN reads it"),
         (["--batch_size", "0"], "--batch_size is 0; give a whole number, at least 1"),
         (["--timeout_seconds", "nan"], "--timeout_seconds is nan; give a number, above 0"),
         (["--threshold", "1.5"], "--threshold is 1.5; give a number, above 0 and below 1"),

@@ -118,6 +118,17 @@ def test_a_tab_before_what_are_no_labels_is_part_of_the_text(bundle_path, tmp_pa
     assert "tabs.txt:1: what follows the tab are no labels of the model" in done.stderr
 
 
+def test_a_table_is_not_taken_for_texts_but_for_labelled_rows(bundle_path, sample_dataset, tmp_path):
+    path = tmp_path / "tickets.csv"
+    path.write_text("Text,Label\n裁员,组织关系\n", encoding="utf-8")
+    done = infer(bundle_path, "--data_file", path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"serving.bulk --input {path} --text_column COLUMN reads it" in done.stderr
+    rows = tmp_path / "rows.tsv"
+    rows.write_bytes((sample_dataset / "dev.txt").read_bytes())
+    assert "micro F1: " in infer(bundle_path, "--data_file", rows, "--perf").stdout
+
+
 def test_more_tokens_than_the_model_reads_are_cut(bundle_path, data_file, texts):
     done = infer(bundle_path, "--data_file", data_file, "--max_seq_length", 100_000)
     assert "note: --max_seq_length 100000 is cut to the" in done.stderr

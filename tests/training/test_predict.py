@@ -185,6 +185,7 @@ def test_another_known_encoder_is_refused_and_a_folder_is_not_judged(folder):
         (("--top_k", 0), "--top_k is 0; give a whole number, at least 1"),
         (("--threshold", 1), "--threshold is 1.0; give a number, above 0 and below 1"),
         (("--data_file", "none.txt"), "cannot read .*none.txt: No such file or directory$"),
+        (("--data_file", "tickets.csv"), "tickets.csv is by its name no file .*serving.bulk --input .*tickets.csv "),
         (("--dataset_dir", "nowhere"), "cannot read nowhere/data.txt: .*; that is the default of --data_file, give it"),
         (("--params_path", "/nowhere"), "there is no checkpoint at /nowhere"),
         (("--batch_size", 0), "--batch_size is 0; give a whole number, at least 1"),

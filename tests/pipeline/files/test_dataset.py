@@ -14,6 +14,7 @@ from pipeline.files.dataset import (
     write_labels,
     write_texts,
 )
+from pipeline.files.lines import check_holds_texts
 from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.text.normalisation import text_fault
 from tests.conftest import REAL_DATA
@@ -158,6 +159,31 @@ def test_a_comma_that_was_not_escaped_is_told_how_to_write(tmp_path):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(InputError, match=r"cannot read .*data\.txt: No such file"):
         list(read_texts(tmp_path / "data.txt"))
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("tickets.csv", r"serving\.bulk --input .*tickets\.csv --text_column COLUMN reads it"),
+        ("TICKETS.CSV.GZ", r"serving\.bulk --input .*TICKETS\.CSV\.GZ "),
+        ("rows.parquet", "serving.bulk --input .*rows.parquet "),
+        ("rows.jsonl.zst", "serving.bulk --input .*rows.jsonl.zst "),
+        ("rows.json", "save it as CSV: .*serving.bulk --input FILE.csv"),
+        ("book.xlsx", "save it as CSV: .*serving.bulk --input FILE.csv"),
+        ("rows.tsv.bz2", "take its column of texts, for example by cut -f1, or save it as CSV"),
+    ],
+)
+def test_the_lines_of_a_table_are_not_taken_for_texts(tmp_path, name, advice):
+    path = write(tmp_path / name, "Text,Label\n一,人生\n")
+    with pytest.raises(InputError, match=f"{name} is by its name no file .*; .*{advice}.*; .* rename it to .txt"):
+        next(read_texts(path))
+    with open(path, "rb") as stream:  # who gives a stream has said what it holds
+        assert list(read_texts(stream)) == ["Text,Label", "一,人生"]
+
+
+@pytest.mark.parametrize("name", ["texts.txt", "texts", "csv", "notes.csv.txt", "2026.01.csv.d/texts", ""])
+def test_other_names_are_those_of_texts(name):
+    check_holds_texts(name)
 
 
 def test_a_labelled_row_is_not_taken_for_a_text(tmp_path):

@@ -23,13 +23,14 @@ from tests.serving.bulk.scored import answers, as_csv, as_lines, as_parquet, run
         (("{in}/a.txt", "{in}/*.txt"), "twice"),
         (("{in}", "{in}/sub"), "twice"),
         (("{in}/../in/b.bin",), "say it by --format"),
+        (("{in}/sub/book.xlsx",), "book.xlsx: workbooks are not read; save the sheet as CSV in UTF-8"),
         (("nosuch://bucket/a.txt",), "cannot be opened"),
         (("{in}/absent.txt",), "cannot be read"),
     ],
 )
 def test_inputs_that_name_no_file_or_one_twice_are_refused(inputs, reason, options, tmp_path):
     (tmp_path / "in" / "sub").mkdir()
-    for name in ("a.txt", "b.bin", "sub/c.txt"):
+    for name in ("a.txt", "b.bin", "sub/c.txt", "sub/book.xlsx"):
         (tmp_path / "in" / name).write_text("a\n")
     with pytest.raises(InputError, match=reason):
         shards_of(options(input=[each.replace("{in}", str(tmp_path / "in")) for each in inputs]), None)
