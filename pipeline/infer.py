@@ -27,7 +27,7 @@ from pipeline.compute.runtimes import COMPUTED_ON, PADDLE, PRECISIONS, RUNTIMES,
 from pipeline.errors import InputError
 from pipeline.files.bundle import MANIFEST_FILE, Bundle
 from pipeline.files.chunks import CHARACTERS_PER_CHUNK, chunks, rows_per_chunk
-from pipeline.files.dataset import DATA_FILE, Example, read_examples, read_texts, split_labels
+from pipeline.files.dataset import DATA_FILE, Example, file_in, is_path, read_examples, read_texts, split_labels
 from pipeline.files.lines import bounded_lines, check_holds_texts
 from pipeline.labels.decoding import Answer
 from pipeline.labels.hierarchy import LabelHierarchy
@@ -46,8 +46,10 @@ class InferOptions(Options):
     """What is predicted, and what computes it."""
 
     model_path_prefix: Path = option(help="an exported graph such as ./export/float32, or the bundle's folder")
-    dataset_dir: Path | None = option(None, "folder of --data_file")
-    data_file: Path | None = option(None, f"file of texts, or of labelled rows ({DATA_FILE} of --dataset_dir)")
+    dataset_dir: Path | None = option(None, "folder of --data_file, where that is no path")
+    data_file: str | None = option(
+        None, f"file of texts, or of labelled rows, in --dataset_dir ({DATA_FILE}), or a path with a slash in it"
+    )
     max_seq_length: int | None = option(
         None, "tokens that the model takes at once (as many as in training)", at_least=3
     )
@@ -71,6 +73,11 @@ class InferOptions(Options):
     )
     perf: bool = option(False, "print times, and the F1 of labelled rows, instead of predictions")
 
+    def __post_init__(self) -> None:
+        if isinstance(self.data_file, Path):
+            object.__setattr__(self, "data_file", str(self.data_file))
+        super().__post_init__()
+
     def check(self) -> None:
         super().check()
         if (self.precision is not None) + self.use_fp16 + self.use_quantize > 1:
@@ -84,8 +91,9 @@ class InferOptions(Options):
 
     @property
     def path(self) -> Path:
-        """The file of texts."""
-        return (self.dataset_dir or Path()) / (self.data_file or DATA_FILE)
+        """The file of texts; raises InputError as `file_in` does."""
+        name = self.data_file or DATA_FILE
+        return Path(name) if is_path(name) else file_in(self.dataset_dir or Path(), name)
 
     @property
     def chosen_precision(self) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import ClassifierError, InputError
 from pipeline.files.bundle import MANIFEST_FILE
-from pipeline.files.dataset import DEV_FILE, KEEP, LABEL_FILE, REFUSE, TRAIN_FILE, read_texts
+from pipeline.files.dataset import DEV_FILE, KEEP, LABEL_FILE, REFUSE, TRAIN_FILE, file_in, is_path, read_texts
 from pipeline.files.manifest import MOST_GOLDENS
 from pipeline.labels.decoding import POLICIES, Decoder
 from pipeline.labels.hierarchy import LabelHierarchy
@@ -93,9 +93,8 @@ class TrainedModelOptions(ModelOptions):
         return Path(path)
 
     def file(self, name: str) -> Path:
-        """A file in the dataset folder; a name with a slash is a path first."""
-        path = Path(name)
-        return path if len(path.parts) > 1 and path.exists() else self.folder / name
+        """A file in the dataset folder, or a path, see `is_path`; raises as `folder` and `file_in` do."""
+        return Path(name) if is_path(name) else file_in(self.folder, name)
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,21 @@ def evaluation_file(folder: Path) -> Path:
     return folder / (TEST_FILE if (folder / TEST_FILE).exists() else DEV_FILE)
 
 
+def is_path(name: str) -> bool:
+    """Whether a file is named by its path: with a slash; without one, it lies in the dataset folder.
+
+    So does one below that folder, such as `more/rows.txt`, where there is no such path.
+    """
+    return name.startswith(("/", "./", "../")) or ("/" in name and Path(name).exists())
+
+
+def file_in(folder: Path, name: str) -> Path:
+    """The file in a folder; raises InputError where it lies not there but here."""
+    if Path(name).exists() and not (folder / name).exists():
+        raise InputError(f"there is no {folder / name}; give ./{name} for the file in this folder")
+    return folder / name
+
+
 class Example(NamedTuple):
     """A text and the positions of its labels in the hierarchy, ancestors included, ascending; none of a negative."""
 

@@ -118,6 +118,17 @@ def test_a_tab_before_what_are_no_labels_is_part_of_the_text(bundle_path, tmp_pa
     assert "tabs.txt:1: what follows the tab are no labels of the model" in done.stderr
 
 
+def test_a_file_with_a_slash_in_its_name_is_a_path(bundle_path, texts, sample_dataset, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.txt").write_text(f"{texts[0]}\n", encoding="utf-8")
+    both = ("--dataset_dir", sample_dataset, "--data_file")
+    assert infer(bundle_path, *both, "./mine.txt").stdout == shown(Predictor(bundle_path), texts[:1])
+    done = infer(bundle_path, *both, "mine.txt")
+    assert f"there is no {sample_dataset}/mine.txt; give ./mine.txt for the file in this folder" in done.stderr
+    options = InferOptions(model_path_prefix=bundle_path, dataset_dir=sample_dataset, data_file=tmp_path / "mine.txt")
+    assert [text for text, _ in predict(options)] == texts[:1]
+
+
 def test_a_table_is_not_taken_for_texts_but_for_labelled_rows(bundle_path, sample_dataset, tmp_path):
     path = tmp_path / "tickets.csv"
     path.write_text("Text,Label\n裁员,组织关系\n", encoding="utf-8")

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pipeline.errors import InputError
 from pipeline.files.dataset import write_labels
 from pipeline.labels.decoding import Decoder
 from pipeline.labels.hierarchy import LabelHierarchy
@@ -55,6 +56,17 @@ def test_another_file_may_lie_elsewhere(evaluation, tmp_path):
     (tmp_path / "test.txt").rename(tmp_path / "elsewhere" / "new.txt")
     _, found = evaluation("--data_file", "elsewhere/new.txt")
     assert (found["file"], found["rows"]) == ("new.txt", 2)
+
+
+def test_a_file_with_a_slash_in_its_name_is_a_path(evaluation, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "test.txt").rename(tmp_path / "here" / "new.txt")
+    monkeypatch.chdir(tmp_path / "here")
+    elsewhere = ("--dataset_dir", "..", "--json", "../evaluation.json")
+    _, found = evaluation("--data_file", "./new.txt", *elsewhere)
+    assert (found["file"], found["rows"]) == ("new.txt", 2)
+    with pytest.raises(InputError, match=r"there is no \.\./new\.txt; give \./new\.txt for the file in this folder"):
+        evaluation("--data_file", "new.txt", *elsewhere)
 
 
 def test_another_file_needs_no_training_rows(evaluation, tmp_path):
