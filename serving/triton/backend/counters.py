@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any
@@ -72,9 +73,13 @@ class Counters:
         self._thread.join()
 
     def _flush_often(self) -> None:
-        while not self._end.wait(FLUSH_SECONDS):
-            self._flush()
-        self._flush()
+        ended = False
+        while not ended:
+            ended = self._end.wait(FLUSH_SECONDS)
+            try:
+                self._flush()
+            except Exception:  # noqa: BLE001 - all counters would stand still from then on, without a word
+                traceback.print_exc()
 
     def _count_batches(self) -> None:
         with self._lock:

@@ -72,3 +72,20 @@ def test_what_waits_takes_no_more_than_so_much_memory(counters, monkeypatch):
     assert seen == [3]
     told.close()
     assert seen == [3, 2]
+
+
+def test_a_batch_that_cannot_be_counted_stops_no_other_counter(counters, monkeypatch, capfd):
+    monkeypatch.setattr(counters, "FLUSH_SECONDS", 0.01)
+
+    def fail(kind, batches):
+        raise ValueError("no such bin")
+
+    told = counters.Counters("1", {"rows_total": "Rows"}, fail)
+    told.later("a", "x", 1)
+    deadline = time.monotonic() + 10
+    while told._batches and time.monotonic() < deadline:
+        time.sleep(0.01)
+    told.add("rows_total", 2)
+    told.close()
+    assert Family.shown == {"text_classifier_rows_total": 2}
+    assert "no such bin" in capfd.readouterr().err
