@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from sklearn.svm import LinearSVC
+from sklearn.utils.parallel import Parallel, delayed
 
 from pipeline.labels.hierarchy import LabelHierarchy
 from pipeline.metrics.sets import Metrics
@@ -25,6 +25,8 @@ MOST_ENTRIES = 100_000_000
 """N-grams in all rows: 1.2 GB, and 1.6 GB for each machine that is fitted at a time."""
 COPIED_BYTES = 4 << 30
 """liblinear copies all rows for each machine, 16 bytes an n-gram: so much for all that are fitted at a time."""
+LEAST_PRODUCTS = 500_000_000
+"""Of n-grams in all rows and labels, half a minute's worth, that processes of their own are worth starting for."""
 LEAST_ROWS = 20
 """Of each label, that stay before others when rows are thinned out."""
 PROBED = 1000
@@ -118,15 +120,22 @@ def separate(features: Any, labels: np.ndarray, regularisation: float) -> tuple[
     """
     weights, offsets = np.zeros((features.shape[1], labels.shape[1]), np.float32), np.full(labels.shape[1], NEVER)
     offsets[labels.all(axis=0)] = ALWAYS
-
-    def fit(position: int) -> None:
-        machine = LinearSVC(random_state=0, C=regularisation, tol=TOLERANCE).fit(features, labels[:, position])
-        weights[:, position], offsets[position] = machine.coef_[0], machine.intercept_[0]
-
+    positions = np.flatnonzero(separable(labels)).tolist()
     at_once = min(len(os.sched_getaffinity(0)), COPIED_BYTES // (16 * features.nnz + 1))
-    with ThreadPoolExecutor(max(1, at_once)) as threads:  # liblinear does without the interpreter
-        list(threads.map(fit, np.flatnonzero(separable(labels)).tolist()))
+    if features.nnz * len(positions) < LEAST_PRODUCTS:
+        at_once = 1
+    # Not threads: liblinear draws from one generator of random numbers in a process, and no fit came out as before.
+    planes = Parallel(max(1, at_once), return_as="generator")(
+        delayed(_plane)(features, labels[:, position], regularisation) for position in positions
+    )
+    for position, (plane, offset) in zip(positions, planes):
+        weights[:, position], offsets[position] = plane, offset
     return weights, offsets
+
+
+def _plane(features: Any, labels: np.ndarray, regularisation: float) -> tuple[np.ndarray, float]:
+    machine = LinearSVC(random_state=0, C=regularisation, tol=TOLERANCE).fit(features, labels)
+    return machine.coef_[0].astype(np.float32), float(machine.intercept_[0])
 
 
 def separable(labels: np.ndarray) -> np.ndarray:

@@ -60,7 +60,7 @@ def learn_weights(
     voices = [margins[rows].ravel()] + ([] if encoder is None else [encoder[rows].ravel()])
     actual = labels[rows].ravel()
     while True:
-        curve = LogisticRegression(C=1e6).fit(np.stack(voices, axis=1), actual)
+        curve = logistic_curve(np.stack(voices, axis=1), actual)
         factor, *others = curve.coef_[0].tolist()
         weights = Weights(others[0] if others else 0.0, factor, float(curve.intercept_[0]))
         if not others:
@@ -70,6 +70,18 @@ def learn_weights(
         if factor < 0:
             return Weights(1.0, 0.0, 0.0)
         voices.pop()
+
+
+def logistic_curve(voices: np.ndarray, actual: np.ndarray) -> LogisticRegression:
+    """A curve from margins, float [points, voices], to whether a label is right, bool [points], neither all nor none.
+
+    Of n points that are right, n + 1 of n + 2 shares count as right, and of the wrong ones likewise as wrong (Platt
+    1999): where margins set all apart, the curve would be as steep as can be otherwise, and sure of what it never saw.
+    """
+    right = int(actual.sum())
+    share = np.where(actual, (right + 1) / (right + 2), 1 / (len(actual) - right + 2))
+    points, targets = np.concatenate([voices, voices]), np.repeat([True, False], len(voices))
+    return LogisticRegression(C=1e6).fit(points, targets, sample_weight=np.concatenate([share, 1 - share]))
 
 
 def cross_fitted_scores(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import pytest
 
@@ -110,24 +108,26 @@ def test_rows_are_thinned_before_they_take_the_memory():
     assert thinning(probe, len(texts), 1, 10**15) == 1
 
 
+@pytest.mark.filterwarnings("ignore:.*sklearn.utils.parallel")
 def test_few_machines_are_fitted_at_a_time_where_each_copies_much(monkeypatch):
     texts, labels = ["wheat", "ship"] * 3, np.array([[1, 0], [0, 1]] * 3, bool)
     features = matrix(*learn_tables(texts, 2), texts)
     asked: list[int] = []
 
-    class Pool(ThreadPoolExecutor):
-        def __init__(self, threads: int) -> None:
-            asked.append(threads)
-            super().__init__(threads)
+    def parallel(processes, **_):
+        asked.append(processes)
+        return lambda fits: (fit(*given) for fit, given, _ in fits)
 
-    monkeypatch.setattr(fitting, "ThreadPoolExecutor", Pool)
+    monkeypatch.setattr(fitting, "Parallel", parallel)
+    separate(features, labels, 1.0)  # too little for processes of its own
+    monkeypatch.setattr(fitting, "LEAST_PRODUCTS", 0)
     monkeypatch.setattr(fitting.os, "sched_getaffinity", lambda _: range(64))
     separate(features, labels, 1.0)
     monkeypatch.setattr(fitting, "COPIED_BYTES", 3 * 16 * features.nnz + 5)
     separate(features, labels, 1.0)
     monkeypatch.setattr(fitting, "COPIED_BYTES", 1)
     separate(features, labels, 1.0)
-    assert asked == [64, 3, 1]
+    assert asked == [1, 64, 3, 1]
 
 
 def test_a_linear_part_learns_what_words_mean():
@@ -136,3 +136,14 @@ def test_a_linear_part_learns_what_words_mean():
     fitted = fit_linear(texts, labels, texts, labels, HIERARCHY)
     assert ((fitted.part.logits(["a vessel in the port", "more wheat harvest"]) > 0) == [[0, 0, 1], [1, 1, 0]]).all()
     assert np.allclose(fitted.part.logits(texts), fitted.margins, atol=1e-4)
+
+
+def test_margins_that_set_all_apart_make_nobody_sure_of_what_was_never_seen():
+    random = np.random.default_rng(0)
+    labels = random.random((60, 9)) < 0.25
+    margins = np.where(labels, 0.4, -0.9).astype(np.float32)
+    logits = learn_weights(None, margins, labels).logits(None, np.array([[0.4, -0.15, -0.9]], np.float32))
+    right, unknown, wrong = (1 / (1 + np.exp(-logits[0]))).tolist()
+    assert right > 0.98
+    assert 0.2 < unknown < 0.9
+    assert wrong < 0.01

@@ -14,13 +14,13 @@ from scipy.linalg.blas import dsymm
 from scipy.linalg.lapack import dpotrf, dpotri
 from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
 from tqdm import tqdm
 
 from pipeline.text.normalisation import normalise
 from pipeline.text.unspaced import mostly_unspaced
 from training.analysis.progress import progress
 from training.analysis.unicode_words import characters, terms
+from training.linear.joining import logistic_curve
 
 RIDGE = 0.3
 GROUP_ROWS = 12_000
@@ -100,6 +100,6 @@ def _calibrated(margins: np.ndarray, labels: np.ndarray) -> np.ndarray:
         return np.clip(margins, 1e-6, 1 - 1e-6)
     sample = np.random.default_rng(0).integers(len(margins_flat), size=_CALIBRATION_POINTS)
     points = sample if len(margins_flat) > _CALIBRATION_POINTS else slice(None)
-    curve = LogisticRegression(C=1e6).fit(margins_flat[points, None], labels_flat[points])
+    curve = logistic_curve(margins_flat[points, None], labels_flat[points])
     slope, offset = float(curve.coef_[0, 0]), float(curve.intercept_[0])
     return np.clip(1 / (1 + np.exp(-(slope * margins + offset))), 1e-6, 1 - 1e-6).astype(np.float32)
