@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,30 +42,41 @@ class Pace:
 
     Args:
         texts: the counts.
+        bounds: of all lanes.
         seconds: that a text may wait.
         clock: seconds.
     """
 
-    def __init__(self, texts: Texts, seconds: float, clock: Callable[[], float]) -> None:
-        self._texts, self._seconds, self._clock = texts, seconds, clock
-        self._lanes = texts.lane(1), texts.lane(FEW_TEXTS + 1)
+    def __init__(self, texts: Texts, bounds: Sequence[Bound], seconds: float, clock: Callable[[], float]) -> None:
+        self._texts, self._bounds, self._seconds, self._clock = texts, bounds, seconds, clock
         self._answered_in_time = float(FIRST_TEXTS)
-        self._admitted, self._last, self._enough_at = 0, -1, -math.inf
+        self._last, self._enough_at = -1, -math.inf
+        self._idle, self._computed_until_idle = clock(), texts.computed
         self._begin()
 
     def answered_in_time(self) -> int:
         """How many texts are answered within the seconds that a text may wait; to be asked before each admission."""
-        answered, before, now = self._texts.answered, self._admitted, self._clock()
-        self._admitted = sum(lane.admitted for lane in self._lanes)
+        answered, now = self._texts.answered, self._clock()
+        under_way = sum(bound.under_way for bound in self._bounds)
         had_less = now - self._enough_at > PACE_SECONDS
-        if self._admitted - answered >= max(ENOUGH_TEXTS, ENOUGH_SHARE * self._answered_in_time):
+        if under_way >= max(ENOUGH_TEXTS, ENOUGH_SHARE * self._answered_in_time):
             self._enough_at = now
-        if answered >= before or (had_less and self._enough_at == now):  # there may have been nothing, or little, to do
+        if not under_way:
+            self._measure_burst()
+            self._begin()
+            self._idle, self._computed_until_idle = now, self._texts.computed
+        elif had_less and self._enough_at == now:
             self._begin()
         elif answered != self._last:  # or a batch that is half done would count as nothing
             self._measure()
         self._last = answered
         return int(self._answered_in_time)
+
+    def _measure_burst(self) -> None:
+        """A fast model answers many texts before it has been busy for long: these show that it is fast."""
+        computed, idle = self._texts.computed - self._computed_until_idle, self._texts.idle_since()
+        if computed >= ENOUGH_TEXTS and idle is not None and idle > self._idle:
+            self._answered_in_time = max(self._answered_in_time, computed / (idle - self._idle) * self._seconds)
 
     def _begin(self) -> None:
         self._since, self._before = self._clock(), self._texts.computed
@@ -105,7 +116,7 @@ class Admission:
         self._few, self._many = (
             Bound(texts, texts.lane(size), each, clock) for size, each in zip((1, FEW_TEXTS + 1), least)
         )
-        self._pace = Pace(texts, seconds, clock)
+        self._pace = Pace(texts, (self._few, self._many), seconds, clock)
         self._bound_all()
 
     def check(self, texts: int, probe: bool = False) -> None:
@@ -126,6 +137,8 @@ class Admission:
         return self._many if texts > FEW_TEXTS else self._few
 
     def _bound_all(self) -> None:
+        for bound in (self._few, self._many):
+            bound.forget_lost()
         answered = self._pace.answered_in_time()
         for bound in (self._few, self._many):
             bound.lane.limit = self._queue_size or max(bound.least, answered)
@@ -152,15 +165,22 @@ class Bound:
         answered, now = self.lane.answered, self._clock()
         self.lane.admitted = max(self.lane.admitted, answered)
         self._full = self.lane.admitted - max(answered, self._gone) >= self.lane.limit
-        if self._full and self._model_waits(now):
-            self._gone = self._lost = self.lane.admitted
-            self._full = False
         if answered != self._seen or not self._full:
             self._seen, self._moved = answered, now
         patience = LATER_SECONDS if answered < self._let_in and not probe else STANDSTILL_SECONDS
         if self._full and now - self._moved < patience:
             limit = self.lane.limit
             raise ServerError(f"the server is overloaded: as many texts as it takes on, {limit}, are under way")
+
+    @property
+    def under_way(self) -> int:
+        return max(0, self.lane.admitted - max(self.lane.answered, self._gone))
+
+    def forget_lost(self) -> None:
+        """Texts that the model has no more, and that were never answered, count as under way no more."""
+        now = self._clock()
+        if now - self._admitted_at > IDLE_SECONDS and self.under_way and self._model_waits(now):
+            self._gone = self._lost = self.lane.admitted
 
     def admit(self, texts: int) -> tuple[int, int]:
         before = self.lane.admitted
@@ -204,7 +224,7 @@ class _Answered:
     def __init__(self, lane: Lane) -> None:
         self._lane, self._patience = lane, 0
         self._done = lane.answered
-        self._later: dict[int, int] = {}
+        self._spans: list[tuple[int, int]] = []
 
     def add(self, last: int, lost: int, texts: int) -> None:
         if not 0 <= lost < last <= self._lane.admitted:
@@ -212,15 +232,20 @@ class _Answered:
         self._patience = max(self._patience, 2 * self._lane.limit)
         self._done = max(self._done, lost, last - self._patience)
         if last > self._done and texts <= last:
-            self._later.setdefault(last, last - texts)
-        for end, start in sorted(self._later.items()):
-            if start <= self._done:
-                self._done = max(self._done, end)
-        self._later = {end: start for end, start in self._later.items() if end > self._done}
-        counted = reached = self._done
-        for end, start in sorted(self._later.items()):  # of forged ones, which overlap, none counts twice
-            counted, reached = counted + end - max(start, reached), end
-        self._lane.answered = counted
+            self._add_span(last - texts, last)
+        while self._spans and self._spans[0][0] <= self._done:
+            self._done = max(self._done, self._spans.pop(0)[1])
+        self._lane.answered = self._done + sum(end - start for start, end in self._spans)
+
+    def _add_span(self, start: int, end: int) -> None:
+        """Spans that touch become one: behind a text that is lost they would be ever more."""
+        apart = []
+        for span in self._spans:
+            if span[1] < start or span[0] > end:
+                apart.append(span)
+            else:
+                start, end = min(start, span[0]), max(end, span[1])
+        self._spans = sorted([*apart, (start, end)])
 
 
 def is_late(admission: Any) -> bool:

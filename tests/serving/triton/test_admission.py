@@ -6,7 +6,6 @@ import statistics
 import tempfile
 import threading
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +16,8 @@ from tritonclient import grpc
 
 from pipeline.errors import ServerError
 from serving.triton.backend.admission import (
-    FIRST_TEXTS,
     IDLE_SECONDS,
     LATER_SECONDS,
-    LEAST_TEXTS,
-    PACE_SECONDS,
     STANDSTILL_SECONDS,
     Admission,
     Answers,
@@ -88,72 +84,6 @@ def test_requests_of_few_texts_and_of_many_take_no_places_from_one_another(admis
     assert admitted(admission, MANY) == 64 + MANY
     with pytest.raises(ServerError):
         admission.check(1)
-
-
-class Model:
-    """Answers single texts in batches of a tenth of a second, while requests come ten times as fast.
-
-    Attributes:
-        waits: seconds that each text took.
-    """
-
-    def __init__(self, texts, clock, per_second):
-        self.admission = Admission(texts, 0, 1.0, 128, clock)
-        self.answers, self.clock, self.per_second = Answers(texts), clock, per_second
-        self.waiting, self.waits = [], []
-
-    def run(self, seconds, factor):
-        tenths = int(10 * seconds)
-        for _ in range(tenths):
-            batch, self.waiting = self.waiting[: self.per_second // 10], self.waiting[self.per_second // 10 :]
-            for _ in range(int(factor * self.per_second / 10)):
-                with suppress(ServerError):
-                    self.admission.check(1)
-                    self.waiting.append((self.clock.seconds, self.admission.admit(1)))
-            self.clock.seconds += 0.1
-            for came, admission in batch:
-                self.waits.append(self.clock.seconds - came)
-                self.answers.add(admission)
-        self.waits, waits = [], self.waits
-        return waits
-
-
-def test_it_takes_on_what_it_answers_in_time_as_it_sees_by_itself(texts, clock):
-    model, few, many = Model(texts, clock, 50), texts.lane(1), texts.lane(MANY)
-    assert (few.limit, many.limit) == (FIRST_TEXTS, 192)
-    model.run(PACE_SECONDS + 2, factor=10)
-    assert 45 <= few.limit <= 55
-    assert many.limit == 192  # one of the largest can wait while another is computed
-    assert max(model.run(10, factor=10)[FIRST_TEXTS:]) <= 1.3
-    model.per_second = 400
-    model.run(3, factor=10)
-    assert 380 <= few.limit <= 420
-    assert many.limit == few.limit
-    model.per_second = 10
-    model.run(60, factor=10)
-    assert few.limit == LEAST_TEXTS
-
-
-def test_requests_whose_callers_have_left_do_not_show_a_fast_model(texts, clock):
-    model = Model(texts, clock, 50)
-    model.run(4, factor=10)
-    limit = texts.lane(1).limit
-    for _ in range(40):
-        for _ in range(limit):
-            with suppress(ServerError):
-                model.admission.check(1)
-                model.answers.add(model.admission.admit(1), computed=False)
-        model.run(0.1, factor=10)
-    assert texts.lane(1).limit <= limit
-
-
-def test_few_texts_under_way_do_not_show_how_many_could_be(texts, clock):
-    model = Model(texts, clock, 400)
-    model.run(4, factor=10)
-    model.run(5, factor=0)
-    limit = texts.lane(1).limit
-    model.run(20, factor=0.3)
-    assert texts.lane(1).limit == limit
 
 
 @settings(deadline=None)
@@ -248,11 +178,19 @@ def test_replayed_rows_count_once_and_are_not_kept(texts, few):
         answers.add(rows(29, 8))  # overlaps with what was answered
         answers.add(rows(5, 5))
     assert texts.answered <= few.admitted
-    assert len(answers._lanes[0]._later) <= 20
+    assert len(answers._lanes[0]._spans) <= 1
     for last in range(8, 41, 8):
         answers.add(rows(last, 8))
     assert texts.answered == 40
-    assert not answers._lanes[0]._later
+    assert not answers._lanes[0]._spans
+
+
+def test_a_text_that_was_lost_makes_no_answer_after_it_slower(texts, few):
+    answers, few.admitted, few.limit = Answers(texts), 5000, 16_384
+    for last in range(2, 5001):
+        answers.add(rows(last, 1))
+    assert texts.answered == 4999
+    assert answers._lanes[0]._spans == [(1, 5000)]
 
 
 def test_each_step_may_start_anew(admission, texts, tmp_path):
