@@ -44,7 +44,7 @@ class TritonPythonModel:
             device, number = "tensorrt" if options["tensorrt"] else device, int(args["model_instance_device_id"])
         self._engine = Engine(bundle, runtime, precision, threads or None, token_budget, device, number)
         self._engine.warm()
-        self._work = Work(Texts(args["model_version"]), args["model_instance_name"])
+        self._work = Work(Texts(args["model_version"]), args["model_instance_name"], number)
 
     def execute(self, requests):
         with self._work:

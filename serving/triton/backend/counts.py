@@ -21,7 +21,7 @@ PREFIX = "text-classifier-"
 FEW_TEXTS = 8
 """A request of so many texts is one of few."""
 LANES = 2
-MOST_INSTANCES = 256
+MOST_INSTANCES, INSTANCES_OF_A_GPU = 256, 32
 """Of the model; each has times of its own, or one that is done would hide another that computes."""
 LANE_CELLS, TIME_CELLS = 3, 2
 FIRST_LANE = 2
@@ -137,12 +137,14 @@ class Work:
 
     Args:
         texts: of the same version.
-        instance: its name, which ends in its number.
+        instance: its name, which ends in its number among those of its device.
+        device: number of that device.
     """
 
-    def __init__(self, texts: Texts, instance: str) -> None:
+    def __init__(self, texts: Texts, instance: str, device: int = 0) -> None:
         number = instance.rpartition("_")[2]
-        self._times = texts.working_times(int(number) if number.isdigit() else 0)
+        own = (int(number) if number.isdigit() else 0) + device * INSTANCES_OF_A_GPU
+        self._times = texts.working_times(own % MOST_INSTANCES)
         self.__enter__()
         self.__exit__()
 

@@ -10,11 +10,12 @@ import json
 import math
 import re
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline.errors import InputError
 from pipeline.records import parse_json
+from pipeline.tensors import LABEL, TRUNCATED
 
 MOST_DIMENSIONS = 8
 MOST_BRACKETS = 100_000
@@ -119,6 +120,12 @@ def check_shape(where: str, shape: Sequence[Any], size: int) -> None:
         raise InputError(f"{where}: a tensor of shape {[*shape]!r:.60} cannot be in a request of {size} bytes")
 
 
+def check_outputs(names: Collection[str]) -> None:
+    """Raise InputError where they are made by the first step alone: what it takes on would never be answered."""
+    if names and set(names) <= {TRUNCATED}:
+        raise InputError(f"{TRUNCATED} is no answer by itself; ask for {LABEL} with it")
+
+
 def _check_inputs(fields: dict[str, Any], binary: bytes, size: int) -> None:
     taken = 0
     for where, tensor in _tensors(fields, "inputs"):
@@ -155,6 +162,7 @@ def _check_data(data: Any, datatype: str, where: str) -> None:
 def _check_outputs(fields: dict[str, Any]) -> None:
     if "outputs" not in fields:
         return
+    check_outputs([tensor["name"] for _, tensor in _tensors(fields, "outputs")])
     for where, tensor in _tensors(fields, "outputs"):
         for name, value in _parameters(tensor, where).items():
             if name == "classification":

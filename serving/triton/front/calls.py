@@ -25,10 +25,11 @@ from google.protobuf.message import DecodeError
 from tritonclient.grpc import service_pb2
 
 from pipeline.errors import InputError
-from pipeline.tensors import ENSEMBLE
+from pipeline.explanation.pieces import MOST_COPIES
+from pipeline.tensors import ENSEMBLE, EXPLAIN
 from serving.process.arrivals import BODIES, FREE_BYTES, Budget
 from serving.triton.admin_key import GRPC_HEADER
-from serving.triton.front.bodies import NO_CLASSIFICATION, check_shape
+from serving.triton.front.bodies import NO_CLASSIFICATION, check_outputs, check_shape
 from serving.triton.front.running import PARTING_SECONDS, FrontSettings, run_front
 from serving.triton.front.turns import Turns
 
@@ -143,7 +144,10 @@ class Calls(grpc.GenericRpcHandler):
             self._slow.give(1)
 
     def _check(self, message: bytes, key: str) -> int:
-        """How many texts the ensemble is asked for; raises where the request is not to be handed on."""
+        """How many texts, and copies of those to be explained, the ensemble is asked for at most.
+
+        Raises where the request is not to be handed on.
+        """
         try:
             request = service_pb2.ModelInferRequest.FromString(message)
         except DecodeError as error:
@@ -152,6 +156,7 @@ class Calls(grpc.GenericRpcHandler):
             raise InputError(f"there is no model {request.model_name!r:.60}")
         for number, tensor in enumerate(request.inputs):
             check_shape(f"input {number}", tensor.shape, len(message))
+        check_outputs([output.name for output in request.outputs])
         for number, output in enumerate(request.outputs):
             if "classification" in output.parameters:
                 raise InputError(f"output {number}: {NO_CLASSIFICATION}")
@@ -160,7 +165,8 @@ class Calls(grpc.GenericRpcHandler):
             raise Refused(grpc.StatusCode.PERMISSION_DENIED, said)
         if request.model_name != ENSEMBLE:
             return 0
-        return max((tensor.shape[0] for tensor in request.inputs if tensor.shape), default=0)
+        texts = max((tensor.shape[0] for tensor in request.inputs if tensor.shape), default=0)
+        return texts * (1 + MOST_COPIES) if EXPLAIN in request.parameters else texts
 
     async def _ask(self, method: str, message: bytes, metadata: Mapping[str, str]) -> bytes:
         try:

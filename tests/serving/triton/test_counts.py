@@ -47,6 +47,10 @@ def test_instances_of_a_model_say_when_they_compute(texts, tmp_path):
         with Work(Texts("1", tmp_path), "seqcls_model_0_16"):
             pass
         assert texts.idle_since() is None  # what the 17th has done says nothing of the first
+    with Work(Texts("1", tmp_path), "seqcls_model_0_0", device=1):
+        with first:
+            pass
+        assert texts.idle_since() is None  # nor what one on another GPU has done, which has the same name
     idle_since = texts.idle_since()
     with pytest.raises(ValueError), first:
         raise ValueError

@@ -98,6 +98,7 @@ def test_a_shape_of_more_than_was_sent_is_refused(shape):
         (whole(parameters={"priority": "high"}), "parameter priority is 'high'; give a whole number"),
         (whole(outputs={}), "there is no list 'outputs'"),
         (whole(outputs=[5]), "output 0 is no object"),
+        (whole(outputs=[{"name": "truncated"}]), "truncated is no answer by itself; ask for label with it"),
         (whole(outputs=[{"name": 5}]), "output 0: name is 5; give a string"),
         (whole(outputs=[{"name": "label", "parameters": 5}]), "output 0: parameters are no object"),
         (whole(outputs=[{"name": "label", "parameters": {"binary_data": 1}}]), "output 0: binary_data is 1; give true"),

@@ -83,6 +83,16 @@ def test_a_classification_of_texts_is_refused(stub, model):
     assert (code, said[:40]) == ("INVALID_ARGUMENT", "output 0: classification is not offered;")
 
 
+def test_what_the_first_step_makes_is_not_answered_alone(stub):
+    """Triton would not run the others, and the first one would wait for them."""
+    asked = request()
+    asked.outputs[0].name = "truncated"
+    assert refused(stub.ModelInfer, asked) == (
+        "INVALID_ARGUMENT",
+        "truncated is no answer by itself; ask for label with it",
+    )
+
+
 def test_the_word_in_a_text_is_no_request_for_it(stub):
     assert stub.ModelInfer(request(text="classification of tokenizer"), timeout=PATIENCE_SECONDS).outputs
 
