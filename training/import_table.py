@@ -179,6 +179,7 @@ def understand(options: ImportOptions) -> Understood:
         collector.report.fate = "are refused"
     counts = _counts(collector, hierarchy)
     warnings = [*table.notes, *collector.report.notes(), *label_names.notes(hierarchy.labels), *labels.notes()]
+    warnings += label_names.misspelt(hierarchy.labels, counts)
     if nodes is not None and nodes.repeated:
         warnings.append(f"{options.edges_file} repeats {counted(nodes.repeated, 'edge')}, which say nothing new")
     doubts = list(label_names.doubts(hierarchy.labels, counts, len(collector.rows)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,6 +17,8 @@ EMPTY_WORDS = frozenset(("nan", "none", "null", "n/a", "#n/a", "nat", "undefined
 """What programs write into a cell that is empty."""
 MANY_LABELS, ENOUGH_ROWS = 1000, 20
 SHOWN = 3
+RARE_ROWS, OFTEN, SHORT_NAME = 2, 10, 4
+"""A label with so few rows is held against those with so many times as many; shorter names may differ by a character."""
 
 
 def path_of(segments: Iterable[str]) -> str:
@@ -59,6 +62,43 @@ def near_doubles(labels: Sequence[str]) -> Iterator[str]:
     if pairs:
         shown = "; ".join(" and ".join(map(repr, found)) for found in pairs[:SHOWN]) + "; ..." * (len(pairs) > SHOWN)
         yield f"labels that differ in letter case or width alone: {shown}; if those are one, write it in one way"
+
+
+def misspelt(labels: Sequence[str], counts: Mapping[str, int]) -> Iterator[str]:
+    """A sentence where a rare label may be a frequent one beside it that was written wrongly.
+
+    Args:
+        labels: all of them.
+        counts: rows by label.
+    """
+    siblings: dict[str | None, list[str]] = {}
+    for label in labels:
+        siblings.setdefault(parent_path(label), []).append(label)
+    found = []
+    for rare in (label for label in labels if counts[label] <= RARE_ROWS):
+        often = [each for each in siblings[parent_path(rare)] if counts[each] >= OFTEN * counts[rare]]
+        found += [(rare, each) for each in often if _is_slip(*(name.split(SEPARATOR)[-1] for name in (rare, each)))]
+    if found:
+        each = [
+            f"{rare!r} ({counts[rare]:,} {'row' if counts[rare] == 1 else 'rows'}) and {often!r} ({counts[often]:,})"
+            for rare, often in found[:SHOWN]
+        ]
+        shown = "; ".join(each) + "; ..." * (len(found) > SHOWN)
+        yield f"labels that differ by a slip alone: {shown}; if those are one, write it in one way"
+
+
+def _is_slip(one: str, other: str) -> bool:
+    """Whether names differ in white space, or, if they are long, in a character, or two that changed places."""
+    one, other = ("".join(name.split()).casefold() for name in (one, other))
+    if one == other:
+        return True
+    if min(len(one), len(other)) < SHORT_NAME or abs(len(one) - len(other)) > 1 or any(map(str.isdigit, one + other)):
+        return False
+    same = len(os.path.commonprefix([one, other]))
+    ends = one[same:], other[same:]
+    behind = len(os.path.commonprefix([end[::-1] for end in ends]))
+    left = [end[: len(end) - behind] for end in ends]
+    return max(map(len, left)) <= 1 or (len(left[0]) == 2 and left[0] == left[1][::-1])
 
 
 def _flat(labels: Sequence[str]) -> Iterator[str]:
