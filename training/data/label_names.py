@@ -18,7 +18,7 @@ EMPTY_WORDS = frozenset(("nan", "none", "null", "n/a", "#n/a", "nat", "undefined
 MANY_LABELS, ENOUGH_ROWS = 1000, 20
 SHOWN = 3
 RARE_ROWS, OFTEN, SHORT_NAME = 2, 10, 4
-"""A label with so few rows is held against those with so many times as many; shorter names may differ by a character."""
+"""A label with so few rows is held against those with so many times as many; shorter names may differ by one."""
 
 
 def path_of(segments: Iterable[str]) -> str:
