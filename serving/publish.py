@@ -32,7 +32,7 @@ from serving.options import ComputeWishes
 from serving.paddle.options import PaddleWishes
 from serving.paddle.publication import paddle_options
 from serving.process.ports import PORT
-from serving.published import PublishedVersion
+from serving.published import PublishedVersion, notes
 from serving.servers import ServerOptions
 from serving.triton.deployment import TritonDeployment
 from serving.triton.options import TritonWishes
@@ -170,6 +170,11 @@ def _hint(options: PublishOptions, server: str) -> Iterator[None]:
         raise type(error)(f"{error}; or publish with --only {other}") from error
 
 
+def in_words(done: Sequence[Published]) -> list[str]:
+    """What was published, and in what it is unlike what was live, a line each."""
+    return [*map(str, done), *notes((each.version, each.before) for each in done)]
+
+
 def parse_args(argv: Sequence[str] | None) -> PublishOptions:
     return parse(PublishOptions, argv, __doc__, prog="python -m serving.publish")
 
@@ -178,15 +183,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parse_args(argv)
     if note := interrupted(options.bundle):
         print(note, file=sys.stderr)
-    notes = {}
     with ended_in_order():
         done = publish(options)
-    for published in done:
-        print(published)
-        if published.before:
-            notes.update(dict.fromkeys(published.version.unlike(published.before), published.before.number))
-    for note, number in notes.items():
-        print(f"note: unlike version {number}, which was live: {note}")
+    print(*in_words(done), sep="\n")
     print(f"decoding: {Bundle(options.bundle).decoder().in_words()}")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -145,6 +145,15 @@ class PublishedVersion(Generic[Chosen]):
             return version
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise BundleError(f"{path} is damaged ({error!r}); remove the version that it describes") from None
+
+
+def notes(versions: Iterable[tuple[PublishedVersion, PublishedVersion | None]]) -> list[str]:
+    """A line for each thing in which versions are unlike those that were live; None where there was none."""
+    found: dict[str, int] = {}
+    for version, before in versions:
+        if before:
+            found.update(dict.fromkeys(version.unlike(before), before.number))
+    return [f"note: unlike version {number}, which was live: {said}" for said, number in found.items()]
 
 
 def _named(labels: Sequence[str]) -> str:

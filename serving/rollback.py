@@ -14,7 +14,7 @@ from pipeline.command import ended_in_order, run
 from pipeline.errors import InputError
 from pipeline.options import option, parse
 from serving.deployment import Deployment, roll_back_together
-from serving.published import PublishedVersion
+from serving.published import PublishedVersion, notes
 from serving.servers import ServerOptions
 
 
@@ -48,9 +48,12 @@ def parse_args(argv: Sequence[str] | None) -> RollbackOptions:
 def main(argv: Sequence[str] | None = None) -> None:
     options = parse_args(argv)
     with ended_in_order():
+        before = {each.server: each.live() for each in options.deployments()}
         done = roll_back(options)
     for each, version in done.items():
         print(f"{each.server}: version {version.number} (bundle {version.bundle}) is live now; {each.followers()}")
+    for note in notes((version, before[each.server]) for each, version in done.items()):
+        print(note)
 
 
 if __name__ == "__main__":

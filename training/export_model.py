@@ -103,8 +103,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             f"{BEGINNING_CHARACTERS} characters: who asks a server for explanations sees those that a text is like"
         )
     print(f"decoding: {bundle.decoder().in_words()}")
-    for published in options.publish(options.output_path):
-        print(published)
+    for line in options.publish(options.output_path):
+        print(line)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipeline.errors import ClassifierError, InputError
 from pipeline.files.bundle import MANIFEST_FILE
@@ -25,9 +25,6 @@ from training.checkpoint.files import read_checkpoint
 from training.data.named_datasets import NAMES, dataset_folder
 from training.data.reading import check_readable
 from training.model.model_names import DEVICES
-
-if TYPE_CHECKING:
-    from serving.publish import Published
 
 
 @dataclass(frozen=True)
@@ -156,18 +153,18 @@ class PublishingOptions(Options):
         if self.model_repository is not None and self.model_repository.is_file():
             raise InputError(f"--model_repository is {self.model_repository}, a file; give a folder")
 
-    def publish(self, bundle: Path) -> list[Published]:
-        """Publish a bundle where a folder is named; what each server got, as text a line.
+    def publish(self, bundle: Path) -> list[str]:
+        """Publish a bundle where a folder is named; what each server got, and in what it is new, a line each.
 
         Raises:
             ClassifierError: as `serving.publish.publish` does; the bundle stays where it was written.
         """
         if self.model_repository is None:
             return []
-        from serving.publish import PublishOptions, publish
+        from serving.publish import PublishOptions, in_words, publish
 
         try:
-            return publish(PublishOptions(bundle=bundle, model_repository=self.model_repository))
+            return in_words(publish(PublishOptions(bundle=bundle, model_repository=self.model_repository)))
         except ClassifierError as error:
             raise type(error)(f"the bundle is in {bundle}, but was not published: {error}") from error
 

@@ -16,6 +16,7 @@ from serving.servers import ServerOptions
 from serving.triton.deployment import TritonDeployment
 from serving.triton.repository import ModelRepository
 from tests.serving.bundles import renamed_bundle
+from training.options import PublishingOptions
 
 
 @pytest.fixture
@@ -162,6 +163,21 @@ def test_publishing_says_what_callers_will_miss(folders, bundle, tmp_path, capsy
     assert said[1].startswith("note: unlike version 1, which was live: new labels: 新")
     assert "it learnt from orders, not from data" in said[2]
     assert "its dev micro F1 is 0.1000, and that version's" in said[3]
+    said = PublishingOptions(model_repository=places["model_repository"]).publish(bundle.path)
+    assert [line for line in said if line.startswith("note: unlike version 2, which was live: new labels: ")]
+
+
+def test_going_back_says_what_callers_will_miss(folders, bundle, tmp_path, capsys):
+    places, *_ = folders
+    for path in (bundle.path, renamed_bundle(bundle, tmp_path / "renamed", "新").path):
+        publish.publish(PublishOptions(bundle=path, only="triton", **places))
+    words = [word for name, place in places.items() for word in (f"--{name}", str(place))]
+    rollback.main(["--only", "triton", *words])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("Triton: version 1 ")
+    assert lines[1].startswith("note: unlike version 2, which was live: labels that are gone: 新")
+    rollback.main(["--only", "triton", "--forward", *words])
+    assert "which was live: new labels: 新" in capsys.readouterr().out
 
 
 def test_versions_say_what_each_is(folders, bundle_path):

@@ -66,8 +66,8 @@ def prune_widths(options: PruningRun, checkpoint: Checkpoint, started: float) ->
         pruning = Pruning(options, checkpoint, group, started)
         bundles = [pruning.run(width, folder) for width, folder in folders.items()]
     if group.leads:
-        for published in options.publish(bundles[-1].path):
-            print(published)
+        for line in options.publish(bundles[-1].path):
+            print(line)
     return bundles
 
 
