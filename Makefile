@@ -104,6 +104,7 @@ demo: $(READY) paddle-if-possible ## train on DATASET (default: a generated samp
 	@$(BIN)/python demo.py $(if $(DATASET),--dataset_dir "$(DATASET)") $(if $(TRAINING),--training "$(TRAINING)")
 
 serve: $(READY) ## serve model_repository with Triton in the foreground
+	@{ [ "$(PORT)" -ge 1 ] && [ "$(PORT)" -le 65533 ]; } 2>/dev/null || { echo "error: PORT is $(PORT); give a whole number, 1 to 65533: gRPC and metrics get the next two" >&2; exit 2; }
 	@$(BIN)/python -m serving.triton $(if $(MODEL_REPOSITORY),--model_repository "$(MODEL_REPOSITORY)") --host $(HOST) --grpc_port $(GRPC_PORT) --http_port $(HTTP_PORT) \
 		--metrics_port $(METRICS_PORT)
 

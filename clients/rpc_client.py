@@ -10,6 +10,7 @@ import functools
 import os
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -81,7 +82,10 @@ def _pipeline_client() -> Any:
         # Upstream opens logs in the current folder when it is imported; these are gone at once.
         os.environ["SERVING_LOG_PATH"] = folder
         try:
-            from paddle_serving_server.pipeline import PipelineClient
+            with warnings.catch_warnings():
+                # Of what it imports itself; whoever asks for labels can do nothing about it.
+                warnings.filterwarnings("ignore", "pkg_resources is deprecated")
+                from paddle_serving_server.pipeline import PipelineClient
         except ImportError as error:
             raise EnvironmentFault(
                 f"{error}; `make setup-paddle` makes an environment that has it: .venv-serving/bin/python -m "

@@ -30,6 +30,8 @@ from pipeline.option_values import KEY, REQUIRED, Spec, checked, expected, kind_
 __all__ = ["REQUIRED", "Options", "Row", "create_parser", "option", "parse", "rows"]
 WIDTH = 110
 """Columns of help at most."""
+NEAR = 0.8
+"""Share of two names that is the same, from which one is taken for a slip of the other."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,7 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         known = [name for action in self._actions for name in action.option_strings]
         unknown = [word.partition("=")[0] for word in message.split() if word.startswith("--")]
-        near = difflib.get_close_matches(unknown[0], known, 1) if "unrecognized" in message and unknown else []
+        near = difflib.get_close_matches(unknown[0], known, 1, NEAR) if "unrecognized" in message and unknown else []
         hint = "one that begins with - follows =" if "expected one argument" in message else "--help lists the options"
         raise InputError(f"{message}; {f'did you mean {near[0]}?' if near else hint}")
 

@@ -59,3 +59,24 @@ def test_each_code_has_its_meaning(upstream, code, details, kind, message):
         assert raised.type is kind
     finally:
         server.stop(0)
+
+
+def test_upstream_warns_nobody_of_what_it_imports_itself(monkeypatch, tmp_path):
+    package = tmp_path / "paddle_serving_server"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "pipeline.py").write_text(
+        "import warnings\n"
+        "warnings.warn('pkg_resources is deprecated as an API. See its page.', UserWarning)\n"
+        "warnings.warn('something else', UserWarning)\n"
+        "class PipelineClient: pass\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("paddle_serving_server", "paddle_serving_server.pipeline"):
+        monkeypatch.delitem(rpc_client.sys.modules, name, raising=False)
+    monkeypatch.setenv("SERVING_LOG_PATH", "")
+    with pytest.warns(UserWarning) as warned:
+        assert rpc_client._pipeline_client.__wrapped__().__name__ == "PipelineClient"
+    assert [str(each.message) for each in warned] == ["something else"]
+    for name in ("paddle_serving_server", "paddle_serving_server.pipeline"):
+        monkeypatch.delitem(rpc_client.sys.modules, name)

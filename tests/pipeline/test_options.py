@@ -130,6 +130,20 @@ def test_what_is_required_and_what_contradicts_is_told():
         parse(Training, ["--dataset_dir", "data", "--epoch", "3"])
 
 
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [("--text_column", "--help"), ("--run", "--help"), ("--timeout_second", "did you mean --timeout_seconds")],
+)
+def test_only_what_is_really_near_is_taken_for_a_slip(word, hint):
+    @dataclass(frozen=True)
+    class Near(Options):
+        timeout_seconds: float = option(1.0, "time")
+        runtime: str = option("auto", "library")
+
+    with pytest.raises(InputError, match=f"unrecognized arguments: {word}.*; {hint}"):
+        parse(Near, [word, "text"])
+
+
 @dataclass(frozen=True)
 class Benchmark(Training):
     """Measure a training."""
