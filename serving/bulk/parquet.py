@@ -12,6 +12,8 @@ from pipeline.files.chunks import CHARACTERS_PER_CHUNK, ROWS_PER_CHUNK
 from serving.bulk.options import ReadingOptions
 from serving.bulk.sources import BUFFER_BYTES, SourceError
 
+MOST_COLUMNS = 20
+"""That a message names."""
 ROWS_OF_DELTAS = 16
 """Values that are written as differences may be read at once: what they take cannot be told before."""
 
@@ -80,14 +82,21 @@ def check_columns(name: str, schema: pa.Schema, options: ReadingOptions) -> None
         if column is None:
             continue
         if schema.names.count(column) != 1:
-            held = ", ".join(schema.names[:20])
-            raise SourceError(f"{name} has no one column {column!r}; it has {held}; give --{option}")
+            raise SourceError(column_fault(name, schema.names, option, column))
         kind = schema.field(column).type
         kind = kind.value_type if pa.types.is_dictionary(kind) else kind
         text = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
         if not text and (option == "text_column" or not pa.types.is_integer(kind)):
             wanted = "strings" if option == "text_column" else "strings or whole numbers"
             raise SourceError(f"{name}: column {column!r} holds {kind}; --{option} takes {wanted}")
+
+
+def column_fault(name: str, columns: Sequence[str], option: str, column: str) -> str:
+    """Why an option does not name one of a file's columns."""
+    several = columns.count(column)
+    said = f"names {several} columns of" if several else "is no column of"
+    held = ", ".join(f"{each:.40}" for each in columns[:MOST_COLUMNS]) + ", ..." * (len(columns) > MOST_COLUMNS)
+    return f"--{option} {column} {said} {name}, which has {held or 'none'}"
 
 
 def _values(column: pa.Array) -> list[Any]:

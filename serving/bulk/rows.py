@@ -12,7 +12,7 @@ from pipeline.files.lines import MAX_LINE_BYTES
 from pipeline.records import parse_json
 from pipeline.text.normalisation import text_fault
 from serving.bulk.options import CSV, JSON_LINES, LABELLED, PARQUET, TEXTS, ReadingOptions
-from serving.bulk.parquet import read_group
+from serving.bulk.parquet import column_fault, read_group
 from serving.bulk.shards import READ_FAULTS, Shard
 from serving.bulk.sources import BUFFER_BYTES, Meter, SourceError, opened
 
@@ -96,8 +96,8 @@ def _place(name: str, header: Sequence[str], option: str, column: str) -> int:
     if header.count(column) == 1:
         return header.index(column)
     raise SourceError(
-        f"{name}: the first line, of {len(header)} fields, has no one {column!r}; it has to hold the names of the "
-        f"columns, between commas; give --{option}"
+        f"{column_fault(name, header, option, column)}; the first line has to hold the names of the columns, between "
+        "commas"
     )
 
 

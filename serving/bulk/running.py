@@ -143,7 +143,8 @@ def _closed(ledger: Ledger, bundle: str, options: BulkOptions) -> Summary:
         say(f"{counted(truncated, 'text')} were longer than the model reads, and were read in part")
     if doubled and doubled.ids:
         say(
-            f"{counted(doubled.ids, 'id')} stand in several rows, {doubled.rows:,} together: "
+            f"{counted(doubled.ids, 'id')} {'stands' if doubled.ids == 1 else 'stand'} in several rows, "
+            f"{doubled.rows:,} together: "
             f"{ledger.folder / DUPLICATES_FILE}"
         )
     return summary

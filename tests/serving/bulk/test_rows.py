@@ -174,7 +174,8 @@ def test_files_that_are_no_such_files_are_refused_before_anything_is_scored(
     ("name", "content", "reason"),
     [
         ("a.txt.gz", lambda texts: gzip.compress(as_lines(LONG))[:-9], "cannot be read to its end"),
-        ("a.csv", lambda texts: b"id,words\n", "has no one 'text'"),
+        ("a.csv", lambda texts: b"id,words\n", "--text_column text is no column of a.csv, which has id, words; "),
+        ("a.csv", lambda texts: b"text,id,text\n", "names 2 columns of a.csv, which has text, id, text"),
         ("a.csv", lambda texts: b'id,text\n1,"a\n', "is no CSV"),
         ("a.csv", lambda texts: b'id,text\n1,"a"b\n', "is no CSV"),
     ],

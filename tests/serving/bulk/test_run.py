@@ -130,3 +130,10 @@ def test_a_run_is_tried_first_limited_and_summed_up(options, texts, tmp_path, ca
     assert (summary.rows, summary.bad_rows, summary.duplicate_ids, summary.duplicate_rows) == (102, 0, 2, 4)
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["rows"] == 102
     assert (tmp_path / "out" / "duplicates.jsonl").read_text().count("\n") == 2
+    assert "2 ids stand in several rows, 4 together: " in capsys.readouterr().err
+
+
+def test_one_id_of_several_rows_is_told_in_the_singular(options, texts, tmp_path, capsys):
+    (tmp_path / "in" / "a.jsonl").write_bytes(as_json_lines(texts[:2]) + as_json_lines(texts[:1]))
+    score(options(id_column="id", processes=1))
+    assert "1 id stands in several rows, 2 together: " in capsys.readouterr().err
