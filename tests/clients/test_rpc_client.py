@@ -72,11 +72,11 @@ def test_upstream_warns_nobody_of_what_it_imports_itself(monkeypatch, tmp_path):
         "class PipelineClient: pass\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    for name in ("paddle_serving_server", "paddle_serving_server.pipeline"):
-        monkeypatch.delitem(rpc_client.sys.modules, name, raising=False)
     monkeypatch.setenv("SERVING_LOG_PATH", "")
-    with pytest.warns(UserWarning) as warned:
-        assert rpc_client._pipeline_client.__wrapped__().__name__ == "PipelineClient"
+    try:
+        with pytest.warns(UserWarning) as warned:
+            assert rpc_client._pipeline_client.__wrapped__().__name__ == "PipelineClient"
+    finally:
+        for name in ("paddle_serving_server.pipeline", "paddle_serving_server"):
+            rpc_client.sys.modules.pop(name, None)
     assert [str(each.message) for each in warned] == ["something else"]
-    for name in ("paddle_serving_server", "paddle_serving_server.pipeline"):
-        monkeypatch.delitem(rpc_client.sys.modules, name)
