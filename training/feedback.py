@@ -95,7 +95,7 @@ def apply(options: FeedbackOptions) -> CorrectedDataset:
     added = [row for same, row in kept.items() if same not in known]
     merged = [replace(row, labels=kept[row.same].labels) if row.same in changed else row for row in rows[TRAIN_FILE]]
     rows[TRAIN_FILE] = list({(row.same, row.labels): row for row in merged}.values()) + added
-    notes = [f"{TRAIN_FILE}: {counted(len(added), 'row')} added, of {counted(len(changed), 'text')} the labels changed"]
+    notes = [f"{TRAIN_FILE}: {counted(len(added), 'row')} added; {counted(len(changed), 'text')} got other labels"]
     if broken:
         notes.append(f"{counted(len(broken), 'line')} in pieces passed over, the first of them {broken[0]}")
     notes += _left_out(judged, len(judged.rows) - len(kept))

@@ -138,7 +138,7 @@ class Understood:
         if report.contradictions and options.conflicts == REFUSE:
             first = report.listed_contradictions()[0]
             raise InputError(
-                f"{len(report.contradictions)} rows repeat a text with other labels, as {first}; correct them, or give "
+                f"{report.contradicting()}, as {first}; correct that, or give "
                 "--conflicts merge to unite their labels, or keep to leave them as they are"
             )
         files = options.split(self.collector.rows)

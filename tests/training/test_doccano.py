@@ -239,7 +239,7 @@ def test_repetitions_are_dropped_and_contradictions_kept_and_named(tmp_path, cap
     assert lines(folder, "data.txt") == ["丙"]
     notes = capsys.readouterr().err
     assert "left out as repeats of another in text and labels: 3 rows" in notes
-    assert "1 rows repeat a text with other labels, and are kept, in the same file; correct them:" in notes
+    assert "1 row with a text that stands elsewhere with other labels; such rows are kept, in the same file" in notes
     assert f"{source}:3: '甲' is c, and a,a##b in {source}:1" in notes
 
 

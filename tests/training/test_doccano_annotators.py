@@ -30,7 +30,7 @@ def test_the_files_of_several_annotators_are_read_as_one(tmp_path, seed):
     assert files["data.txt"] == [f"text {n}" for n in range(12, 16)], "what somebody has labelled is not unlabelled"
     labelled = [set(files[name]) for name in ("train.txt", "dev.txt", "test.txt")]
     assert sum(map(len, labelled)) == len(set().union(*labelled)) == 12, "a text stands in one file"
-    assert "4 rows repeat a text with other labels, and are kept, in the same file" in done.stderr
+    assert "4 rows with a text that stands elsewhere with other labels; such rows are kept" in done.stderr
     for n in range(4, 8):
         assert f"bo.jsonl:{n - 3}: 'text {n}' is a,a##c, and a,a##b in {tmp_path}/anna.jsonl:{n + 1}" in done.stderr
 

@@ -44,7 +44,7 @@ def test_a_corrected_row_gets_its_labels_and_a_new_one_is_added(dataset):
     flood, gossip = replace(SAID, text="洪灾", labels=("灾害",)), replace(SAID, text="闲话", labels=())
     rows, notes = applied(dataset, SAID, flood, gossip)
     assert rows == {"公司裁员": set(LABELS[:2]), "地震": {"灾害"}, "洪灾": {"灾害"}, "闲话": set()}
-    assert notes == ("train.txt: 2 rows added, of 1 text the labels changed",)
+    assert notes == ("train.txt: 2 rows added; 1 text got other labels",)
     assert (dataset.parent / "corrected" / "dev.txt").read_bytes() == (dataset / "dev.txt").read_bytes()
     assert (dataset.parent / "corrected" / "data.txt").read_text() == "洪水\n"
 
@@ -108,7 +108,7 @@ def test_the_command_says_what_it_did(dataset, capsys):
     main(words)
     said = capsys.readouterr()
     assert "train.txt 2 rows" in said.out
-    assert "note: train.txt: 0 rows added, of 1 text the labels changed" in said.err
+    assert "note: train.txt: 0 rows added; 1 text got other labels" in said.err
     with pytest.raises(InputError, match="holds a dataset already"):
         main(words)
     with pytest.raises(InputError, match="cannot be read"):

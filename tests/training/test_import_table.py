@@ -113,12 +113,12 @@ def test_texts_with_different_labels_are_refused_united_or_kept(tmp_path):
     path = text(tmp_path / "a.csv", *CONTRADICTORY)
     done = convert(path)
     assert done.returncode == 2
-    assert "1 rows repeat a text with other labels, as " in done.stderr
+    assert "1 row with a text that stands elsewhere with other labels, as " in done.stderr
     assert f"note: {path}:5: '甲' is b, and a in {path}:2" in done.stderr
     assert not (tmp_path / "data").exists()
     done = convert(path, "--conflicts", "merge")
     assert rows(tmp_path / "data")["甲"] == ["a", "b"]
-    assert "1 rows repeat a text with other labels, and were united with it" in done.stderr
+    assert "1 row with a text that stands elsewhere with other labels; such rows were united with it" in done.stderr
     assert "4 labelled rows" in done.stdout
     done = convert(path, "--conflicts", "keep", "--overwrite")
     written = lines(tmp_path / "data", *LABELLED)

@@ -62,7 +62,7 @@ def test_a_label_of_a_graph_can_be_chosen_by_each_of_its_paths(tmp_path):
 def test_what_a_label_studio_exported_is_what_people_annotated(tmp_path, capsys, file):
     check_export(RECORDED / file, tmp_path / "data")
     said = capsys.readouterr().err
-    assert "1 rows repeat a text with other labels, and are kept, in the same file; correct them:" in said
+    assert "1 row with a text that stands elsewhere with other labels; such rows are kept, in the same file" in said
     assert "'两人不同' is 话题, and 人生 in " in said or "'两人不同' is 人生, and 话题 in " in said
     assert "left out as repeats of another in text and labels: 1 row" in said
     assert ("left out as skipped or cancelled: 1 annotation" in said) == (file == "export.json")

@@ -73,7 +73,7 @@ def test_corrections_are_learnt_and_published_and_what_makes_it_worse_is_refused
     first = retrain(RetrainOptions(**place))
     assert [each.deployment.key for each in first.published] == ["triton", "paddle"]
     assert {each.version.data for each in first.published} == {few.name}
-    assert first.notes[0] == "train.txt: 1 row added, of 0 texts the labels changed"
+    assert first.notes[0] == "train.txt: 1 row added; 0 texts got other labels"
     assert rows_of(place["output_dir"] / "dataset" / few.name) == [*rows, (text, labels)]
     before = live(place)
     assert set(before.values()) == {Bundle(place["output_dir"] / "release").identity}

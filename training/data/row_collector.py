@@ -85,7 +85,7 @@ class CollectionReport:
         if self.repeated:
             notes.append(f"left out as repeats of another in text and labels: {counted(self.repeated, 'row')}")
         if self.contradictions:
-            notes.append(f"{len(self.contradictions)} rows repeat a text with other labels, and {self.fate}:")
+            notes.append(f"{self.contradicting()}; such rows {self.fate}:")
             notes += self.listed_contradictions()
         if self.moved:
             (first, second), what = self.moved[0], "a text stands in one file alone, where a row first put it"
@@ -94,6 +94,10 @@ class CollectionReport:
                 f"{second.source}:{second.line} {second.file}, {first.source}:{first.line} {first.file}; {what}"
             )
         return notes
+
+    def contradicting(self) -> str:
+        """How many rows contradict others."""
+        return f"{counted(len(self.contradictions), 'row')} with a text that stands elsewhere with other labels"
 
     def listed_contradictions(self) -> list[str]:
         """The first ones, a line each."""

@@ -94,4 +94,4 @@ def test_texts_that_no_reader_tells_apart_are_one(tmp_path, capsys):
     assert lines(folder, "data.txt") == ["cafe\u0301"]
     said = capsys.readouterr().err
     assert "left out as repeats of another in text and labels: 2 rows" in said
-    assert "1 rows repeat a text with other labels" in said
+    assert "1 row with a text that stands elsewhere with other labels" in said
