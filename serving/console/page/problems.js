@@ -61,6 +61,7 @@ const PROBLEMS = [
   ["{} needs too much memory; split it, or take .csv", "处理 {} 需要的内存太多，请拆分，或改用 .csv"],
   ["{} has more than {} cells; take .csv or .jsonl, or split it", "{} 超过 {} 个单元格，请改用 .csv 或 .jsonl，或拆分"],
   // what answers
+  ["texts is {}, a {}; give a list of texts", "texts 是 {}，类型为 {}；请给出文本的列表"],
   ["other versions answer in turn; ask again when one is live", "不同的版本轮流回答，请等一个版本上线后再试"],
   ["a bundle with other labels was published between two requests; ask again", "两次请求之间发布了标签不同的模型包，请再试一次"],
   ["the server is overloaded: as many texts as it takes on, {}, are under way", "服务器过载：正在处理的文本已达上限 {} 条"],
