@@ -51,11 +51,12 @@ def serving(record: Record, say: Say = english) -> str:
 
 def served(records: Sequence[Record], say: Say) -> str:
     """Models that our server was measured with, on each kind of processor, one text per request."""
-    heading = ["processor", "model", "texts per second", "ratio to the baseline"]
+    heading = ["processor", "model", "texts per second, {} concurrent", "ratio to the baseline"]
     heading += ["of the limit, served", "of the limit, in process", "one text, ms", "more than in process, ms"]
+    most = max(records[0]["rounds"][0]["ours"], key=int)
     lines = []
     for record in records:
-        summary, most = record["summary"], max(record["rounds"][0]["ours"], key=int)
+        summary = record["summary"]
         model = record["model"].removesuffix(" with random weights")
         shares = [summary.get(key) for key in (f"share_of_limit_c{most}", "in_process_share_of_limit")]
         lines.append(
@@ -69,7 +70,7 @@ def served(records: Sequence[Record], say: Say) -> str:
                 _number(summary["p50_over_in_process_ms_c1"]["median"]),
             ]
         )
-    return markdown([say(text) for text in heading], lines)
+    return markdown([say(text).format(most) for text in heading], lines)
 
 
 def limit(record: Record, say: Say = english) -> str:

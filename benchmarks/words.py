@@ -44,7 +44,6 @@ CHINESE = {
     "transformers, {}, in process": "transformers，{}，进程内",
     "processor": "处理器",
     "model": "模型",
-    "texts per second": "每秒文本数",
     "ratio to the baseline": "与基线的比值",
     "of the limit, served": "服务占上限的比例",
     "of the limit, in process": "进程内占上限的比例",
