@@ -131,7 +131,8 @@ def test_a_server_without_an_output_is_asked_for_it_once(stand_in, client_class,
     with client_class(stand_in.grpc_address) as client:
         for _ in range(3):
             assert says(client, "text") == "text"
-    assert ["truncated" in names for names in wanted] == [True, False, False, False]
+    asked = ["truncated" in names for names in wanted]  # more often where the server is still busy with others
+    assert (asked[0], any(asked[1:]), len(asked) >= 4) == (True, False, True)
 
 
 def test_who_answered_is_told(stand_in, triton, client_class):
