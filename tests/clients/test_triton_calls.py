@@ -117,6 +117,8 @@ def test_a_deadline_covers_all_parts_of_a_call(stand_in, client_class, monkeypat
 
 
 def test_a_server_without_an_output_is_asked_for_it_once(stand_in, client_class, monkeypatch):
+    with client_class(stand_in.grpc_address) as earlier:
+        says(earlier, "text")  # what others left in the queue is answered before, and would have this one come again
     wanted = []
 
     def spied(infer):
@@ -131,8 +133,7 @@ def test_a_server_without_an_output_is_asked_for_it_once(stand_in, client_class,
     with client_class(stand_in.grpc_address) as client:
         for _ in range(3):
             assert says(client, "text") == "text"
-    asked = ["truncated" in names for names in wanted]  # more often where the server is still busy with others
-    assert (asked[0], any(asked[1:]), len(asked) >= 4) == (True, False, True)
+    assert ["truncated" in names for names in wanted] == [True, False, False, False]
 
 
 def test_who_answered_is_told(stand_in, triton, client_class):
